@@ -1,0 +1,190 @@
+"""Every setting of the method, as frozen dataclasses; the command line is their shadow.
+
+Lengths in pixels always name their resolution: ``*_px`` fields are at 500 ppi, the ``canvas`` is
+at the network's own ``ppi``. Angles are in degrees.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+STRIDE = 8
+"""Pixels of the canvas per coarse cell, fixed by the backbone (one stem and two stages of stride 2)."""
+
+REFERENCE_PPI = 500
+"""The resolution of the field's data sets, and of every ``*_px`` setting."""
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """Shape of the networks. Module 1 and Module 2 must agree on all of it."""
+
+    ppi: int = 250
+    """Resolution that the network sees."""
+    canvas: int = 128
+    """Side of the square input of Module 1 and of the global branch, pixels at ``ppi``."""
+    roi_px: int = 90
+    """Side of the local branch's region of interest, pixels at 500 ppi."""
+    backbone_widths: tuple[int, ...] = (64, 128, 256)
+    """Channels of the three ResNet-18 stages, at strides 2, 4 and 8."""
+    d_model: int = 256
+    num_layers: int = 8
+    """Encoder layers, alternating self and cross attention."""
+    num_heads: int = 8
+    use_loftr: bool = True
+    """LoFTR's linear transformer; False: a generic pre-norm Siamese one, for ablation."""
+    temp_bug_fix: bool = True
+    """Sine encoding: True for the corrected form, False for that of the released LoFTR weights."""
+    temperature: float = 0.1
+    embedding_dim: int = 256
+
+    def __post_init__(self) -> None:
+        if self.canvas % STRIDE:
+            raise ValueError(f"canvas must be a multiple of {STRIDE}, not {self.canvas}")
+        if self.d_model % self.num_heads or self.d_model % 4:
+            raise ValueError(
+                f"d_model must be a multiple of num_heads ({self.num_heads}) and of 4, "
+                f"not {self.d_model}"
+            )
+        if self.num_layers < 2 or self.num_layers % 2:
+            raise ValueError(
+                f"num_layers counts self and cross layers in pairs: an even number, "
+                f"not {self.num_layers}"
+            )
+        if len(self.backbone_widths) != 3:
+            raise ValueError(f"backbone_widths takes three widths, not {self.backbone_widths}")
+
+    @property
+    def cells(self) -> int:
+        """Coarse cells along one side of the canvas."""
+        return self.canvas // STRIDE
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """What both modules' training has in common."""
+
+    dataset_root: str = "synthetic"
+    """A folder of prints, or ``synthetic`` for prints that the package makes itself."""
+    ppi: int | None = None
+    """Resolution of the prints in ``dataset_root``, where the data set is not a known one."""
+    seed: int = 0
+    fingers: int = 2000
+    """Synthetic fingers to train on."""
+    val_fingers: int = 32
+    """Fingers held out for validation (synthetic: made beside the others; folders: split off)."""
+    epochs: int = 100
+    pairs_per_epoch: int = 1000
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    weight_decay: float = 2e-4
+    warmup_fraction: float = 0.05
+    """Share of all steps over which the learning rate rises from zero; then it decays by cosine."""
+    grad_clip: float = 1.0
+    impostor_ratio: float = 0.25
+    """Share of pairs of two different fingers."""
+    lambda_D: float = 1.0
+
+
+@dataclass(frozen=True)
+class DenseConfig(TrainConfig):
+    """Module 1, dense registration. Defaults follow the paper where it is known (DESIGN §3)."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    checkpoint_dir: str = "checkpoints/dense_reg"
+    loftr_pretrained_ckpt: str | None = None
+    """A ``loftr_transformer.npz`` made by ``ifvit convert-loftr``."""
+    max_rotation: float = 60.0
+    """Rotation between the prints of a training pair, ± degrees."""
+
+
+@dataclass(frozen=True)
+class MatchConfig(TrainConfig):
+    """Module 2, the fixed-length matcher."""
+
+    model: ModelConfig = field(default_factory=ModelConfig)
+    checkpoint_dir: str = "checkpoints/matcher"
+    pretrained_ckpt: str | None = None
+    """Module 1's ``dense_reg_ckpt.safetensors``. Required, unless ``from_scratch``."""
+    from_scratch: bool = False
+    """Start without Module 1. Outside the method; the checkpoint's lineage records it."""
+    num_classes: int | None = None
+    """Identities of the ArcFace loss; None counts the training fingers."""
+    share_global_local: bool = True
+    """One transformer for both branches; False trains two that start alike."""
+    epochs: int = 70
+    lambda_D: float = 0.5
+    lambda_E: float = 0.1
+    lambda_A: float = 1.0
+    margin_E: float = 0.4
+    """Cosine margin of L_E for impostor pairs."""
+    arcface_scale: float = 64.0
+    arcface_margin: float = 0.4
+    """Additive angular margin, radians."""
+    fusion_global: float = 0.6
+    """Weight of the global score in the fused one; the local score has the rest."""
+    template_ratio: float = 0.25
+    """Share of genuine pairs shown as two stand-alone templates, (print, print)."""
+    alignment_shift_px: float = 8.0
+    """Alignment error to train for, standard deviation in pixels at 500 ppi."""
+    alignment_rotation: float = 4.0
+    """Alignment error to train for, standard deviation in degrees."""
+
+
+DENSE_CONFIG = DenseConfig()
+MATCH_CONFIG = MatchConfig()
+
+TINY_MODEL = ModelConfig(backbone_widths=(16, 32, 64), d_model=64, num_layers=4, num_heads=8)
+
+DENSE_PRESETS: dict[str, DenseConfig] = {
+    "paper": DENSE_CONFIG,
+    "tiny": DenseConfig(
+        model=TINY_MODEL,
+        fingers=128,
+        val_fingers=16,
+        epochs=8,
+        pairs_per_epoch=400,
+        batch_size=8,
+        max_rotation=30.0,
+    ),
+}
+MATCH_PRESETS: dict[str, MatchConfig] = {
+    "paper": MATCH_CONFIG,
+    "tiny": MatchConfig(
+        model=TINY_MODEL,
+        fingers=128,
+        val_fingers=16,
+        epochs=6,
+        pairs_per_epoch=320,
+        batch_size=8,
+    ),
+}
+
+
+def preset(presets: dict[str, Any], name: str) -> Any:
+    """Return the preset called ``name``; raises ValueError that lists the known names."""
+    if name not in presets:
+        raise ValueError(f"unknown preset {name!r}: expected one of {', '.join(sorted(presets))}")
+    return presets[name]
+
+
+def to_json(config: Any) -> str:
+    """Serialise a config dataclass; the inverse of :func:`from_json`."""
+    return json.dumps(dataclasses.asdict(config), sort_keys=True)
+
+
+def from_json(cls: type, text: str) -> Any:
+    """Rebuild a ``DenseConfig`` or ``MatchConfig`` from :func:`to_json`'s text.
+
+    Raises ValueError where the text has a field that this version does not know.
+    """
+    values = json.loads(text)
+    model = dict(values.pop("model"))
+    model["backbone_widths"] = tuple(model["backbone_widths"])
+    try:
+        return cls(**values, model=ModelConfig(**model))
+    except TypeError as error:
+        raise ValueError(f"config written by another version of ifvit: {error}") from error

@@ -1,0 +1,77 @@
+"""From grey values to what the networks see: foreground mask and local contrast normalisation.
+
+In JAX and batched, one code for synthetic prints on the device and real ones from files.
+Images are (B, H, W) in [0, 1], ridges dark.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from ifvit.config import STRIDE
+
+WINDOW_MM = 0.7
+"""Standard deviation of the window for local statistics: about one and a half ridge periods."""
+
+FOREGROUND_CONTRAST = 0.35
+"""Foreground is where the local contrast exceeds this share of the print's strong contrast."""
+
+LEAST_CONTRAST = 0.02
+"""Local standard deviation, of a range of 1, below which nothing is taken for ridges."""
+
+
+def gaussian_blur(image: Float[Array, "*B H W"], sigma: float) -> Float[Array, "*B H W"]:
+    """Blur by a Gaussian of standard deviation ``sigma`` pixels; the border repeats outwards."""
+    radius = int(3 * sigma + 0.5)
+    taps = jnp.exp(-0.5 * jnp.square(jnp.arange(-radius, radius + 1) / sigma))
+    taps = taps / taps.sum()
+    flat = image.reshape(-1, *image.shape[-2:])
+    padded = jnp.pad(flat, [(0, 0), (radius, radius), (radius, radius)], mode="edge")[:, None]
+    rows = jax.lax.conv(padded, taps.reshape(1, 1, -1, 1), (1, 1), "VALID")
+    return jax.lax.conv(rows, taps.reshape(1, 1, 1, -1), (1, 1), "VALID").reshape(image.shape)
+
+
+def _statistics(image: Float[Array, "B H W"], ppi: int) -> tuple[Array, Array]:
+    """Return local mean and standard deviation."""
+    sigma = WINDOW_MM * ppi / 25.4
+    mean = gaussian_blur(image, sigma)
+    variance = gaussian_blur(jnp.square(image - mean), sigma)
+    return mean, jnp.sqrt(jnp.maximum(variance, 0.0) + 1e-8)
+
+
+def foreground(image: Float[Array, "B H W"], ppi: int) -> Bool[Array, "B H W"]:
+    """Return the mask of pixels that show ridges: where local contrast is strong.
+
+    ``ppi`` is the image's resolution. The threshold is relative to the print's own contrast, so
+    faint prints keep theirs; a blank image has no foreground.
+    """
+    _, deviation = _statistics(image, ppi)
+    strong = jnp.quantile(deviation.reshape(len(image), -1), 0.95, axis=1)[:, None, None]
+    rough = deviation > jnp.maximum(FOREGROUND_CONTRAST * strong, LEAST_CONTRAST)
+    # A second blur closes gaps between ridges and drops specks.
+    return gaussian_blur(rough.astype(jnp.float32), WINDOW_MM * ppi / 25.4) > 0.5
+
+
+def normalise(
+    image: Float[Array, "B H W"], mask: Bool[Array, "B H W"], ppi: int
+) -> Float[Array, "B H W"]:
+    """Return the image with local mean 0 and local deviation 1 in the foreground, 0 outside it."""
+    mean, deviation = _statistics(image, ppi)
+    # The floor keeps the noise of flat patches, of wet or missing skin, from being blown up.
+    scaled = (image - mean) / (deviation + 0.03)
+    return jnp.where(mask, jnp.clip(scaled, -3, 3), 0.0)
+
+
+def cell_mask(mask: Bool[Array, "B H W"]) -> Bool[Array, "B h w"]:
+    """Return the coarse cells at least half of whose pixels are foreground."""
+    batch, height, width = mask.shape
+    cells = mask.reshape(batch, height // STRIDE, STRIDE, width // STRIDE, STRIDE)
+    return cells.astype(jnp.float32).mean((2, 4)) >= 0.5
+
+
+def shrink(image: Float[Array, "B H W"], factor: int) -> Float[Array, "B h w"]:
+    """Shrink an image by a whole factor, by the mean over blocks."""
+    batch, height, width = image.shape
+    return image.reshape(batch, height // factor, factor, width // factor, factor).mean((2, 4))

@@ -1,0 +1,1 @@
+"""Protocols, score tables, error rates and their plots."""

@@ -1,0 +1,1 @@
+"""From two prints to a decision: alignment, overlap, enhancement and scores."""

@@ -1,0 +1,254 @@
+"""Rotation search and robust alignment of two prints by Module 1's correspondences.
+
+Transforms are 2×3 similarity matrices in pixel coordinates (x, y), pixel centres at integers.
+``H_0to1`` takes a point of image 0 to image 1; used as an output-to-input map it is also what
+draws image 1 in image 0's frame (:func:`warp`).
+
+What is turned for the search is the raw grey print and its foreground mask, at 500 ppi; the result
+is then reduced to the network's resolution and normalised there with the turned mask. So the one
+interpolation happens where a ridge period has nine pixels rather than four, the network sees what
+it was trained on (normalised at its own resolution, never blurred afterwards), and the pixels that
+a rotation brings in are outside the mask, so that they are no edge and move no local statistics.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import cv2
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from ifvit.config import REFERENCE_PPI, STRIDE
+from ifvit.models.matching import mutual_matches
+
+DenseFn = Callable[[Float[np.ndarray, "A 2 3"]], Float[Array, "A N M"]]
+"""Module 1 for one pair: A transforms from a turned image 1's pixels to image 1's own, to the
+log dual-softmax confidence between image 0 and image 1 so turned."""
+
+
+@dataclass(frozen=True)
+class AlignConfig:
+    """Settings of search and RANSAC. Lengths in pixels at 500 ppi, angles in degrees."""
+
+    angle_step: float = 30.0
+    """Rotations tried over the full circle; Module 1 is trained for at least half a step."""
+    min_confidence: float = 0.05
+    """Dual-softmax confidence of a mutual match worth keeping; RANSAC sorts out the rest."""
+    inlier_px: float = 12.0
+    """Residual of an inlier: three quarters of a coarse cell at 250 ppi, for the cell's own
+    coarseness and the skin's distortion."""
+    min_inliers: int = 8
+    """Agreeing cells below which two prints count as not alignable; two unrelated sets of matches
+    agree in about five by chance."""
+    scale_range: tuple[float, float] = (0.8, 1.25)
+    """Prints have a known resolution, so a scale far from 1 is an error, not a zoom."""
+    iterations: int = 2000
+    ransac_confidence: float = 0.999
+
+
+ALIGN_CONFIG = AlignConfig()
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How image 0 lies on image 1: K correspondences and the similarity that most agree with.
+
+    ``points0``, ``points1`` (K, 2) are in the original canvases' pixels at ``ppi``, ``confidence``
+    (K,) in [0, 1], ``inliers`` (K,) bool; ``angle`` is the rotation of ``H_0to1`` in degrees, from
+    the x axis towards the y axis. Where ``ok`` is False, ``reason`` says why, and ``H_0to1`` and
+    ``inliers`` are the best that was found (the identity and nobody, if nothing was).
+    """
+
+    ok: bool
+    reason: str
+    ppi: int
+    H_0to1: Float[np.ndarray, "2 3"]
+    points0: Float[np.ndarray, "K 2"]
+    points1: Float[np.ndarray, "K 2"]
+    confidence: Float[np.ndarray, " K"]
+    inliers: Bool[np.ndarray, " K"]
+    angle: float
+
+    @property
+    def num_inliers(self) -> int:
+        """Return how many correspondences agree with ``H_0to1``."""
+        return int(self.inliers.sum())
+
+    def at(self, ppi: int) -> Alignment:
+        """Return the same alignment in pixels of another resolution."""
+        scale = ppi / self.ppi
+        return replace(
+            self,
+            ppi=ppi,
+            H_0to1=rescale(self.H_0to1, scale),
+            points0=rescale_points(self.points0, scale),
+            points1=rescale_points(self.points1, scale),
+        )
+
+
+def similarity(angle: float, centre: tuple[float, float]) -> Float[np.ndarray, "2 3"]:
+    """Return the rotation by ``angle`` degrees (x axis towards y axis) about ``centre`` (x, y)."""
+    cos, sin = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    rotation = np.array([[cos, -sin], [sin, cos]])
+    point = np.asarray(centre, dtype=float)
+    return np.column_stack([rotation, point - rotation @ point])
+
+
+def apply(H: Float[np.ndarray, "2 3"], points: Float[np.ndarray, "K 2"]) -> np.ndarray:
+    """Return the points (K, 2) moved by the 2×3 transform ``H``."""
+    return points @ H[:, :2].T + H[:, 2]
+
+
+def invert(H: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
+    """Return the inverse of a 2×3 transform."""
+    inverse = np.linalg.inv(H[:, :2])
+    return np.column_stack([inverse, -inverse @ H[:, 2]])
+
+
+def rescale_points(points: Float[np.ndarray, "K 2"], scale: float) -> Float[np.ndarray, "K 2"]:
+    """Return pixel positions in an image ``scale`` times as fine, whose pixel centres differ."""
+    return (points + 0.5) * scale - 0.5
+
+
+def rescale(H: Float[np.ndarray, "2 3"], scale: float) -> Float[np.ndarray, "2 3"]:
+    """Return a transform between two images both made ``scale`` times as fine."""
+    origin = np.full((1, 2), 0.5 / scale - 0.5)  # the new image's (0, 0) in the old pixels
+    moved = rescale_points(apply(H, origin), scale)[0]
+    return np.column_stack([H[:, :2], moved])
+
+
+def warp(
+    image: Float[Array, "H W"], transforms: Float[Array, "A 2 3"], fill: float = 0.0
+) -> Float[Array, "A H W"]:
+    """Draw one image through A output-to-input transforms, bilinear, ``fill`` outside of it."""
+    height, width = image.shape
+    y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
+    grid = jnp.stack([x, y, jnp.ones_like(x)]).astype(jnp.float32)
+
+    def one(transform: Array) -> Array:
+        source = jnp.einsum("ij,jhw->ihw", transform, grid, precision="highest")
+        return jax.scipy.ndimage.map_coordinates(
+            image, [source[1], source[0]], order=1, mode="constant", cval=fill
+        )
+
+    return jax.vmap(one)(transforms)
+
+
+def cell_centres(side: int) -> Float[np.ndarray, "N 2"]:
+    """Return the centre (x, y) of each coarse cell of a square canvas, in token order."""
+    axis = STRIDE * np.arange(side // STRIDE) + (STRIDE - 1) / 2
+    y, x = np.meshgrid(axis, axis, indexing="ij")
+    return np.stack([x.ravel(), y.ravel()], axis=1)
+
+
+@jax.jit
+def _correspondences(
+    log_p: Float[Array, "A N M"], threshold: Float[Array, ""]
+) -> tuple[Array, Array, Array]:
+    """Return mutual matches (A, N) or -1, their confidence (A, N) and their cells (A, N, 2).
+
+    A position is the mean of the 3×3 cells around the match, weighted by their confidence: where
+    the true point lies near a cell's border, Module 1 divides itself between the neighbours.
+    Positions are (column, row) in cells of image 1.
+    """
+    matches0, confidence = mutual_matches(log_p, threshold)
+    cells = round(log_p.shape[-1] ** 0.5)
+    best = jnp.maximum(matches0, 0)
+    row, column = best // cells, best % cells
+    total = jnp.zeros(best.shape)
+    position = jnp.zeros((*best.shape, 2))
+    for dy in (-1, 0, 1):
+        for dx in (-1, 0, 1):
+            y, x = row + dy, column + dx
+            inside = (y >= 0) & (y < cells) & (x >= 0) & (x < cells)
+            index = jnp.where(inside, y * cells + x, 0)
+            value = jnp.take_along_axis(log_p, index[..., None], axis=-1)[..., 0]
+            weight = jnp.where(inside, jnp.exp(value), 0.0)
+            total = total + weight
+            position = position + weight[..., None] * jnp.stack([x, y], axis=-1)
+    return matches0, confidence, position / jnp.maximum(total, 1e-12)[..., None]
+
+
+def _fit(
+    points0: np.ndarray, points1: np.ndarray, inlier_px: float, settings: AlignConfig
+) -> tuple[np.ndarray | None, np.ndarray]:
+    """Return the similarity that most points agree with, or None, and who agrees (K,) bool.
+
+    OpenCV's RANSAC starts from a fixed seed at each call, so the same points give the same answer.
+    """
+    nobody = np.zeros(len(points0), bool)
+    if len(points0) < 2:
+        return None, nobody
+    H, _ = cv2.estimateAffinePartial2D(
+        points0,
+        points1,
+        method=cv2.RANSAC,
+        ransacReprojThreshold=inlier_px,
+        maxIters=settings.iterations,
+        confidence=settings.ransac_confidence,
+    )
+    if H is None or not np.isfinite(H).all():
+        return None, nobody
+    low, high = settings.scale_range
+    if not low <= float(np.hypot(H[0, 0], H[1, 0])) <= high:
+        return None, nobody
+    # Judged by the final least-squares transform, not by the sample that RANSAC drew it from.
+    return H, np.linalg.norm(apply(H, points0) - points1, axis=1) <= inlier_px
+
+
+def _try(
+    dense: DenseFn, transforms: np.ndarray, side: int, ppi: int, settings: AlignConfig
+) -> Alignment:
+    """Match image 0 with image 1 under each transform; return the alignment most agree with."""
+    log_p = dense(transforms)
+    found = _correspondences(log_p, jnp.float32(settings.min_confidence))
+    matches0, confidence, cells = (np.asarray(array) for array in found)
+    centres = cell_centres(side)
+    best: Alignment | None = None
+    best_support = -1.0
+    for index, transform in enumerate(transforms):
+        kept = matches0[index] >= 0
+        points0 = centres[kept]
+        turned = STRIDE * cells[index][kept].astype(np.float64) + (STRIDE - 1) / 2
+        points1 = apply(transform, turned)
+        H, inliers = _fit(points0, points1, settings.inlier_px * ppi / REFERENCE_PPI, settings)
+        # Confidence decides between angles: at a wrong one many weak matches can agree.
+        support = float(confidence[index][kept][inliers].sum())
+        if support > best_support:
+            best_support = support
+            transform = np.eye(2, 3) if H is None else H
+            angle = float(np.rad2deg(np.arctan2(transform[1, 0], transform[0, 0])))
+            weight = confidence[index][kept]
+            best = Alignment(True, "", ppi, transform, points0, points1, weight, inliers, angle)
+    assert best is not None, "at least one transform is tried"
+    return best
+
+
+def align(dense: DenseFn, side: int, ppi: int, settings: AlignConfig = ALIGN_CONFIG) -> Alignment:
+    """Align two prints: all rotations as one batch, then once more from the best estimate.
+
+    ``dense`` is Module 1 bound to the pair (:data:`DenseFn`), ``side`` the canvas's side and
+    ``ppi`` its resolution, in which the result's coordinates are. The second pass sees image 1
+    drawn in image 0's frame, so that what is left to bridge is distortion. Deterministic. Prints
+    that too few cells agree on are returned with ``ok=False`` and the reason; nothing is raised.
+    Source: the method's rotation search and RANSAC (DESIGN §3).
+    """
+    count = max(1, round(360.0 / settings.angle_step))
+    middle = ((side - 1) / 2, (side - 1) / 2)
+    turns = np.stack([similarity(360.0 * k / count, middle) for k in range(count)])
+    alignment = _try(dense, turns, side, ppi, settings)
+    if alignment.num_inliers >= 3:
+        refined = _try(dense, alignment.H_0to1[None], side, ppi, settings)
+        if refined.num_inliers >= alignment.num_inliers:
+            alignment = refined
+    if alignment.num_inliers >= settings.min_inliers:
+        return alignment
+    reason = (
+        f"the prints cannot be aligned: {alignment.num_inliers} of {len(alignment.points0)} "
+        f"matching cells agree on one placement, {settings.min_inliers} are needed"
+    )
+    return replace(alignment, ok=False, reason=reason)

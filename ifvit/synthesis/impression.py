@@ -1,0 +1,162 @@
+"""An impression: what a sensor records of a finger once, and the exact map back to the master.
+
+Points are (x, y) in pixels at 500 ppi of a frame of any shape; the frame's centre is where the
+finger was aimed. Every function of a point is analytic, so that the map from an impression to its
+master, and through it the correspondence of two impressions, is exact at any point, not at pixels.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from ifvit.synthesis.master import MASTER_SHAPE
+
+SENSORS = ("optical", "capacitive", "thermal")
+
+INVERSE_STEPS = 12
+"""Fixed-point steps of :func:`from_master`: each cuts the error to a third or less."""
+
+
+class ImpressionParams(NamedTuple):
+    """One impression's geometry and looks. Pixels at 500 ppi, radians."""
+
+    offset: Float[Array, "*B 2"]
+    """Master point under the frame's centre, from the master's centre."""
+    rotation: Float[Array, "*B"]
+    strain: Float[Array, "*B 2 2"]
+    """Uniform stretch and shear of the skin."""
+    bump_centre: Float[Array, "*B bumps 2"]
+    bump_shift: Float[Array, "*B bumps 2"]
+    bump_radius: Float[Array, "*B bumps"]
+    contact_centre: Float[Array, "*B 2"]
+    contact_radii: Float[Array, "*B 2"]
+    border_amplitude: Float[Array, "*B waves"]
+    border_phase: Float[Array, "*B waves"]
+    sensor: Int[Array, "*B"]
+    pressure: Float[Array, "*B"]
+    """Added to the relief before contact is decided: ridges swell (> 0) or thin (< 0)."""
+    dryness: Float[Array, "*B"]
+    """0 to 1: how much of the ridges breaks into dots."""
+    noise_key: PRNGKeyArray
+    """Source of grain, stains, scratches and sensor noise."""
+
+
+def draw_impression(
+    key: PRNGKeyArray, impression: Int[Array, ""] | int, max_rotation: float = 20.0
+) -> ImpressionParams:
+    """Draw impression number ``impression`` (≥ 0) of the finger with this key.
+
+    ``max_rotation``: the finger is turned by up to ± this many degrees.
+    """
+    key = jax.random.fold_in(jax.random.fold_in(key, 1), impression)
+    k = jax.random.split(key, 12)
+    bumps, waves = 5, 10
+    normal, uniform = jax.random.normal, jax.random.uniform
+    # Wet, normal and dry skin: dry skin touches less and breaks, wet skin touches more.
+    wetness = jnp.clip(normal(k[8]), -2, 2)
+    return ImpressionParams(
+        offset=jnp.clip(normal(k[0], (2,)), -2, 2) * jnp.array([15.0, 20.0]),
+        rotation=jnp.deg2rad(uniform(k[1], minval=-max_rotation, maxval=max_rotation)),
+        strain=0.02 * jnp.clip(normal(k[2], (2, 2)), -2, 2),
+        bump_centre=120.0 * jnp.clip(normal(k[3], (bumps, 2)), -2, 2),
+        bump_shift=3.5 * jnp.clip(normal(k[4], (bumps, 2)), -2, 2),
+        bump_radius=uniform(k[5], (bumps,), minval=50.0, maxval=100.0),
+        contact_centre=8.0 * jnp.clip(normal(k[6], (2,)), -2, 2),
+        contact_radii=jnp.array([92.0, 120.0]) + jnp.array([58.0, 85.0]) * uniform(k[7], (2,)),
+        border_amplitude=normal(k[9], (waves,)) * 0.02 / jnp.sqrt(jnp.arange(1, waves + 1)),
+        border_phase=uniform(k[10], (waves,), maxval=2 * jnp.pi),
+        sensor=jax.random.randint(jax.random.fold_in(k[11], 0), (), 0, len(SENSORS)),
+        pressure=0.22 * wetness,
+        dryness=jnp.clip(0.30 - 0.22 * wetness, 0.05, 1.0),
+        noise_key=jax.random.fold_in(k[11], 1),
+    )
+
+
+def _centred(points: Float[Array, "*P 2"], shape: tuple[int, int]) -> Float[Array, "*P 2"]:
+    return points - jnp.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
+
+
+def _rotate(points: Float[Array, "*P 2"], angle: Float[Array, ""]) -> Float[Array, "*P 2"]:
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    x, y = points[..., 0], points[..., 1]
+    return jnp.stack([cos * x - sin * y, sin * x + cos * y], axis=-1)
+
+
+def _displacement(params: ImpressionParams, q: Float[Array, "*P 2"]) -> Float[Array, "*P 2"]:
+    """Return the skin's elastic displacement at frame points ``q``, from the frame's centre."""
+    apart = q[..., None, :] - params.bump_centre
+    weight = jnp.exp(-0.5 * jnp.square(apart).sum(-1) / jnp.square(params.bump_radius))
+    stretch = jnp.stack(
+        [q[..., 0] * params.strain[i, 0] + q[..., 1] * params.strain[i, 1] for i in (0, 1)], axis=-1
+    )
+    bumps = [(weight * params.bump_shift[:, i]).sum(-1) for i in (0, 1)]
+    return stretch + jnp.stack(bumps, axis=-1)
+
+
+def to_master(
+    params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
+) -> Float[Array, "*P 2"]:
+    """Map points of a frame of ``shape`` (H, W) to the master, exactly. (x, y), px at 500 ppi."""
+    q = _centred(points, shape)
+    turned = _rotate(q + _displacement(params, q), params.rotation)
+    centre = jnp.array([(MASTER_SHAPE[1] - 1) / 2, (MASTER_SHAPE[0] - 1) / 2])
+    return turned + params.offset + centre
+
+
+def from_master(
+    params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
+) -> Float[Array, "*P 2"]:
+    """Invert :func:`to_master` by fixed-point iteration, to far below a hundredth of a pixel."""
+    centre = jnp.array([(MASTER_SHAPE[1] - 1) / 2, (MASTER_SHAPE[0] - 1) / 2])
+    target = _rotate(points - params.offset - centre, -params.rotation)
+
+    def step(_: int, q: Array) -> Array:
+        return target - _displacement(params, q)
+
+    q = jax.lax.fori_loop(0, INVERSE_STEPS, step, target)
+    return q - _centred(jnp.zeros(2), shape)
+
+
+def contact_depth(
+    params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
+) -> Float[Array, "*P"]:
+    """Return how deep points lie in the contact region: 1 at its centre, 0 on its ragged border."""
+    q = _centred(points, shape) - params.contact_centre
+    ratio = q / params.contact_radii
+    # A superellipse: pads are blunter than ellipses.
+    radius = jnp.power(jnp.power(jnp.abs(ratio) + 1e-6, 2.4).sum(-1), 1 / 2.4)
+    angle = jnp.arctan2(q[..., 1], q[..., 0] + 1e-6)
+    order = jnp.arange(2, params.border_phase.shape[-1] + 2)
+    ragged = jnp.cos(angle[..., None] * order + params.border_phase) @ params.border_amplitude
+    return 1 - radius * (1 + ragged)
+
+
+def in_contact(
+    params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
+) -> Bool[Array, "*P"]:
+    """Tell which points of the frame the finger touches and the master covers."""
+    master = to_master(params, points, shape)
+    height, width = MASTER_SHAPE
+    covered = (master >= 2).all(-1) & (master[..., 0] <= width - 3) & (master[..., 1] <= height - 3)
+    return covered & (contact_depth(params, points, shape) > 0.02)
+
+
+def correspondence(
+    params0: ImpressionParams,
+    params1: ImpressionParams,
+    points0: Float[Array, "*P 2"],
+    shape: tuple[int, int],
+) -> tuple[Float[Array, "*P 2"], Bool[Array, "*P"]]:
+    """Map points of impression 0 to impression 1 of the same finger, exactly (map 0→1).
+
+    Returns the points in frame 1 and their validity: inside both contact regions and both frames.
+    """
+    points1 = from_master(params1, to_master(params0, points0, shape), shape)
+    limit = jnp.array([shape[1] - 1, shape[0] - 1])
+    framed = ((points1 >= 0) & (points1 <= limit)).all(-1)
+    valid = in_contact(params0, points0, shape) & in_contact(params1, points1, shape)
+    return points1, valid & framed

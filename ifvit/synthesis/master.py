@@ -1,0 +1,113 @@
+"""A finger: the master pattern that all its impressions show.
+
+A master is a pure function of (seed, finger). It covers a whole finger pad, 24.4 × 19.5 mm.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, Int8, PRNGKeyArray
+
+from ifvit.config import REFERENCE_PPI
+from ifvit.synthesis.orientation import draw_flow, orientation_field, period_field
+from ifvit.synthesis.ridges import grow
+
+MASTER_SHAPE = (480, 384)
+"""Height and width of a master in pixels at 500 ppi."""
+
+GROWTH_PPI = 250
+"""Ridges grow at half the resolution: nine pixels of period at 500 ppi are smooth enough to be
+interpolated, and a growth step costs a fourteenth."""
+
+
+class Master(NamedTuple):
+    """One finger, or a batch of them with a leading axis. Pixels at 500 ppi."""
+
+    ridges: Int8[Array, "*B H W"]
+    """Skin relief: 127 on a ridge's crest, -127 in a valley; flexion creases are valleys."""
+    pores: Int8[Array, "*B H W"]
+    """127 where a sweat pore opens, 0 elsewhere."""
+    pattern: Int[Array, "*B"]
+    """Index into :data:`ifvit.synthesis.orientation.CLASSES`."""
+
+
+def finger_key(seed: int, finger: Int[Array, ""] | int) -> PRNGKeyArray:
+    """Return the random key of a finger, from which its master and its impressions descend."""
+    return jax.random.fold_in(jax.random.key(seed), finger)
+
+
+def make_master(key: PRNGKeyArray) -> Master:
+    """Grow the master of the finger with this key (:func:`finger_key`)."""
+    flow_key, seed_key, pore_key, crease_key = jax.random.split(jax.random.fold_in(key, 0), 4)
+    flow = draw_flow(flow_key)
+    height, width = (side * GROWTH_PPI // REFERENCE_PPI for side in MASTER_SHAPE)
+    mm = 25.4 / GROWTH_PPI
+    y, x = jnp.meshgrid(
+        (jnp.arange(height) - (height - 1) / 2) * mm,
+        (jnp.arange(width) - (width - 1) / 2) * mm,
+        indexing="ij",
+    )
+    seeds = 0.5 * jax.random.normal(seed_key, (height, width))
+    relief = grow(seeds, orientation_field(flow, x, y), period_field(flow, x, y) / mm)
+    relief = jnp.clip(jax.image.resize(relief, MASTER_SHAPE, "cubic"), -1, 1)
+    relief = relief - 2.0 * _creases(crease_key)
+    return Master(_int8(relief), _int8(_pores(pore_key) * (relief > 0.2)), flow.pattern)
+
+
+@partial(jax.jit, static_argnames="seed")
+def _make_masters(seed: int, fingers: Int[Array, " B"]) -> Master:
+    return jax.vmap(lambda finger: make_master(finger_key(seed, finger)))(fingers)
+
+
+def make_masters(seed: int, fingers: Int[Array, " B"]) -> Master:
+    """Grow the masters of several fingers (numbers ≥ 0) in one compiled call."""
+    return _make_masters(seed, jnp.asarray(fingers))
+
+
+def _int8(values: Float[Array, "H W"]) -> Int8[Array, "H W"]:
+    return jnp.round(jnp.clip(values, -1, 1) * 127).astype(jnp.int8)
+
+
+def _pores(key: PRNGKeyArray) -> Float[Array, "H W"]:
+    """Return soft spots, one in most cells of a jittered lattice, whose rows are 9 px apart."""
+    pitch = 9
+    height, width = MASTER_SHAPE
+    rows, columns = height // pitch, width // pitch
+    jitter, present, size = jax.random.split(key, 3)
+    base = jnp.stack(jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij"), -1)
+    place = ((base + jax.random.uniform(jitter, base.shape)) * pitch).astype(int).reshape(-1, 2)
+    strength = jax.random.bernoulli(present, 0.75, (rows * columns,)) * jax.random.uniform(
+        size, (rows * columns,), minval=0.4, maxval=1.0
+    )
+    spots = jnp.zeros(MASTER_SHAPE).at[place[:, 0], place[:, 1]].max(strength)
+    ring = jnp.exp(-0.5 * (jnp.arange(-2, 3) / 1.1) ** 2)
+    for axis in (0, 1):
+        spots = jax.vmap(
+            lambda line: jnp.convolve(line, ring, mode="same"), in_axes=1 - axis, out_axes=1 - axis
+        )(spots)
+    return jnp.clip(spots, 0, 1)
+
+
+def _creases(key: PRNGKeyArray) -> Float[Array, "H W"]:
+    """Return up to three white creases across the pad: bent, tapering, 2 to 6 px wide."""
+    count = 3
+    height, width = MASTER_SHAPE
+    u = jax.random.uniform(key, (count, 7), minval=-1.0, maxval=1.0)
+    y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
+
+    def crease(v: Float[Array, "7"]) -> Float[Array, "H W"]:
+        angle = 0.6 * v[0]
+        dx = x - width * (0.5 + 0.35 * v[1])
+        dy = y - height * (0.5 + 0.45 * v[2])
+        along = dx * jnp.cos(angle) + dy * jnp.sin(angle)
+        bend = 6.0 * jnp.sin(along / 35.0 + 3 * v[3])
+        across = dy * jnp.cos(angle) - dx * jnp.sin(angle) - bend
+        half_length, half_width = 50 + 30 * v[4], 1.6 + 0.9 * v[5]
+        taper = jnp.clip(1 - jnp.square(along / half_length), 0, 1)
+        return (v[6] > 0.3) * taper * jnp.exp(-0.5 * jnp.square(across / half_width))
+
+    return jnp.clip(jax.vmap(crease)(u).sum(0), 0, 1)

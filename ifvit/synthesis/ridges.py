@@ -1,0 +1,119 @@
+"""Ridges by contextual filtering: a filter that follows the local orientation and period.
+
+Applied again and again to scattered seeds it grows a ridge pattern, with minutiae wherever the
+growing fronts do not fit (as in SFinGe: Cappelli, Maio and Maltoni, "Synthetic fingerprint-database
+generation", ICPR 2002). Applied once to a real print it enhances it (Hong, Wan and Jain,
+"Fingerprint image enhancement", IEEE TPAMI 20(8), 1998).
+
+Each pixel has a Gabor filter of its own, exact in orientation and period. There is no bank of
+quantised filters, so there are no borders between them.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+RADIUS = 6
+"""Half the filter's side in pixels: it holds one and a half periods of up to 4.5 px (9 px at
+500 ppi, filtered at 250 ppi)."""
+
+SOFT_GAIN = 1.5
+"""Gain while ridges find their places. A hard saturation here would lock them to the pixel grid."""
+
+SHARP_GAIN = 3.0
+SHARP_STEPS = 8
+"""The last steps give minutiae, where two fronts cancel, the contrast of the ridges around them."""
+
+
+def _half_plane() -> np.ndarray:
+    """Return the offsets (dx, dy) of half the filter's disc; the filter is even."""
+    span = range(-RADIUS, RADIUS + 1)
+    offsets = [(dx, dy) for dy in span for dx in span if (dy > 0 or (dy == 0 and dx > 0))]
+    return np.array([o for o in offsets if o[0] ** 2 + o[1] ** 2 <= (RADIUS + 0.5) ** 2])
+
+
+OFFSETS = _half_plane()
+
+
+def gabor_taps(
+    orientation: Float[Array, "*B H W"],
+    period: Float[Array, "*B H W"],
+    along: float = 0.52,
+    across: float = 0.42,
+) -> Float[Array, "taps+1 *B H W"]:
+    """Return every pixel's even Gabor filter: the centre tap first, then half the others.
+
+    ``orientation`` is the direction along the ridge (radians, image coordinates), ``period`` is in
+    pixels of the image. ``along`` and ``across`` are the envelope's standard deviations in periods.
+    The filters have no response to a constant and unit L1 norm.
+    """
+    cos, sin = jnp.cos(orientation), jnp.sin(orientation)
+    frequency = 1.0 / period
+
+    def tap(dx: int, dy: int) -> tuple[Array, Array]:
+        t = (dx * cos + dy * sin) * frequency
+        n = (dy * cos - dx * sin) * frequency
+        envelope = jnp.exp(-0.5 * ((t / along) ** 2 + (n / across) ** 2))
+        return envelope, jnp.cos(2 * jnp.pi * n)
+
+    pairs = [tap(0, 0)] + [tap(int(dx), int(dy)) for dx, dy in OFFSETS]
+    weight = [1.0] + [2.0] * len(OFFSETS)
+    total = sum(w * e for w, (e, _) in zip(weight, pairs, strict=True))
+    mean = sum(w * e * c for w, (e, c) in zip(weight, pairs, strict=True)) / total
+    taps = jnp.stack([e * (c - mean) for e, c in pairs])
+    norm = jnp.abs(taps[0]) + 2 * jnp.abs(taps[1:]).sum(0)
+    return taps / norm
+
+
+def apply_taps(
+    image: Float[Array, "*B H W"], taps: Float[Array, "taps+1 *B H W"]
+) -> Float[Array, "*B H W"]:
+    """Filter an image with every pixel's own taps (:func:`gabor_taps`); zero beyond the border."""
+    height, width = image.shape[-2:]
+    lead = [(0, 0)] * (image.ndim - 2)
+    padded = jnp.pad(image, [*lead, (RADIUS, RADIUS), (RADIUS, RADIUS)])
+
+    def shifted(dx: int, dy: int) -> Array:
+        y, x = RADIUS + dy, RADIUS + dx
+        return padded[..., y : y + height, x : x + width]
+
+    out = taps[0] * image
+    for index, (dx, dy) in enumerate(OFFSETS.tolist(), start=1):
+        out = out + taps[index] * (shifted(dx, dy) + shifted(-dx, -dy))
+    return out
+
+
+def oriented_filter(
+    image: Float[Array, "*B H W"],
+    orientation: Float[Array, "*B H W"],
+    period: Float[Array, "*B H W"],
+) -> Float[Array, "*B H W"]:
+    """Filter an image along its ridges once: enhancement with a known flow.
+
+    Shapes (..., H, W); ``orientation`` in radians along the ridge, ``period`` in pixels, at most
+    ``2 RADIUS / 3`` of them for a filter that holds three half-waves.
+    """
+    return apply_taps(image, gabor_taps(orientation, period))
+
+
+def grow(
+    seeds: Float[Array, "H W"],
+    orientation: Float[Array, "H W"],
+    period: Float[Array, "H W"],
+    steps: int = 40,
+) -> Float[Array, "H W"]:
+    """Grow ridges from ``seeds`` by repeated filtering and saturation.
+
+    Returns a smooth pattern in [-1, 1], ridges positive, amplitude near 1 away from minutiae.
+    """
+    taps = gabor_taps(orientation, period)
+
+    def step(index: Array, pattern: Array) -> Array:
+        gain = jnp.where(index < steps - SHARP_STEPS, SOFT_GAIN, SHARP_GAIN)
+        return jnp.tanh(gain * apply_taps(pattern, taps))
+
+    pattern = jax.lax.fori_loop(0, steps, step, seeds)
+    return jnp.clip(1.2 * apply_taps(pattern, taps), -1.0, 1.0)

@@ -1,0 +1,132 @@
+"""The look of an impression: pressure, dry and wet skin, pores, scratches, and the sensor.
+
+The skin's relief touches the glass where relief + pressure > 0. Everything that varies the look
+adds to that sum or to the sensor's reading of it; nothing here moves a ridge.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, PRNGKeyArray
+
+from ifvit.synthesis.impression import ImpressionParams, contact_depth, in_contact, to_master
+from ifvit.synthesis.master import Master
+
+
+class Impression(NamedTuple):
+    """A rendered impression, at 500 ppi."""
+
+    image: Float[Array, "*B H W"]
+    """Grey values in [0, 1], ridges dark."""
+    relief: Float[Array, "*B H W"]
+    """The skin's relief in [-1, 1] at each pixel, before pressure and noise."""
+    contact: Bool[Array, "*B H W"]
+
+
+def frame_points(shape: tuple[int, int]) -> Float[Array, "H W 2"]:
+    """Return the (x, y) of every pixel of a frame of ``shape`` (H, W)."""
+    x, y = jnp.meshgrid(jnp.arange(shape[1]), jnp.arange(shape[0]))
+    return jnp.stack([x, y], axis=-1).astype(jnp.float32)
+
+
+def sample(image: Array, points: Float[Array, "*P 2"]) -> Float[Array, "*P"]:
+    """Read an image at points (x, y) by bilinear interpolation; the border's value beyond it."""
+    height, width = image.shape
+    x = jnp.clip(points[..., 0], 0, width - 1.001)
+    y = jnp.clip(points[..., 1], 0, height - 1.001)
+    x0, y0 = x.astype(int), y.astype(int)
+    fx, fy = x - x0, y - y0
+    flat = image.reshape(-1)
+    index = y0 * width + x0
+    corner = [flat[index + step].astype(jnp.float32) for step in (0, 1, width, width + 1)]
+    top = corner[0] * (1 - fx) + corner[1] * fx
+    bottom = corner[2] * (1 - fx) + corner[3] * fx
+    return top * (1 - fy) + bottom * fy
+
+
+def render(master: Master, params: ImpressionParams, shape: tuple[int, int]) -> Impression:
+    """Render one impression of a master into a frame of ``shape`` (H, W) at 500 ppi."""
+    points = frame_points(shape)
+    on_master = to_master(params, points, shape)
+    relief = sample(master.ridges, on_master) / 127
+    pores = sample(master.pores, on_master) / 127
+    depth = contact_depth(params, points, shape)
+    keys = jax.random.split(params.noise_key, 4)
+    ink = _contact(relief, pores, depth, params, keys[0])
+    image = _read_out(ink, depth, params, keys[1])
+    return Impression(image, relief, in_contact(params, points, shape))
+
+
+def smooth_noise(key: PRNGKeyArray, shape: tuple[int, int], scale: float) -> Float[Array, "H W"]:
+    """Return noise of about unit variance whose grains are ``scale`` pixels wide."""
+    grid = tuple(int(side / scale) + 2 for side in shape)
+    noise = jax.random.normal(key, grid)
+    return 1.3 * jax.image.resize(noise, shape, "linear")
+
+
+def _contact(
+    relief: Array, pores: Array, depth: Array, params: ImpressionParams, key: PRNGKeyArray
+) -> Float[Array, "H W"]:
+    """Return how much each pixel touches, 0 to 1."""
+    k = jax.random.split(key, 6)
+    shape = relief.shape
+    # Skin grain breaks dry ridges into dots; slow variation is moisture and uneven pressure.
+    grain = 0.75 * smooth_noise(k[0], shape, 2.3) + 0.65 * smooth_noise(k[1], shape, 6.0)
+    patches = smooth_noise(k[2], shape, 45.0)
+    dryness = jnp.clip(params.dryness + 0.18 * patches, 0.04, 1.0)
+    touch = relief + params.pressure + 0.16 * patches
+    touch = touch + grain * (0.10 + 0.75 * dryness)
+    touch = touch - pores * jax.random.uniform(k[3], minval=0.0, maxval=1.4)
+    # The pad lifts off towards its border: ridges thin, then only their highest points touch.
+    fade = jax.random.uniform(k[4], minval=0.03, maxval=0.12)
+    touch = touch - 1.7 * jnp.exp(-jnp.maximum(depth, -0.3) / fade)
+    touch = touch - 2.5 * _scratches(k[5], shape)
+    return jax.nn.sigmoid(touch / 0.16)
+
+
+def _scratches(key: PRNGKeyArray, shape: tuple[int, int]) -> Float[Array, "H W"]:
+    """Return up to two thin straight scratches of this impression alone."""
+    u = jax.random.uniform(key, (2, 5), minval=-1.0, maxval=1.0)
+    y, x = jnp.meshgrid(jnp.arange(shape[0]), jnp.arange(shape[1]), indexing="ij")
+
+    def scratch(v: Float[Array, "5"]) -> Float[Array, "H W"]:
+        angle = jnp.pi * v[0]
+        dx, dy = x - shape[1] * (0.5 + 0.4 * v[1]), y - shape[0] * (0.5 + 0.4 * v[2])
+        along = dx * jnp.cos(angle) + dy * jnp.sin(angle)
+        across = dy * jnp.cos(angle) - dx * jnp.sin(angle)
+        ends = jnp.clip(1 - jnp.square(along / (40 + 30 * v[3])), 0, 1)
+        return (v[4] > 0.4) * ends * jnp.exp(-0.5 * jnp.square(across / 1.3))
+
+    return jax.vmap(scratch)(u).sum(0)
+
+
+def _read_out(
+    ink: Array, depth: Array, params: ImpressionParams, key: PRNGKeyArray
+) -> Float[Array, "H W"]:
+    """Turn contact into the grey values of the impression's kind of sensor."""
+    k = jax.random.split(key, 8)
+    shape = ink.shape
+    uniform = jax.random.uniform
+    fine = jax.random.normal(k[0], shape)
+    slow = smooth_noise(k[1], shape, 60.0)
+    medium = smooth_noise(k[2], shape, 3.0)
+    # Optical: saturated black on white, a weak shadow of what touched before.
+    dark = uniform(k[3], minval=0.75, maxval=1.15)
+    optical = 1.02 - dark * ink * (1 + 0.15 * slow) + 0.012 * fine - 0.02 * medium
+    # Capacitive: ridges of an even mid-grey, a noisy background with specks of residue.
+    grey = uniform(k[4], minval=0.40, maxval=0.70)
+    specks = jax.nn.sigmoid((medium - 1.9) * 4)
+    level = uniform(k[5], minval=0.82, maxval=1.0)
+    capacitive = level - grey * ink - 0.18 * specks * (1 - ink) + 0.03 * fine + 0.02 * slow
+    # Thermal: full contrast within the contact, a grey field with vertical streaks around it.
+    streaks = smooth_noise(k[6], (1, shape[1]), 5.0)
+    around = uniform(k[7], minval=0.25, maxval=0.6) + 0.02 * streaks + 0.10 * slow
+    # The pad's rim warms the sensor unevenly: bright on some sides, dark on others.
+    rim = 0.03 + 0.06 * slow
+    inside = jax.nn.sigmoid((depth + rim) / 0.03)
+    thermal = inside * (1.0 - 0.98 * ink) + (1 - inside) * around + 0.02 * fine
+    stack = jnp.stack([optical, capacitive, thermal])
+    return jnp.clip(stack[params.sensor], 0.0, 1.0)
