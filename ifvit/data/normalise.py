@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ifvit.config import STRIDE
@@ -15,22 +16,29 @@ from ifvit.config import STRIDE
 WINDOW_MM = 0.7
 """Standard deviation of the window for local statistics: about one and a half ridge periods."""
 
-FOREGROUND_CONTRAST = 0.35
-"""Foreground is where the local contrast exceeds this share of the print's strong contrast."""
+FOREGROUND_CONTRAST = 0.3
+"""Foreground is where the local contrast exceeds this share of the print's strongest."""
 
 LEAST_CONTRAST = 0.02
 """Local standard deviation, of a range of 1, below which nothing is taken for ridges."""
 
 
+def _blur_matrix(side: int, sigma: float) -> np.ndarray:
+    """Return the (side, side) matrix whose product with a line of pixels blurs it."""
+    position = np.arange(side)
+    weight = np.exp(-0.5 * ((position[:, None] - position) / sigma) ** 2)
+    return (weight / weight.sum(1, keepdims=True)).astype(np.float32)
+
+
 def gaussian_blur(image: Float[Array, "*B H W"], sigma: float) -> Float[Array, "*B H W"]:
-    """Blur by a Gaussian of standard deviation ``sigma`` pixels; the border repeats outwards."""
-    radius = int(3 * sigma + 0.5)
-    taps = jnp.exp(-0.5 * jnp.square(jnp.arange(-radius, radius + 1) / sigma))
-    taps = taps / taps.sum()
-    flat = image.reshape(-1, *image.shape[-2:])
-    padded = jnp.pad(flat, [(0, 0), (radius, radius), (radius, radius)], mode="edge")[:, None]
-    rows = jax.lax.conv(padded, taps.reshape(1, 1, -1, 1), (1, 1), "VALID")
-    return jax.lax.conv(rows, taps.reshape(1, 1, 1, -1), (1, 1), "VALID").reshape(image.shape)
+    """Blur by a Gaussian of standard deviation ``sigma`` pixels, normalised at the border.
+
+    As two matrix products: for canvases of some hundred pixels that is many times faster than a
+    convolution with one channel, on every device.
+    """
+    rows, columns = (_blur_matrix(side, sigma) for side in image.shape[-2:])
+    exact = jax.lax.Precision.HIGHEST
+    return jnp.einsum("ij,...jk,lk->...il", rows, image, columns, precision=exact)
 
 
 def _statistics(image: Float[Array, "B H W"], ppi: int) -> tuple[Array, Array]:
@@ -48,7 +56,8 @@ def foreground(image: Float[Array, "B H W"], ppi: int) -> Bool[Array, "B H W"]:
     faint prints keep theirs; a blank image has no foreground.
     """
     _, deviation = _statistics(image, ppi)
-    strong = jnp.quantile(deviation.reshape(len(image), -1), 0.95, axis=1)[:, None, None]
+    # The deviation is smooth already, so that its maximum is no outlier.
+    strong = deviation.max((1, 2), keepdims=True)
     rough = deviation > jnp.maximum(FOREGROUND_CONTRAST * strong, LEAST_CONTRAST)
     # A second blur closes gaps between ridges and drops specks.
     return gaussian_blur(rough.astype(jnp.float32), WINDOW_MM * ppi / 25.4) > 0.5

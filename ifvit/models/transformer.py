@@ -8,6 +8,7 @@ same interface, for ablation. Tokens are coarse cells (:mod:`ifvit.models.tokens
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterable
 
 import jax.numpy as jnp
 from flax import nnx
@@ -16,6 +17,7 @@ from jaxtyping import Array, Bool, Float
 from ifvit.config import ModelConfig
 
 Mask = Bool[Array, "B N"] | None
+Layer = Callable[..., Array]
 
 
 def linear_attention(
@@ -178,7 +180,7 @@ def build_transformer(
 
 
 def _alternate(
-    layers: nnx.List, feat0: Array, feat1: Array, mask0: Array | None, mask1: Array | None
+    layers: Iterable[Layer], feat0: Array, feat1: Array, mask0: Array | None, mask1: Array | None
 ) -> tuple[Array, Array]:
     """Even layers look at the own image, odd ones at the other; one layer serves both images."""
     for i, layer in enumerate(layers):
@@ -192,7 +194,7 @@ def _alternate(
 
 
 def _self_layer(
-    layer: nnx.Module, feat0: Array, feat1: Array, mask0: Array | None, mask1: Array | None
+    layer: Layer, feat0: Array, feat1: Array, mask0: Array | None, mask1: Array | None
 ) -> tuple[Array, Array]:
     if feat0.shape != feat1.shape or (mask0 is None) != (mask1 is None):
         return layer(feat0, feat0, mask0, mask0), layer(feat1, feat1, mask1, mask1)

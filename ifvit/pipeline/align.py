@@ -1,6 +1,6 @@
 """Rotation search and robust alignment of two prints by Module 1's correspondences.
 
-Transforms are 2×3 similarity matrices in pixel coordinates (x, y), pixel centres at integers.
+Transforms are 2×3 similarity matrices in pixels (x, y) of the canvas at 500 ppi.
 ``H_0to1`` takes a point of image 0 to image 1; used as an output-to-input map it is also what
 draws image 1 in image 0's frame (:func:`warp`).
 
@@ -15,14 +15,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Bool, Float
 
-from ifvit.config import REFERENCE_PPI, STRIDE
+from ifvit.config import ModelConfig
+from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.models.matching import mutual_matches
 
 DenseFn = Callable[[Float[np.ndarray, "A 2 3"]], Float[Array, "A N M"]]
@@ -57,7 +60,7 @@ ALIGN_CONFIG = AlignConfig()
 class Alignment:
     """How image 0 lies on image 1: K correspondences and the similarity that most agree with.
 
-    ``points0``, ``points1`` (K, 2) are in the original canvases' pixels at ``ppi``, ``confidence``
+    ``points0``, ``points1`` (K, 2) are in the original canvases' pixels at 500 ppi, ``confidence``
     (K,) in [0, 1], ``inliers`` (K,) bool; ``angle`` is the rotation of ``H_0to1`` in degrees, from
     the x axis towards the y axis. Where ``ok`` is False, ``reason`` says why, and ``H_0to1`` and
     ``inliers`` are the best that was found (the identity and nobody, if nothing was).
@@ -65,7 +68,6 @@ class Alignment:
 
     ok: bool
     reason: str
-    ppi: int
     H_0to1: Float[np.ndarray, "2 3"]
     points0: Float[np.ndarray, "K 2"]
     points1: Float[np.ndarray, "K 2"]
@@ -77,17 +79,6 @@ class Alignment:
     def num_inliers(self) -> int:
         """Return how many correspondences agree with ``H_0to1``."""
         return int(self.inliers.sum())
-
-    def at(self, ppi: int) -> Alignment:
-        """Return the same alignment in pixels of another resolution."""
-        scale = ppi / self.ppi
-        return replace(
-            self,
-            ppi=ppi,
-            H_0to1=rescale(self.H_0to1, scale),
-            points0=rescale_points(self.points0, scale),
-            points1=rescale_points(self.points1, scale),
-        )
 
 
 def similarity(angle: float, centre: tuple[float, float]) -> Float[np.ndarray, "2 3"]:
@@ -109,46 +100,30 @@ def invert(H: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
     return np.column_stack([inverse, -inverse @ H[:, 2]])
 
 
-def rescale_points(points: Float[np.ndarray, "K 2"], scale: float) -> Float[np.ndarray, "K 2"]:
-    """Return pixel positions in an image ``scale`` times as fine, whose pixel centres differ."""
-    return (points + 0.5) * scale - 0.5
-
-
-def rescale(H: Float[np.ndarray, "2 3"], scale: float) -> Float[np.ndarray, "2 3"]:
-    """Return a transform between two images both made ``scale`` times as fine."""
-    origin = np.full((1, 2), 0.5 / scale - 0.5)  # the new image's (0, 0) in the old pixels
-    moved = rescale_points(apply(H, origin), scale)[0]
-    return np.column_stack([H[:, :2], moved])
-
-
 def warp(
-    image: Float[Array, "H W"], transforms: Float[Array, "A 2 3"], fill: float = 0.0
-) -> Float[Array, "A H W"]:
-    """Draw one image through A output-to-input transforms, bilinear, ``fill`` outside of it."""
+    image: Float[Array, "H W"], mask: Bool[Array, "H W"], transforms: Float[Array, "A 2 3"]
+) -> tuple[Float[Array, "A H W"], Bool[Array, "A H W"]]:
+    """Draw a print and its mask through A output-to-input transforms, bilinear.
+
+    Beyond the image its border is repeated and nothing is foreground: no edge appears where the
+    image ends, which would disturb the local statistics inside it.
+    """
     height, width = image.shape
     y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
     grid = jnp.stack([x, y, jnp.ones_like(x)]).astype(jnp.float32)
+    soft = mask.astype(jnp.float32)
 
-    def one(transform: Array) -> Array:
+    def one(transform: Array) -> tuple[Array, Array]:
         source = jnp.einsum("ij,jhw->ihw", transform, grid, precision="highest")
-        return jax.scipy.ndimage.map_coordinates(
-            image, [source[1], source[0]], order=1, mode="constant", cval=fill
-        )
+        at = [source[1], source[0]]
+        drawn = map_coordinates(image, at, order=1, mode="nearest")
+        return drawn, map_coordinates(soft, at, order=1, mode="constant") > 0.5
 
     return jax.vmap(one)(transforms)
 
 
-def cell_centres(side: int) -> Float[np.ndarray, "N 2"]:
-    """Return the centre (x, y) of each coarse cell of a square canvas, in token order."""
-    axis = STRIDE * np.arange(side // STRIDE) + (STRIDE - 1) / 2
-    y, x = np.meshgrid(axis, axis, indexing="ij")
-    return np.stack([x.ravel(), y.ravel()], axis=1)
-
-
-@jax.jit
-def _correspondences(
-    log_p: Float[Array, "A N M"], threshold: Float[Array, ""]
-) -> tuple[Array, Array, Array]:
+@partial(jax.jit, static_argnames="threshold")
+def _correspondences(log_p: Float[Array, "A N M"], threshold: float) -> tuple[Array, Array, Array]:
     """Return mutual matches (A, N) or -1, their confidence (A, N) and their cells (A, N, 2).
 
     A position is the mean of the 3×3 cells around the match, weighted by their confidence: where
@@ -174,7 +149,7 @@ def _correspondences(
 
 
 def _fit(
-    points0: np.ndarray, points1: np.ndarray, inlier_px: float, settings: AlignConfig
+    points0: np.ndarray, points1: np.ndarray, settings: AlignConfig
 ) -> tuple[np.ndarray | None, np.ndarray]:
     """Return the similarity that most points agree with, or None, and who agrees (K,) bool.
 
@@ -187,7 +162,7 @@ def _fit(
         points0,
         points1,
         method=cv2.RANSAC,
-        ransacReprojThreshold=inlier_px,
+        ransacReprojThreshold=settings.inlier_px,
         maxIters=settings.iterations,
         confidence=settings.ransac_confidence,
     )
@@ -197,25 +172,26 @@ def _fit(
     if not low <= float(np.hypot(H[0, 0], H[1, 0])) <= high:
         return None, nobody
     # Judged by the final least-squares transform, not by the sample that RANSAC drew it from.
-    return H, np.linalg.norm(apply(H, points0) - points1, axis=1) <= inlier_px
+    return H, np.linalg.norm(apply(H, points0) - points1, axis=1) <= settings.inlier_px
 
 
 def _try(
-    dense: DenseFn, transforms: np.ndarray, side: int, ppi: int, settings: AlignConfig
+    dense: DenseFn, transforms: np.ndarray, model: ModelConfig, settings: AlignConfig
 ) -> Alignment:
     """Match image 0 with image 1 under each transform; return the alignment most agree with."""
     log_p = dense(transforms)
-    found = _correspondences(log_p, jnp.float32(settings.min_confidence))
+    found = _correspondences(log_p, settings.min_confidence)
     matches0, confidence, cells = (np.asarray(array) for array in found)
-    centres = cell_centres(side)
+    centres = np.asarray(cell_centres(model), np.float64)
+    cell_px = frame_side(model) // model.cells
     best: Alignment | None = None
     best_support = -1.0
     for index, transform in enumerate(transforms):
         kept = matches0[index] >= 0
         points0 = centres[kept]
-        turned = STRIDE * cells[index][kept].astype(np.float64) + (STRIDE - 1) / 2
+        turned = cell_px * cells[index][kept].astype(np.float64) + (cell_px - 1) / 2
         points1 = apply(transform, turned)
-        H, inliers = _fit(points0, points1, settings.inlier_px * ppi / REFERENCE_PPI, settings)
+        H, inliers = _fit(points0, points1, settings)
         # Confidence decides between angles: at a wrong one many weak matches can agree.
         support = float(confidence[index][kept][inliers].sum())
         if support > best_support:
@@ -223,26 +199,26 @@ def _try(
             transform = np.eye(2, 3) if H is None else H
             angle = float(np.rad2deg(np.arctan2(transform[1, 0], transform[0, 0])))
             weight = confidence[index][kept]
-            best = Alignment(True, "", ppi, transform, points0, points1, weight, inliers, angle)
+            best = Alignment(True, "", transform, points0, points1, weight, inliers, angle)
     assert best is not None, "at least one transform is tried"
     return best
 
 
-def align(dense: DenseFn, side: int, ppi: int, settings: AlignConfig = ALIGN_CONFIG) -> Alignment:
+def align(dense: DenseFn, model: ModelConfig, settings: AlignConfig = ALIGN_CONFIG) -> Alignment:
     """Align two prints: all rotations as one batch, then once more from the best estimate.
 
-    ``dense`` is Module 1 bound to the pair (:data:`DenseFn`), ``side`` the canvas's side and
-    ``ppi`` its resolution, in which the result's coordinates are. The second pass sees image 1
+    ``dense`` is Module 1 bound to the pair (:data:`DenseFn`); ``model`` says what its canvas and
+    cells are. The second pass sees image 1
     drawn in image 0's frame, so that what is left to bridge is distortion. Deterministic. Prints
     that too few cells agree on are returned with ``ok=False`` and the reason; nothing is raised.
     Source: the method's rotation search and RANSAC (DESIGN §3).
     """
     count = max(1, round(360.0 / settings.angle_step))
-    middle = ((side - 1) / 2, (side - 1) / 2)
-    turns = np.stack([similarity(360.0 * k / count, middle) for k in range(count)])
-    alignment = _try(dense, turns, side, ppi, settings)
+    middle = (frame_side(model) - 1) / 2
+    turns = np.stack([similarity(360.0 * k / count, (middle, middle)) for k in range(count)])
+    alignment = _try(dense, turns, model, settings)
     if alignment.num_inliers >= 3:
-        refined = _try(dense, alignment.H_0to1[None], side, ppi, settings)
+        refined = _try(dense, alignment.H_0to1[None], model, settings)
         if refined.num_inliers >= alignment.num_inliers:
             alignment = refined
     if alignment.num_inliers >= settings.min_inliers:

@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ifvit.config import REFERENCE_PPI
+from ifvit.data.normalise import gaussian_blur
 from ifvit.synthesis.ridges import oriented_filter
 
 FLOW_SIGMA_PX = 8.0
@@ -48,23 +48,12 @@ class Enhanced(NamedTuple):
     coherence: Float[Array, "B H W"]
 
 
-def blur(image: Float[Array, "B H W"], sigma: float) -> Float[Array, "B H W"]:
-    """Average with a Gaussian of ``sigma`` pixels, zero beyond the border."""
-    radius = int(np.ceil(3 * sigma))
-    taps = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
-    kernel = jnp.asarray(taps / taps.sum(), image.dtype)
-    x = image[:, None]
-    for shape in ((1, 1, -1, 1), (1, 1, 1, -1)):
-        x = jax.lax.conv_general_dilated(x, kernel.reshape(shape), (1, 1), "SAME")
-    return x[:, 0]
-
-
 def _gradient(image: Array, mask: Array) -> tuple[Array, Array]:
     """Return the derivatives along x and y, 0 where a neighbour lies outside the mask."""
-    smooth = blur(image, 0.8)
+    smooth = gaussian_blur(image, 0.8)
     grad_y, grad_x = jnp.gradient(smooth, axis=(-2, -1))
     # The mask's border would otherwise be the strongest line of the image.
-    inside = blur(mask.astype(image.dtype), 0.8) > 0.999
+    inside = gaussian_blur(mask.astype(image.dtype), 0.8) > 0.999
     return jnp.where(inside, grad_x, 0.0), jnp.where(inside, grad_y, 0.0)
 
 
@@ -74,9 +63,9 @@ def flow(
     """Return the orientation along the ridges and its coherence, from a normalised print."""
     grad_x, grad_y = _gradient(image, mask)
     sigma = FLOW_SIGMA_PX * ppi / REFERENCE_PPI
-    double_cos = blur(grad_x**2 - grad_y**2, sigma)
-    double_sin = blur(2 * grad_x * grad_y, sigma)
-    energy = blur(grad_x**2 + grad_y**2, sigma)
+    double_cos = gaussian_blur(grad_x**2 - grad_y**2, sigma)
+    double_sin = gaussian_blur(2 * grad_x * grad_y, sigma)
+    energy = gaussian_blur(grad_x**2 + grad_y**2, sigma)
     across = 0.5 * jnp.arctan2(double_sin, double_cos)
     coherence = jnp.hypot(double_cos, double_sin) / jnp.maximum(energy, 1e-6)
     return across + jnp.pi / 2, jnp.where(mask, coherence, 0.0)
@@ -92,15 +81,15 @@ def ridge_period(
     difference of Gaussians, so that pixel noise does not count as fine ridges.
     """
     scale = ppi / REFERENCE_PPI
-    band = blur(image, 1.6 * scale) - blur(image, 8.0 * scale)
+    band = gaussian_blur(image, 1.6 * scale) - gaussian_blur(image, 8.0 * scale)
     inside = mask.astype(image.dtype)
     step_x = (band[..., :, 1:] - band[..., :, :-1]) * inside[..., :, 1:] * inside[..., :, :-1]
     step_y = (band[..., 1:, :] - band[..., :-1, :]) * inside[..., 1:, :] * inside[..., :-1, :]
     steps = jnp.pad(step_x**2, ((0, 0), (0, 0), (0, 1)))
     steps = steps + jnp.pad(step_y**2, ((0, 0), (0, 1), (0, 0)))
     sigma = PERIOD_SIGMA_PX * scale
-    power = blur(band**2 * inside, sigma)
-    ratio = blur(steps, sigma) / jnp.maximum(power, 1e-6)
+    power = gaussian_blur(band**2 * inside, sigma)
+    ratio = gaussian_blur(steps, sigma) / jnp.maximum(power, 1e-6)
     frequency = jnp.arcsin(jnp.sqrt(jnp.clip(ratio / 4, 1e-4, 1.0))) / jnp.pi
     low, high = PERIOD_RANGE_PX
     return jnp.clip(1.0 / frequency, low * scale, high * scale)
@@ -114,7 +103,7 @@ def enhance(image: Float[Array, "B H W"], mask: Bool[Array, "B H W"], ppi: int) 
     period = ridge_period(image, mask, ppi)
     ridges = oriented_filter(image, orientation, period)
     sigma = CONTRAST_SIGMA_PX * ppi / REFERENCE_PPI
-    share = jnp.maximum(blur(mask.astype(image.dtype), sigma), 1e-3)
-    power = blur(jnp.where(mask, ridges**2, 0.0), sigma) / share
+    share = jnp.maximum(gaussian_blur(mask.astype(image.dtype), sigma), 1e-3)
+    power = gaussian_blur(jnp.where(mask, ridges**2, 0.0), sigma) / share
     even = ridges / jnp.sqrt(power + NOISE**2)
     return Enhanced(jnp.where(mask, even, 0.0), orientation, period, coherence)

@@ -1,0 +1,187 @@
+"""Aligned pairs for Module 2: two frames, how one lies on the other, and who they are of.
+
+Module 2 sees what alignment leaves: elastic distortion, and the alignment's own error, which is
+drawn here so that the network meets it in training.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from ifvit.config import ModelConfig
+from ifvit.data.pairs import cell_centres, frame_side
+from ifvit.data.synthetic import (
+    SyntheticPairs,
+    draw_pairs,
+    pair_correspondence,
+    render_frames,
+    take,
+)
+from ifvit.synthesis import Master, correspondence
+
+IMPOSTOR_SPREAD = 2.5
+"""How much wider than a genuine pair's error the placement of an impostor pair is drawn: nothing
+in two different fingers holds an alignment in place."""
+
+
+class AlignedBatch(NamedTuple):
+    """B pairs of frames (S, S) in [0, 1] at 500 ppi, with all that Module 2 learns from."""
+
+    frame0: Float[Array, "B S S"]
+    frame1: Float[Array, "B S S"]
+    H_0to1: Float[Array, "B 2 3"]
+    """The alignment, error included, frame pixels."""
+    points1: Float[Array, "B N 2"]
+    """Where image 0's cell centres truly are in frame 1 once it is drawn through ``H_0to1``."""
+    points0: Float[Array, "B N 2"]
+    """The reverse: where the cell centres of that drawn frame truly are in frame 0."""
+    valid: Bool[Array, "B N"]
+    label0: Int[Array, " B"]
+    label1: Int[Array, " B"]
+    genuine: Bool[Array, " B"]
+
+
+class AlignmentError(NamedTuple):
+    """Standard deviations of the error to train for: pixels at 500 ppi, and degrees."""
+
+    shift_px: float
+    rotation: float
+
+
+def fit_similarity(
+    points0: Float[Array, "N 2"], points1: Float[Array, "N 2"], valid: Bool[Array, " N"]
+) -> Float[Array, "2 3"]:
+    """Return the least-squares similarity from points 0 to points 1; the identity for under three.
+
+    Closed form in the complex plane (Umeyama, IEEE TPAMI 13(4), 1991, in two dimensions).
+    """
+    weight = valid / jnp.maximum(valid.sum(), 1)
+    mean0, mean1 = (weight[:, None] * points0).sum(0), (weight[:, None] * points1).sum(0)
+    x0, y0 = (points0 - mean0).T
+    x1, y1 = (points1 - mean1).T
+    power = jnp.maximum((weight * (x0**2 + y0**2)).sum(), 1e-6)
+    cos = (weight * (x0 * x1 + y0 * y1)).sum() / power
+    sin = (weight * (x0 * y1 - y0 * x1)).sum() / power
+    linear = jnp.array([[cos, -sin], [sin, cos]])
+    fitted = jnp.concatenate([linear, (mean1 - linear @ mean0)[:, None]], axis=1)
+    return jnp.where(valid.sum() >= 3, fitted, jnp.eye(2, 3))
+
+
+def disturb(
+    key: PRNGKeyArray, H: Float[Array, "2 3"], spread: Array, error: AlignmentError, side: int
+) -> Float[Array, "2 3"]:
+    """Return the transform with a random error in front: a turn about the middle and a shift."""
+    normal = jnp.clip(jax.random.normal(key, (3,)), -2, 2) * spread
+    angle = jnp.deg2rad(error.rotation) * normal[0]
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    linear = jnp.array([[cos, -sin], [sin, cos]])
+    middle = jnp.full(2, (side - 1) / 2)
+    offset = middle - linear @ middle + error.shift_px * normal[1:]
+    return jnp.concatenate([H[:, :2] @ linear, (H[:, :2] @ offset + H[:, 2])[:, None]], axis=1)
+
+
+def transform(H: Float[Array, "2 3"], points: Float[Array, "N 2"]) -> Float[Array, "N 2"]:
+    """Move points (x, y) by a 2×3 matrix."""
+    return points @ H[:, :2].T + H[:, 2]
+
+
+def inverse(H: Float[Array, "2 3"]) -> Float[Array, "2 3"]:
+    """Return the inverse of a 2×3 similarity."""
+    (a, b), (c, d) = H[0, :2], H[1, :2]
+    linear = jnp.array([[d, -b], [-c, a]]) / (a * d - b * c)
+    return jnp.concatenate([linear, -(linear @ H[:, 2])[:, None]], axis=1)
+
+
+@partial(jax.jit, static_argnames=("seed", "model", "max_rotation", "error"))
+def aligned_batch(
+    master0: Master,
+    master1: Master,
+    finger: Int[Array, "B 2"],
+    impression: Int[Array, "B 2"],
+    key: PRNGKeyArray,
+    *,
+    seed: int,
+    model: ModelConfig,
+    max_rotation: float,
+    error: AlignmentError,
+) -> tuple[Array, Array, Array, Array, Array, Array]:
+    """Render pairs and align them by their exact correspondence, plus ``error``.
+
+    Returns frame0, frame1, H_0to1, points1, points0 and valid of :class:`AlignedBatch`.
+    """
+    side, centres = frame_side(model), cell_centres(model)
+    params = draw_pairs(seed, finger, impression, max_rotation)
+    genuine = finger[:, 0] == finger[:, 1]
+    points1, valid, _ = jax.vmap(partial(pair_correspondence, model=model))(*params)
+    valid = valid & genuine[:, None]
+
+    def place(key: Array, points1: Array, valid: Array, genuine: Array) -> Array:
+        spread = jnp.where(genuine, 1.0, IMPOSTOR_SPREAD)
+        return disturb(key, fit_similarity(centres, points1, valid), spread, error, side)
+
+    H = jax.vmap(place)(jax.random.split(key, len(finger)), points1, valid, genuine)
+    drawn1 = jax.vmap(lambda h, p: transform(inverse(h), p))(H, points1)
+    on_frame1 = jax.vmap(lambda h: transform(h, centres))(H)
+    points0 = jax.vmap(partial(_back, side=side))(params[0], params[1], on_frame1)
+    frame0 = render_frames(master0, params[0], model)
+    frame1 = render_frames(master1, params[1], model)
+    return frame0, frame1, H, drawn1, points0, valid
+
+
+def _back(params0, params1, points1: Float[Array, "N 2"], *, side: int) -> Float[Array, "N 2"]:
+    return correspondence(params1, params0, points1, (side, side))[0]
+
+
+class SyntheticAligned(SyntheticPairs):
+    """Module 2's source: aligned pairs of synthetic fingers; labels are rows of ``fingers``."""
+
+    def aligned(
+        self, index: int, size: int, error: AlignmentError, template_ratio: float
+    ) -> AlignedBatch:
+        """Return batch ``index``; a share of its pairs shows one print twice, unaligned."""
+        rows, impressions, genuine = self.draw(index, size)
+        rng = np.random.default_rng([self.seed, index, 1])
+        alone = genuine & (rng.random(size) < template_ratio)
+        frame0, frame1, H, points1, points0, valid = aligned_batch(
+            take(self.masters, rows[:, 0]),
+            take(self.masters, rows[:, 1]),
+            jnp.asarray(self.fingers[rows]),
+            jnp.asarray(impressions),
+            jax.random.fold_in(jax.random.key(self.seed), index),
+            seed=self.seed,
+            model=self.model,
+            max_rotation=self.max_rotation,
+            error=error,
+        )
+        batch = AlignedBatch(
+            *(frame0, frame1, H, points1, points0, valid),
+            *(jnp.asarray(rows[:, 0]), jnp.asarray(rows[:, 1]), jnp.asarray(genuine)),
+        )
+        return stand_alone(batch, jnp.asarray(alone), self.model)
+
+
+@partial(jax.jit, static_argnames="model")
+def stand_alone(
+    batch: AlignedBatch, alone: Bool[Array, " B"], model: ModelConfig
+) -> AlignedBatch:
+    """Replace some pairs by (print, print): what a stand-alone template is computed from."""
+    centres = jnp.broadcast_to(cell_centres(model), batch.points1.shape)
+    itself = batch._replace(
+        frame1=batch.frame0,
+        H_0to1=jnp.broadcast_to(jnp.eye(2, 3), batch.H_0to1.shape),
+        points1=centres,
+        points0=centres,
+        valid=jnp.ones_like(batch.valid),
+        label1=batch.label0,
+    )
+
+    def choose(own: Array, other: Array) -> Array:
+        return jnp.where(alone.reshape(-1, *[1] * (own.ndim - 1)), own, other)
+
+    return jax.tree.map(choose, itself, batch)

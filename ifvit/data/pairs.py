@@ -1,0 +1,106 @@
+"""Pairs of prints and their ground truth on the coarse grid.
+
+A cell of image 0 has, in ``matches0``, the index of its cell in image 1, or ``UNMATCHED`` where
+image 1 does not show that piece of skin, or ``IGNORE`` where neither can be said.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
+from ifvit.data.normalise import cell_mask, foreground, normalise, shrink
+
+UNMATCHED = -1
+IGNORE = -2
+
+
+class PairBatch(NamedTuple):
+    """What Module 1 is trained on. Canvas pixels at the network's resolution."""
+
+    image0: Float[Array, "B H W"]
+    """Normalised canvases (:func:`ifvit.data.normalise.normalise`)."""
+    image1: Float[Array, "B H W"]
+    mask0: Bool[Array, "B h w"]
+    """Foreground cells."""
+    mask1: Bool[Array, "B h w"]
+    matches0: Int[Array, "B N"]
+    genuine: Bool[Array, " B"]
+
+
+def frame_side(model: ModelConfig) -> int:
+    """Return the canvas's side in pixels at 500 ppi: the frame that impressions are made in.
+
+    Raises ValueError where the network's resolution does not divide 500.
+    """
+    if REFERENCE_PPI % model.ppi:
+        raise ValueError(f"ppi must divide {REFERENCE_PPI}, not {model.ppi}: use 500, 250 or 125")
+    return model.canvas * REFERENCE_PPI // model.ppi
+
+
+def cell_centres(model: ModelConfig) -> Float[Array, "N 2"]:
+    """Return the (x, y) of every coarse cell's centre, in pixels at 500 ppi of the frame."""
+    factor = REFERENCE_PPI // model.ppi
+    line = (jnp.arange(model.cells) * STRIDE + (STRIDE - 1) / 2 + 0.5) * factor - 0.5
+    x, y = jnp.meshgrid(line, line)
+    return jnp.stack([x, y], axis=-1).reshape(-1, 2)
+
+
+def nearest_cell(points: Float[Array, "*B 2"], model: ModelConfig) -> Int[Array, "*B"]:
+    """Return the index of the cell that holds each frame point; points outside go to the border."""
+    size = STRIDE * REFERENCE_PPI / model.ppi
+    column = jnp.clip(jnp.floor((points[..., 0] + 0.5) / size), 0, model.cells - 1)
+    row = jnp.clip(jnp.floor((points[..., 1] + 0.5) / size), 0, model.cells - 1)
+    return (row * model.cells + column).astype(jnp.int32)
+
+
+def cell_matches(
+    points1: Float[Array, "N 2"],
+    valid0: Bool[Array, " N"],
+    points0: Float[Array, "N 2"],
+    mask0: Bool[Array, "h w"],
+    mask1: Bool[Array, "h w"],
+    model: ModelConfig,
+) -> Int[Array, " N"]:
+    """Turn an exact correspondence of one pair into coarse ground truth.
+
+    ``points1`` are the cell centres of image 0 mapped to image 1, ``valid0`` where that is inside
+    both contact regions, ``points0`` the cell centres of image 1 mapped to image 0; all in frame
+    pixels at 500 ppi. As in LoFTR a match is mutual: each is the cell nearest to the other.
+    A foreground cell is unmatched where it maps more than a cell outside image 1's foreground.
+    """
+    count = model.cells**2
+    target = nearest_cell(points1, model)
+    mutual = nearest_cell(points0, model)[target] == jnp.arange(count)
+    own, other = mask0.reshape(-1), mask1.reshape(-1)
+    match = own & valid0 & mutual & other[target]
+    size = STRIDE * REFERENCE_PPI / model.ppi
+    side = model.cells * size
+    outside = ((points1 < -size) | (points1 > side + size)).any(-1)
+    unmatched = own & ~valid0 & (outside | ~_grown(mask1).reshape(-1)[target])
+    return jnp.where(match, target, jnp.where(unmatched, UNMATCHED, IGNORE)).astype(jnp.int32)
+
+
+def _grown(mask: Bool[Array, "h w"]) -> Bool[Array, "h w"]:
+    """Return the mask grown by one cell."""
+    padded = jnp.pad(mask, 1)
+    height, width = mask.shape
+    shifts = [padded[i : i + height, j : j + width] for i in range(3) for j in range(3)]
+    return jnp.stack(shifts).any(0)
+
+
+def prepare(
+    frames: Float[Array, "B S S"], model: ModelConfig
+) -> tuple[Float[Array, "B H W"], Bool[Array, "B h w"]]:
+    """Turn frames at 500 ppi into the network's input: normalised canvases and cell masks."""
+    canvas = shrink(frames, REFERENCE_PPI // model.ppi)
+    mask = foreground(canvas, model.ppi)
+    return normalise(canvas, mask, model.ppi), cell_mask(mask)
+
+
+def impostor_matches(matches0: Int[Array, "B N"], mask0: Bool[Array, "B h w"]) -> Array:
+    """Return the ground truth of impostor pairs: no foreground cell has a match."""
+    return jnp.where(mask0.reshape(matches0.shape), UNMATCHED, IGNORE).astype(jnp.int32)

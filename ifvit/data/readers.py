@@ -1,0 +1,221 @@
+"""Data sets on disk: from file names to fingers and impressions.
+
+Two layouts are understood, both with the finger in the name: the FVC's flat folder of
+``FINGER_IMPRESSION.ext``, which ``ifvit synth`` writes too, and one folder per finger. A listing
+depends on the names alone, never on the order in which the file system hands them out.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.prints import Print, check_ppi, read_print
+
+logger = logging.getLogger("ifvit")
+
+EXTENSIONS = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+
+KNOWN_PPI = {
+    ("2002", "2"): 569,
+    ("2004", "3"): 512,
+    ("2006", "1"): 250,
+    ("2006", "2"): 569,
+}
+"""(year, data base) of the FVC sets that are not of 500 ppi, from the tables of the organisers."""
+
+_FVC_NAME = re.compile(r"([0-9]+)_([0-9]+)")
+_FVC_YEAR = re.compile(r"fvc[ _-]?(20[0-9]{2})")
+_FVC_BASE = re.compile(r"(?:fvc[ _-]?(20[0-9]{2})[ _-]*)?db[ _-]?([1-4])(?:[ _-]?[ab])?")
+
+
+def read_dataset(root: str | Path, ppi: int | None = None) -> list[Print]:
+    """List the prints under ``root``, sorted naturally by finger and impression.
+
+    In the FVC layout finger and impression are numbers, so that ``01_2`` and ``1_10`` are of the
+    same finger. With one folder per finger, the folder's name is the finger and the file's name
+    the impression. ``ppi`` overrides the resolution known by the data set's name
+    (:func:`known_ppi`); without either it is 500. Nothing is opened here: see
+    :func:`check_readable`.
+
+    Raises FileNotFoundError where ``root`` does not exist, and ValueError where neither layout is
+    found, where two files claim the same impression, where ``root`` holds several data sets, or
+    for a ``ppi`` that cannot be right.
+    """
+    root = Path(root)
+    if not root.exists():
+        raise FileNotFoundError(
+            f"no such folder of prints: {root}; check --dataset-root, or use 'synthetic'"
+        )
+    if not root.is_dir():
+        raise ValueError(f"{root} is a file: expected a folder of prints; give the folder it is in")
+    found = _fvc_layout(root) or _folder_layout(root)
+    if not found:
+        raise ValueError(_unrecognised(root))
+    resolution = _resolution(root, ppi)
+    name = Path(os.path.abspath(root)).name
+    prints = [
+        Print(name, finger, impression, path, resolution) for finger, impression, path in found
+    ]
+    return _sorted_without_duplicates(prints)
+
+
+def known_ppi(root: str | Path) -> int | None:
+    """Look up the resolution of an FVC data set by its folder's name; None for any other.
+
+    Recognises names such as ``fvc2004_db3_b`` and ``FVC2004/DB3_A``, the year in up to two folders
+    above. Further words in the name (``db3_a_resized``) make it another data set.
+    """
+    # The name as given comes first; a link may be called anything, so then what it points to.
+    for path in (Path(os.path.abspath(root)), Path(root).resolve()):
+        *above, last = (part.lower() for part in path.parts[-3:])
+        base = _FVC_BASE.fullmatch(last)
+        if base is None:
+            continue
+        years = [base[1]] if base[1] else _FVC_YEAR.findall("/".join(above))
+        if years:
+            return KNOWN_PPI.get((years[-1], base[2]), REFERENCE_PPI)
+    return None
+
+
+def split_fingers(
+    prints: Sequence[Print], holdout: int, seed: int
+) -> tuple[list[Print], list[Print]]:
+    """Divide prints into training and validation, ``holdout`` whole fingers in the latter.
+
+    A pure function of the fingers' names and ``seed``; both lists are sorted naturally, whatever
+    the order of ``prints``. Raises ValueError where no finger would be left to train on.
+    """
+    fingers = sorted({(p.dataset, p.finger) for p in prints})
+    if not 0 <= holdout < len(fingers):
+        raise ValueError(
+            f"cannot hold out {holdout} of {len(fingers)} fingers: expected 0 to "
+            f"{max(0, len(fingers) - 1)}; set --val-fingers"
+        )
+    order = np.random.default_rng(seed).permutation(len(fingers))
+    held = {fingers[i] for i in order[:holdout]}
+    ordered = sorted(prints, key=_natural_order)
+    train = [p for p in ordered if (p.dataset, p.finger) not in held]
+    return train, [p for p in ordered if (p.dataset, p.finger) in held]
+
+
+def check_readable(prints: Sequence[Print], limit: float = 0.01) -> list[Print]:
+    """Return the prints that can be read, after a warning for each that cannot.
+
+    Every file is decoded once, some 5 ms each, since damage does not show in a header. Raises
+    ValueError where more than ``limit`` of them (a share, 0..1) cannot be read: then the data set
+    or its resolution is wrong, not one file.
+    """
+    readable, failed = [], []
+    for item in prints:
+        try:
+            read_print(item.path, item.ppi)
+            readable.append(item)
+        except (ValueError, OSError) as error:
+            # The reason is a whole line and mostly names the file; the log names it in any case.
+            logger.warning("skipping %s: %s", item.path, error)
+            failed.append(item.path.name)
+    if len(failed) > limit * len(prints):
+        shown = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
+        raise ValueError(
+            f"{len(failed)} of {len(prints)} prints cannot be read ({shown}): expected at most "
+            f"{limit:.0%}; mend or remove them, the warnings above give each reason"
+        )
+    return readable
+
+
+def _fvc_layout(root: Path) -> list[tuple[str, str, Path]]:
+    """(finger, impression, path) of a flat folder, numbers without leading zeros."""
+    found, others = [], []
+    for path in _images(root):
+        match = _FVC_NAME.fullmatch(path.stem)
+        if match:
+            found.append((str(int(match[1])), str(int(match[2])), path))
+        elif path.stem != "contact_sheet":  # an overview that `ifvit synth` puts beside its prints
+            others.append(path.name)
+    if found and others:
+        logger.warning(
+            "%s: left out %d images not named FINGER_IMPRESSION (%s)",
+            *(root, len(others), ", ".join(others[:5]) + (", …" if len(others) > 5 else "")),
+        )
+    return found
+
+
+def _folder_layout(root: Path) -> list[tuple[str, str, Path]]:
+    """(finger, impression, path) of one folder per finger, names as they are."""
+    found = []
+    for folder in _folders(root):
+        images = _images(folder)
+        fingers = {m[1].lstrip("0") for p in images if (m := _FVC_NAME.fullmatch(p.stem))}
+        if len(fingers) > 1:
+            # Read as a finger, a whole data set would become one identity, and nobody would notice.
+            raise ValueError(
+                f"{root} holds several data sets: {folder.name} has the FVC-named prints of "
+                f"{len(fingers)} fingers; give one of them, such as {folder}"
+            )
+        found += [(folder.name, path.stem, path) for path in images]
+    return found
+
+
+def _images(folder: Path) -> list[Path]:
+    # Names with a leading dot are the remains of other systems (macOS writes ._101_1.tif).
+    return sorted(
+        path
+        for path in folder.iterdir()
+        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
+    )
+
+
+def _folders(root: Path) -> list[Path]:
+    return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
+
+
+def _unrecognised(root: Path) -> str:
+    images = [path.name for path in _images(root)]
+    folders = [path.name for path in _folders(root)]
+    example = f" (such as {images[0]})" if images else ""
+    return (
+        f"no prints recognised in {root}: looked for FINGER_IMPRESSION images such as 101_1.tif "
+        f"({', '.join(EXTENSIONS)}) and for one folder of images per finger; found "
+        f"{len(images)} images{example} and {len(folders)} folders; "
+        "rename the files, or give the folder that holds them"
+    )
+
+
+def _resolution(root: Path, ppi: int | None) -> int:
+    known = known_ppi(root)
+    if ppi is None:
+        return REFERENCE_PPI if known is None else known
+    check_ppi(ppi)
+    if known is not None and known != ppi:
+        logger.warning("%s is known to be of %d ppi; read at %d ppi as asked", root, known, ppi)
+    return ppi
+
+
+def _sorted_without_duplicates(prints: list[Print]) -> list[Print]:
+    seen: dict[tuple[str, str], Print] = {}
+    for item in prints:
+        other = seen.setdefault((item.finger, item.impression), item)
+        if other is not item:
+            raise ValueError(
+                f"{other.path} and {item.path} are both impression {item.impression} of finger "
+                f"{item.finger}: expected one file each; remove or rename one"
+            )
+    return sorted(prints, key=_natural_order)
+
+
+def _natural_order(item: Print) -> tuple:
+    return (item.dataset, _natural(item.finger), _natural(item.impression))
+
+
+def _natural(name: str) -> tuple:
+    """Sort key in which 2 comes before 10 and, the number being equal, 1 before 01."""
+    parts = [part for part in re.split(r"([0-9]+)", name) if part]
+    key = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts)
+    return (key, len(name), name)

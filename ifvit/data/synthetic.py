@@ -1,0 +1,151 @@
+"""The synthetic source: training pairs made on the device, with exact ground truth.
+
+Pair ``i`` of a source is a pure function of (seed, i).
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from ifvit.config import ModelConfig
+from ifvit.data.pairs import (
+    PairBatch,
+    cell_centres,
+    cell_matches,
+    frame_side,
+    impostor_matches,
+    prepare,
+)
+from ifvit.synthesis import (
+    ImpressionParams,
+    Master,
+    correspondence,
+    draw_impression,
+    finger_key,
+    make_masters,
+    render,
+)
+
+MASTERS_PER_CALL = 8
+
+VALIDATION_FINGERS = 1_000_000
+TEST_FINGERS = 2_000_000
+"""First numbers of the fingers to validate and to test on: far from those to train on."""
+
+
+def grow_masters(seed: int, fingers: np.ndarray, progress=lambda calls: calls) -> Master:
+    """Grow many masters, a few per compiled call, into host memory (369 kB a finger).
+
+    ``progress`` wraps the iterator over calls, for a progress bar.
+    """
+    size = MASTERS_PER_CALL
+    padded = np.resize(fingers, -(-len(fingers) // size) * size)
+    calls = list(padded.reshape(-1, size))
+    parts = [jax.tree.map(np.asarray, make_masters(seed, jnp.asarray(c))) for c in progress(calls)]
+    whole = jax.tree.map(lambda *a: np.concatenate(a)[: len(fingers)], *parts)
+    return Master(*whole)
+
+
+def take(masters: Master, index: np.ndarray) -> Master:
+    """Return some of a batch of masters, as a batch."""
+    return Master(*(np.asarray(a)[index] for a in masters))
+
+
+def pair_correspondence(
+    params0: ImpressionParams, params1: ImpressionParams, model: ModelConfig
+) -> tuple[Float[Array, "N 2"], Bool[Array, " N"], Float[Array, "N 2"]]:
+    """Map the cell centres of one pair 0→1 and 1→0: points in image 1, validity, points in 0."""
+    side = frame_side(model)
+    centres = cell_centres(model)
+    points1, valid = correspondence(params0, params1, centres, (side, side))
+    points0, _ = correspondence(params1, params0, centres, (side, side))
+    return points1, valid, points0
+
+
+def draw_pairs(
+    seed: int, finger: Int[Array, "B 2"], impression: Int[Array, "B 2"], max_rotation: float
+) -> tuple[ImpressionParams, ImpressionParams]:
+    """Draw the two impressions of each pair; the rotation between them is within ± degrees."""
+
+    def draw(fingers: Array, impressions: Array) -> ImpressionParams:
+        return draw_impression(finger_key(seed, fingers), impressions, max_rotation / 2)
+
+    params0 = jax.vmap(draw)(finger[:, 0], impression[:, 0])
+    return params0, jax.vmap(draw)(finger[:, 1], impression[:, 1])
+
+
+def render_frames(
+    masters: Master, params: ImpressionParams, model: ModelConfig
+) -> Float[Array, "B S S"]:
+    """Render one impression of each of B masters into a frame at 500 ppi."""
+    shape = (frame_side(model), frame_side(model))
+    return jax.vmap(lambda m, p: render(m, p, shape).image)(masters, params)
+
+
+@partial(jax.jit, static_argnames=("seed", "model", "max_rotation"))
+def dense_batch(
+    master0: Master,
+    master1: Master,
+    finger: Int[Array, "B 2"],
+    impression: Int[Array, "B 2"],
+    *,
+    seed: int,
+    model: ModelConfig,
+    max_rotation: float,
+) -> PairBatch:
+    """Make a batch for Module 1: genuine pairs where both finger numbers agree."""
+    params = draw_pairs(seed, finger, impression, max_rotation)
+    image0, mask0 = prepare(render_frames(master0, params[0], model), model)
+    image1, mask1 = prepare(render_frames(master1, params[1], model), model)
+    points1, valid, points0 = jax.vmap(partial(pair_correspondence, model=model))(*params)
+    truth = partial(cell_matches, model=model)
+    matches0 = jax.vmap(truth)(points1, valid, points0, mask0, mask1)
+    genuine = finger[:, 0] == finger[:, 1]
+    matches0 = jnp.where(genuine[:, None], matches0, impostor_matches(matches0, mask0))
+    return PairBatch(image0, image1, mask0, mask1, matches0, genuine)
+
+
+class SyntheticPairs:
+    """Pairs of impressions of synthetic fingers; batch ``i`` is a pure function of (seed, i)."""
+
+    def __init__(
+        self,
+        seed: int,
+        fingers: np.ndarray,
+        masters: Master,
+        model: ModelConfig,
+        *,
+        max_rotation: float,
+        impostor_ratio: float,
+    ) -> None:
+        """``masters`` are those of ``fingers`` under ``seed`` (:func:`grow_masters`)."""
+        self.seed, self.fingers, self.masters, self.model = seed, fingers, masters, model
+        self.max_rotation, self.impostor_ratio = max_rotation, impostor_ratio
+
+    def draw(self, index: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Draw a batch's members: rows of ``fingers`` (B,2), impressions (B,2), genuine (B,)."""
+        rng = np.random.default_rng([self.seed, index])
+        rows = rng.integers(len(self.fingers), size=(size, 2))
+        genuine = rng.random(size) >= self.impostor_ratio
+        shift = rng.integers(1, max(len(self.fingers), 2), size=size)
+        rows[:, 1] = np.where(genuine, rows[:, 0], (rows[:, 0] + shift) % len(self.fingers))
+        impressions = rng.integers(1 << 20, size=(size, 2))
+        return rows, impressions, genuine
+
+    def batch(self, index: int, size: int) -> PairBatch:
+        """Return batch ``index`` of ``size`` pairs for Module 1."""
+        rows, impressions, _ = self.draw(index, size)
+        return dense_batch(
+            take(self.masters, rows[:, 0]),
+            take(self.masters, rows[:, 1]),
+            jnp.asarray(self.fingers[rows]),
+            jnp.asarray(impressions),
+            seed=self.seed,
+            model=self.model,
+            max_rotation=self.max_rotation,
+        )

@@ -1,0 +1,201 @@
+"""The golden path in one run: synthetic prints, Module 1, Module 2, a match, a report.
+
+Everything is made, trained and measured here; no data and no network are needed.
+"""
+
+from __future__ import annotations
+
+import base64
+import html
+import json
+import logging
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from ifvit.config import DENSE_PRESETS, MATCH_PRESETS, REFERENCE_PPI, DenseConfig
+from ifvit.data.prints import load_canvas, read_image
+from ifvit.data.readers import read_dataset
+from ifvit.data.synthetic import TEST_FINGERS
+from ifvit.evaluation.metrics import auc, eer
+from ifvit.evaluation.plots import score_histogram
+from ifvit.evaluation.protocols import Pair, all_pairs
+from ifvit.evaluation.scores import ScoreRow, score_pairs, write_scores
+from ifvit.pipeline.match import Matcher, MatchResult
+from ifvit.synthesis.dataset import DatasetSpec, write_dataset
+from ifvit.training.dense import cell_accuracy, synthetic_source, train_dense
+from ifvit.training.match import train_match
+from ifvit.viz import contact_sheet, draw_match
+from ifvit.weights.describe import describe
+from ifvit.weights.files import load_dense, read_metadata, sha256_of
+
+logger = logging.getLogger("ifvit")
+
+TEST_SPEC = DatasetSpec(fingers=12, impressions=4, first_finger=TEST_FINGERS)
+IMPOSTOR_PAIRS = 150
+CELL_PAIRS = 192
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the demo measured, and the files it made."""
+
+    report: dict
+    pictures: dict[str, Path]
+    descriptions: tuple[str, str]
+
+
+def demo(out: str | Path, seed: int = 0) -> Path:
+    """Run the golden path into the folder ``out`` and return the path of ``report.html``.
+
+    Raises ValueError where ``out`` holds the report of an earlier run: nothing is overwritten.
+    """
+    out, start = Path(out), time.perf_counter()
+    if (out / "report.json").exists():
+        raise ValueError(f"{out} holds the report of an earlier demo: give another --out")
+    _say(1, f"making prints of {TEST_SPEC.fingers} fingers to test on, never to train on")
+    paths = make_test_prints(out / f"prints_{seed}", seed)
+    dense_config = replace(
+        DENSE_PRESETS["tiny"], seed=seed, checkpoint_dir=str(out / "checkpoints/dense_reg")
+    )
+    _say(2, f"training Module 1 on {dense_config.fingers} synthetic fingers")
+    dense_ckpt = train_dense(dense_config)
+    match_config = replace(
+        MATCH_PRESETS["tiny"],
+        seed=seed,
+        pretrained_ckpt=str(dense_ckpt),
+        checkpoint_dir=str(out / "checkpoints/matcher"),
+    )
+    _say(3, "training Module 2 from Module 1's transformer")
+    matcher_ckpt = train_match(match_config)
+    _say(4, "measuring both on the unseen fingers")
+    module1 = measure_module1(dense_ckpt, dense_config)
+    matcher = Matcher.from_checkpoints(dense_ckpt, matcher_ckpt)
+    rows = measure_pairs(matcher, out / f"prints_{seed}", seed)
+    write_scores(rows, out / "scores.csv")
+    _say(5, "matching a genuine and an impostor pair")
+    pictures = draw_examples(matcher, rows, paths, out)
+    report = {
+        "module1": module1,
+        "module2": summarise(rows),
+        "lineage": lineage(dense_ckpt, matcher_ckpt),
+        "seconds": round(time.perf_counter() - start, 1),
+    }
+    descriptions = (describe(dense_ckpt), describe(matcher_ckpt))
+    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    page = out / "report.html"
+    page.write_text(render_page(Outcome(report, pictures, descriptions), rows))
+    print(json.dumps({k: report[k] for k in ("module1", "module2", "seconds")}, indent=2))
+    print(f"The report is in {page}")
+    return page
+
+
+def make_test_prints(folder: Path, seed: int) -> dict[str, Path]:
+    """Write the prints of the fingers to test on; return paths by name, with a contact sheet."""
+    spec = replace(TEST_SPEC, seed=seed)
+    made = write_dataset(folder, spec, lambda items, n: tqdm(items, "prints", n, leave=False))
+    images = [read_image(path) for path in made]
+    contact_sheet(images, [path.stem for path in made], folder / "contact_sheet.png")
+    return {path.stem: path for path in made} | {"contact_sheet": folder / "contact_sheet.png"}
+
+
+def measure_module1(dense_ckpt: Path, config: DenseConfig) -> dict[str, float]:
+    """Measure registration on genuine pairs of the unseen fingers."""
+    model, _ = load_dense(dense_ckpt)
+    fingers = TEST_FINGERS + np.arange(TEST_SPEC.fingers)
+    source = synthetic_source(config.model, config.seed, fingers, config, genuine_only=True)
+    return cell_accuracy(model, source, CELL_PAIRS, 32)
+
+
+def measure_pairs(matcher: Matcher, folder: Path, seed: int) -> list[ScoreRow]:
+    """Match all genuine pairs of the folder's prints and a random part of the impostor ones."""
+    prints = read_dataset(folder)
+    images = [load_canvas(p.path, p.ppi, REFERENCE_PPI, matcher.side) for p in prints]
+    pairs = all_pairs(prints)
+    genuine = [pair for pair in pairs if pair.genuine]
+    impostor = [pair for pair in pairs if not pair.genuine]
+    chosen = np.random.default_rng(seed).choice(len(impostor), IMPOSTOR_PAIRS, replace=False)
+    selected: list[Pair] = genuine + [impostor[i] for i in sorted(chosen)]
+    return score_pairs(matcher, images, selected, [p.path.stem for p in prints])
+
+
+def summarise(rows: list[ScoreRow]) -> dict[str, float | int]:
+    """Return the matcher's figures; pairs that could not be aligned count with the lowest score."""
+    genuine = [row.fused for row in rows if row.label]
+    impostor = [row.fused for row in rows if not row.label]
+    return {
+        "auc": auc(genuine, impostor),
+        "eer": eer(genuine, impostor),
+        "genuine_pairs": len(genuine),
+        "impostor_pairs": len(impostor),
+        "genuine_not_aligned": sum(row.status != "ok" for row in rows if row.label),
+        "impostor_not_aligned": sum(row.status != "ok" for row in rows if not row.label),
+    }
+
+
+def draw_examples(
+    matcher: Matcher, rows: list[ScoreRow], paths: dict[str, Path], out: Path
+) -> dict[str, Path]:
+    """Draw the genuine pair and the impostor pair of median score: typical ones, not the best."""
+    pictures = {"prints": paths["contact_sheet"]}
+    for name, label in (("genuine", 1), ("impostor", 0)):
+        ranked = sorted((r for r in rows if r.label == label), key=lambda r: (r.fused, r.name0))
+        row = ranked[len(ranked) // 2]
+        result: MatchResult = matcher.match_images(
+            *(matcher.load(paths[n]) for n in (row.name0, row.name1)),
+            name0=row.name0,
+            name1=row.name1,
+        )
+        pictures[name] = out / f"match_{name}.png"
+        draw_match(result, pictures[name])
+        print(f"{name}: {result.summary()}")
+    return pictures
+
+
+def lineage(dense_ckpt: Path, matcher_ckpt: Path) -> list[dict[str, str]]:
+    """Return the chain of files down to the matcher, oldest first."""
+    chain = list(read_metadata(matcher_ckpt).lineage)
+    last = {"role": "matcher", "file": matcher_ckpt.name, "sha256": sha256_of(matcher_ckpt)}
+    return [*chain, {**last, "note": f"Module 2, from {dense_ckpt.name}"}]
+
+
+def render_page(outcome: Outcome, rows: list[ScoreRow]) -> str:
+    """Return the report as one self-contained HTML page."""
+    report = outcome.report
+    genuine = [row.fused for row in rows if row.label]
+    impostor = [row.fused for row in rows if not row.label]
+    figures = "".join(
+        f"<tr><td>{module}.{name}</td><td>{value:.4g}</td></tr>"
+        for module in ("module1", "module2")
+        for name, value in report[module].items()
+    )
+    sections = [
+        ("Figures, on fingers never trained on", f"<table>{figures}</table>"),
+        ("Scores", _image(score_histogram(genuine, impostor, "fused score"))),
+        ("A genuine pair, of median score", _image(outcome.pictures["genuine"].read_bytes())),
+        ("An impostor pair, of median score", _image(outcome.pictures["impostor"].read_bytes())),
+        ("The prints it was tested on", _image(outcome.pictures["prints"].read_bytes())),
+        *(
+            (f"Module {number}", f"<pre>{html.escape(text)}</pre>")
+            for number, text in enumerate(outcome.descriptions, start=1)
+        ),
+    ]
+    body = "".join(f"<h2>{title}</h2>{content}" for title, content in sections)
+    return (
+        "<!doctype html><meta charset='utf-8'><title>ifvit demo</title><style>"
+        "body{font:16px/1.5 system-ui,sans-serif;max-width:960px;margin:2em auto;padding:0 1em}"
+        "img{max-width:100%}td{padding:.1em 1.5em .1em 0}pre{overflow-x:auto;font-size:13px}"
+        f"</style><h1>ifvit: the golden path</h1><p>Synthetic prints → Module 1 → Module 2 → "
+        f"match, in {report['seconds']:.0f} seconds.</p>{body}\n"
+    )
+
+
+def _image(data: bytes) -> str:
+    return f"<img alt='' src='data:image/png;base64,{base64.b64encode(data).decode()}'>"
+
+
+def _say(step: int, what: str) -> None:
+    print(f"[{step}/5] {what}", flush=True)

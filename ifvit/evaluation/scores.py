@@ -1,0 +1,130 @@
+"""A table of comparisons and their scores: made once, kept as CSV, read by every metric."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from tqdm import tqdm
+
+from ifvit.evaluation.protocols import Pair
+from ifvit.pipeline.match import Matcher
+
+SCORES = ("fused", "global_score", "local_score")
+
+
+@dataclass(frozen=True)
+class ScoreRow:
+    """One comparison. ``label`` is 1 for genuine and 0 for impostor.
+
+    The branches' scores are NaN where ``status`` is not ``ok``; ``fused`` is then -1.
+    """
+
+    name0: str
+    name1: str
+    label: int
+    global_score: float
+    local_score: float
+    fused: float
+    num_inliers: int
+    status: str
+
+
+def score_pairs(
+    matcher: Matcher,
+    images: Sequence[Float[np.ndarray, "S S"]],
+    pairs: Sequence[Pair],
+    names: Sequence[str] | None = None,
+    *,
+    progress: bool = True,
+) -> list[ScoreRow]:
+    """Match each pair of ``images``, canvases at 500 ppi; one row per pair, in order.
+
+    ``names`` of the images are their numbers if not given; ``progress`` shows a bar. Raises
+    ValueError as ``Matcher.prepare`` does, and where ``names`` and ``images`` differ in number.
+    """
+    labels = [str(index) for index in range(len(images))] if names is None else list(names)
+    if len(labels) != len(images):
+        raise ValueError(f"{len(labels)} names for {len(images)} images: expected one for each")
+    used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
+    canvases = {index: matcher.prepare(images[index]) for index in used}
+    rows = []
+    for pair in tqdm(pairs, desc="matching", unit="pair", disable=not progress):
+        result = matcher.match_images(canvases[pair.index0], canvases[pair.index1])
+        rows.append(
+            ScoreRow(
+                name0=labels[pair.index0],
+                name1=labels[pair.index1],
+                label=int(pair.genuine),
+                global_score=_number(result.global_score),
+                local_score=_number(result.local_score),
+                fused=result.score,
+                num_inliers=result.num_inliers,
+                status=result.status,
+            )
+        )
+    return rows
+
+
+def _number(score: float | None) -> float:
+    return float("nan") if score is None else score
+
+
+def split_scores(rows: Sequence[ScoreRow], score: str = "fused") -> tuple[np.ndarray, np.ndarray]:
+    """Return genuine and impostor scores for ``metrics``; a failed alignment is ``-inf``.
+
+    ``score`` is one of :data:`SCORES`; raises ValueError for another.
+    """
+    if score not in SCORES:
+        raise ValueError(f"unknown score {score!r}: expected one of {', '.join(SCORES)}")
+    values = np.array([getattr(r, score) if r.status == "ok" else -np.inf for r in rows], float)
+    labels = np.array([row.label for row in rows], int)
+    return values[labels == 1], values[labels == 0]
+
+
+def write_scores(rows: Sequence[ScoreRow], path: str | Path) -> None:
+    """Write rows to a CSV file with a header; the folder is made if need be."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(ScoreRow)])
+        writer.writeheader()
+        writer.writerows(asdict(row) for row in rows)
+
+
+def read_scores(path: str | Path) -> list[ScoreRow]:
+    """Read what :func:`write_scores` wrote.
+
+    Raises FileNotFoundError, and ValueError for a file with other columns or values.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"no score table at {path}; write_scores makes one")
+    expected = [field.name for field in fields(ScoreRow)]
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        if reader.fieldnames != expected:
+            raise ValueError(f"{path} has columns {reader.fieldnames}: expected {expected}")
+        try:
+            return [_row(values) for values in reader]
+        except (TypeError, ValueError) as error:
+            raise ValueError(
+                f"{path}, line {reader.line_num}: {error}; write the table again"
+            ) from error
+
+
+def _row(values: dict[str, str]) -> ScoreRow:
+    return ScoreRow(
+        name0=values["name0"],
+        name1=values["name1"],
+        label=int(values["label"]),
+        global_score=float(values["global_score"]),
+        local_score=float(values["local_score"]),
+        fused=float(values["fused"]),
+        num_inliers=int(values["num_inliers"]),
+        status=values["status"],
+    )

@@ -1,0 +1,139 @@
+"""What two aligned prints have in common, and Module 2's two views of it.
+
+Everything is drawn in image 0's frame. The global view is the enhanced overlap at the network's
+resolution; the local view a square of the original prints at 500 ppi, where both are at their best.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
+from ifvit.data.normalise import cell_mask, foreground, normalise, shrink
+from ifvit.models.matcher import MatcherInput
+from ifvit.pipeline.align import warp
+from ifvit.pipeline.enhance import enhance
+
+
+def warp_pairs(
+    image: Float[Array, "B S S"], mask: Bool[Array, "B S S"], transforms: Float[Array, "B 2 3"]
+) -> tuple[Float[Array, "B S S"], Bool[Array, "B S S"]]:
+    """Draw each print and its mask through its own output-to-input transform; see ``warp``."""
+
+    def one(image: Array, mask: Array, transform: Array) -> tuple[Array, Array]:
+        warped, inside = warp(image, mask, transform[None])
+        return warped[0], inside[0]
+
+    return jax.vmap(one)(image, mask, transforms)
+
+
+def network_view(
+    image: Float[Array, "B S S"], mask: Bool[Array, "B S S"], config: ModelConfig
+) -> tuple[Float[Array, "B H W"], Bool[Array, "B H W"]]:
+    """Reduce grey prints at 500 ppi to the network's canvas and normalise them there."""
+    factor = REFERENCE_PPI // config.ppi
+    coarse_mask = shrink(mask.astype(image.dtype), factor) > 0.5
+    return normalise(shrink(image, factor), coarse_mask, config.ppi), coarse_mask
+
+
+def _box_sum(image: Float[Array, "B H W"], side: int) -> Float[Array, "B rows columns"]:
+    """Return the sum over each square of ``side`` pixels that lies wholly inside the image."""
+    return jax.lax.reduce_window(
+        image, 0.0, jax.lax.add, (1, side, side), (1, 1, 1), padding="VALID"
+    )
+
+
+def place_roi(quality: Float[Array, "B H W"], side: int) -> Int[Array, "B 2"]:
+    """Return the corner (x, y) of the square of ``side`` pixels that holds the most quality.
+
+    ``quality`` is 0 outside the overlap. The square lies inside the image; of equal ones the
+    nearest to the image's middle is taken, so that an empty overlap gives the middle.
+    """
+    total = _box_sum(quality, side)
+    _, rows, columns = total.shape
+    y, x = jnp.meshgrid(jnp.arange(rows), jnp.arange(columns), indexing="ij")
+    distance = (x - (columns - 1) / 2) ** 2 + (y - (rows - 1) / 2) ** 2
+    # Small beside one pixel of quality: it decides between equals only.
+    total = total - 1e-3 * distance / (rows**2 + columns**2)
+    best = jnp.argmax(total.reshape(len(total), -1), axis=1)
+    return jnp.stack([best % columns, best // columns], axis=-1).astype(jnp.int32)
+
+
+def crop(
+    image: Float[Array, "B S S"], corner: Int[Array, "B 2"], side: int, padded: int
+) -> Float[Array, "B P P"]:
+    """Cut a square out of each image at its corner (x, y), with zeros around up to ``padded``."""
+
+    def one(single: Array, at: Array) -> Array:
+        return jax.lax.dynamic_slice(single, (at[1], at[0]), (side, side))
+
+    before = (padded - side) // 2
+    margin = (before, padded - side - before)
+    return jnp.pad(jax.vmap(one)(image, corner), ((0, 0), margin, margin))
+
+
+@partial(jax.jit, static_argnames="config")
+def matcher_input(
+    image0: Float[Array, "B S S"],
+    mask0: Bool[Array, "B S S"],
+    image1: Float[Array, "B S S"],
+    mask1: Bool[Array, "B S S"],
+    H_0to1: Float[Array, "B 2 3"],
+    config: ModelConfig,
+) -> tuple[MatcherInput, Int[Array, "B 2"]]:
+    """Return Module 2's views of B aligned pairs, and the ROI's corner (x, y) in image 0.
+
+    Images are grey canvases at 500 ppi in [0, 1], masks their foregrounds
+    and ``H_0to1`` in 500-ppi pixels. The print is warped before it is enhanced, so that it is
+    interpolated once, and enhanced before it is cut to the overlap, so that the filter sees beyond
+    the cut. S is ``frame_side(config)``.
+    """
+    image1, mask1 = warp_pairs(image1, mask1, H_0to1)
+    # Both prints as one batch: the same work, compiled once.
+    images, masks = jnp.concatenate([image0, image1]), jnp.concatenate([mask0, mask1])
+    coarse, coarse_mask = network_view(images, masks, config)
+    enhanced = enhance(coarse, coarse_mask, config.ppi)
+    overlap = _both(coarse_mask)
+
+    factor, side = REFERENCE_PPI // config.ppi, config.roi_px
+    quality = jnp.where(overlap, _worse(enhanced.coherence), 0.0)
+    corner = factor * place_roi(quality, min(-(-side // factor), config.canvas))
+    padded = -(-side // STRIDE) * STRIDE
+    local = crop(normalise(images, masks, REFERENCE_PPI), jnp.tile(corner, (2, 1)), side, padded)
+    shared = crop(_both(masks).astype(images.dtype), corner, side, padded) > 0.5
+
+    global0, global1 = jnp.split(enhanced.image, 2)
+    local0, local1 = jnp.split(local, 2)
+    global_mask, local_mask = cell_mask(overlap), cell_mask(shared)
+    views = MatcherInput(
+        global0=jnp.where(overlap, global0, 0.0),
+        global1=jnp.where(overlap, global1, 0.0),
+        global_mask0=global_mask,
+        global_mask1=global_mask,
+        local0=jnp.where(shared, local0, 0.0),
+        local1=jnp.where(shared, local1, 0.0),
+        local_mask0=local_mask,
+        local_mask1=local_mask,
+    )
+    return views, corner
+
+
+def _both(masks: Bool[Array, "both H W"]) -> Bool[Array, "B H W"]:
+    mask0, mask1 = jnp.split(masks, 2)
+    return mask0 & mask1
+
+
+def _worse(coherence: Float[Array, "both H W"]) -> Float[Array, "B H W"]:
+    """Return how clear the ridges are in the worse of the two prints."""
+    coherence0, coherence1 = jnp.split(coherence, 2)
+    return jnp.minimum(coherence0, coherence1)
+
+
+@partial(jax.jit, static_argnames="ppi")
+def foreground_mask(image: Float[Array, "S S"], ppi: int) -> Bool[Array, "S S"]:
+    """Return the foreground of one grey canvas (S, S) in [0, 1]."""
+    return foreground(image[None], ppi)[0]

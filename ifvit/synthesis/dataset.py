@@ -1,0 +1,133 @@
+"""A synthetic data set on disk: FVC-named 8-bit PNGs at 500 ppi, a manifest, the maps on request."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Int
+from PIL import Image
+
+from ifvit.config import REFERENCE_PPI
+from ifvit.synthesis.impression import SENSORS, ImpressionParams, draw_impression, to_master
+from ifvit.synthesis.master import Master, finger_key, make_masters
+from ifvit.synthesis.orientation import CLASSES
+from ifvit.synthesis.sensor import Impression, frame_points, render
+
+MANIFEST_FIELDS = ("file", "finger", "impression", "pattern", "sensor", "rotation_deg", "seed", "ppi")
+
+
+@dataclass(frozen=True)
+class DatasetSpec:
+    """What to make. Sizes in pixels at 500 ppi."""
+
+    fingers: int = 10
+    impressions: int = 8
+    seed: int = 0
+    first_finger: int = 0
+    """Number of the first finger; file names count from 1 whatever it is."""
+    height: int = 400
+    width: int = 352
+    maps: bool = False
+    """Also write ``maps/F_I.npz``: ``to_master`` (H,W,2) float32, pixels of the master at 500 ppi,
+    and ``contact`` (H,W) bool."""
+
+    def __post_init__(self) -> None:
+        if min(self.fingers, self.impressions) < 1:
+            raise ValueError(
+                f"fingers is {self.fingers} and impressions {self.impressions}: expected at least 1"
+            )
+        if not 64 <= min(self.height, self.width) <= max(self.height, self.width) <= 4096:
+            raise ValueError(
+                f"a frame of {self.height}×{self.width} px: expected sides of 64 to 4096 px"
+            )
+        if min(self.seed, self.first_finger) < 0:
+            raise ValueError("seed and first_finger must not be negative")
+
+
+@partial(jax.jit, static_argnames=("seed", "shape"))
+def _impressions(
+    masters: Master, finger: Int[Array, ""], count: Int[Array, " I"], *, seed: int, shape: tuple
+) -> tuple[ImpressionParams, Impression]:
+    key = finger_key(seed, finger)
+    params = jax.vmap(lambda i: draw_impression(key, i))(count)
+    return params, jax.vmap(lambda p: render(masters, p, shape))(params)
+
+
+def make_dataset(
+    spec: DatasetSpec,
+) -> Iterator[tuple[int, int, Master, ImpressionParams, Impression]]:
+    """Yield (finger, impression, master, parameters, rendered impression), both counted from 0."""
+    shape = (spec.height, spec.width)
+    for finger in range(spec.fingers):
+        number = jnp.asarray(spec.first_finger + finger)
+        masters = make_masters(spec.seed, number[None])
+        master = Master(*(a[0] for a in masters))
+        count = jnp.arange(spec.impressions)
+        params, made = _impressions(master, number, count, seed=spec.seed, shape=shape)
+        for i in range(spec.impressions):
+            yield finger, i, master, *jax.tree.map(lambda a: a[i], (params, made))  # noqa: B023
+
+
+def write_dataset(
+    out: str | Path,
+    spec: DatasetSpec,
+    progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
+) -> list[Path]:
+    """Write a data set to the folder ``out`` and return the prints' paths.
+
+    Raises ValueError where ``out`` holds a data set already: nothing is overwritten.
+    """
+    out = Path(out)
+    if (out / "manifest.csv").exists():
+        raise ValueError(f"{out} holds a data set already: give another --out, or remove it first")
+    out.mkdir(parents=True, exist_ok=True)
+    if spec.maps:
+        (out / "maps").mkdir(exist_ok=True)
+    rows, paths = [], []
+    items = make_dataset(spec)
+    for finger, impression, master, params, made in progress(
+        items, spec.fingers * spec.impressions
+    ):
+        name = f"{finger + 1}_{impression + 1}"
+        path = out / f"{name}.png"
+        grey = np.round(np.asarray(made.image) * 255).astype(np.uint8)
+        Image.fromarray(grey).save(path, dpi=(REFERENCE_PPI, REFERENCE_PPI))
+        if spec.maps:
+            _write_map(out / "maps" / f"{name}.npz", params, made, (spec.height, spec.width))
+        rows.append(_manifest_row(path.name, finger, impression, master, params, spec))
+        paths.append(path)
+    with (out / "manifest.csv").open("w", newline="") as file:
+        writer = csv.DictWriter(file, MANIFEST_FIELDS)
+        writer.writeheader()
+        writer.writerows(rows)
+    return paths
+
+
+def _manifest_row(
+    file: str, finger: int, impression: int, master: Master, params: ImpressionParams, spec: DatasetSpec
+) -> dict[str, Any]:
+    return {
+        "file": file,
+        "finger": finger + 1,
+        "impression": impression + 1,
+        "pattern": CLASSES[int(master.pattern)],
+        "sensor": SENSORS[int(params.sensor)],
+        "rotation_deg": round(float(np.rad2deg(params.rotation)), 2),
+        "seed": spec.seed,
+        "ppi": REFERENCE_PPI,
+    }
+
+
+def _write_map(path: Path, params: ImpressionParams, made: Impression, shape: tuple) -> None:
+    on_master = to_master(params, frame_points(shape), shape)
+    np.savez_compressed(
+        path, to_master=np.asarray(on_master, np.float32), contact=np.asarray(made.contact)
+    )

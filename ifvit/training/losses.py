@@ -1,0 +1,82 @@
+"""The three losses of the method, in log space.
+
+L_D over the dual softmax of the coarse cells, L_E over cosines of embeddings, and L_A, ArcFace
+(Deng et al., CVPR 2019), over identities.
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import optax
+from jaxtyping import Array, Bool, Float, Int
+
+from ifvit.data.pairs import UNMATCHED
+
+
+def log1mexp(log_p: Float[Array, "*A"]) -> Float[Array, "*A"]:
+    """Return log(1 - exp(log_p)) for log_p ≤ 0, stable at both ends.
+
+    Mächler, "Accurately computing log(1 − exp(−|a|))" (2012). At log_p = 0, where the true value
+    is -∞, it stops at the log of float32's resolution.
+    """
+    log_p = jnp.minimum(log_p, -1e-7)
+    near = log_p > -0.6931472
+    # Each branch gets a harmless input where it is not chosen, so that no NaN enters a gradient.
+    small = jnp.log(-jnp.expm1(jnp.where(near, log_p, -1.0)))
+    large = jnp.log1p(-jnp.exp(jnp.where(near, -1.0, log_p)))
+    return jnp.where(near, small, large)
+
+
+def dense_loss(
+    log_p: Float[Array, "B N M"], matches0: Int[Array, "B N"]
+) -> Float[Array, ""]:
+    """L_D: ``-log p`` at matches, ``-log(1 - p)`` over the rows of unmatched cells.
+
+    ``log_p`` is the log of the dual softmax. The mean over matched cells and the mean over
+    unmatched cells add up; each is 0 where the batch has no such cell. Ignored cells take no part.
+    """
+    matched = matches0 >= 0
+    at = jnp.take_along_axis(log_p, jnp.maximum(matches0, 0)[..., None], axis=-1)[..., 0]
+    positive = -jnp.where(matched, at, 0.0).sum() / jnp.maximum(matched.sum(), 1)
+    unmatched = matches0 == UNMATCHED
+    row = -log1mexp(log_p).sum(-1)
+    negative = jnp.where(unmatched, row, 0.0).sum() / jnp.maximum(unmatched.sum(), 1)
+    return positive + negative
+
+
+def embedding_loss(
+    embedding0: Float[Array, "B E"],
+    embedding1: Float[Array, "B E"],
+    genuine: Bool[Array, " B"],
+    margin: float,
+) -> Float[Array, ""]:
+    """L_E: ``1 - cos`` for genuine pairs, ``max(0, cos - margin)`` for impostors, on average.
+
+    Embeddings are L2-normalised. As PyTorch's CosineEmbeddingLoss, which the method names.
+    """
+    cosine = (embedding0 * embedding1).sum(-1)
+    return jnp.where(genuine, 1 - cosine, jnp.maximum(cosine - margin, 0.0)).mean()
+
+
+def arcface_loss(
+    embedding: Float[Array, "B E"],
+    prototypes: Float[Array, "C E"],
+    label: Int[Array, " B"],
+    scale: float,
+    margin: float,
+) -> Float[Array, ""]:
+    """L_A: cross-entropy over identities, the true one's angle made larger by ``margin`` radians.
+
+    ``embedding`` is L2-normalised, ``prototypes`` need not be. Where the angle plus the margin
+    would pass π the cosine falls linearly instead, so that the loss still pulls.
+    """
+    unit = prototypes * jax.lax.rsqrt(jnp.square(prototypes).sum(-1, keepdims=True) + 1e-12)
+    cosine = embedding @ unit.T
+    true = jnp.take_along_axis(cosine, label[:, None], axis=1)[:, 0]
+    sine = jnp.sqrt(jnp.maximum(1 - jnp.square(true), 1e-7))
+    turned = true * jnp.cos(margin) - sine * jnp.sin(margin)
+    turned = jnp.where(true > -jnp.cos(margin), turned, true - margin * jnp.sin(margin))
+    chosen = jax.nn.one_hot(label, len(prototypes), dtype=bool)
+    logits = scale * jnp.where(chosen, turned[:, None], cosine)
+    return optax.softmax_cross_entropy_with_integer_labels(logits, label).mean()

@@ -1,0 +1,162 @@
+"""Training of Module 2, the matcher, from Module 1's transformer."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from flax import nnx
+from tqdm import tqdm
+
+from ifvit.config import MatchConfig
+from ifvit.data.aligned import AlignedBatch, AlignmentError, SyntheticAligned
+from ifvit.data.synthetic import VALIDATION_FINGERS, grow_masters
+from ifvit.evaluation.metrics import auc, eer
+from ifvit.models.matcher import MatcherModel
+from ifvit.training.folder import FolderAligned
+from ifvit.training.loop import Task, fit, keep_earlier, make_optimizer
+from ifvit.training.steps import MatchTrainer, fused_scores, match_step, match_views
+from ifvit.weights.describe import parameter_summary
+from ifvit.weights.files import save_weights
+from ifvit.weights.metadata import Metadata
+from ifvit.weights.transfer import (
+    load_module1_transformer_weights,
+    require_module1,
+    scratch_lineage,
+)
+
+logger = logging.getLogger("ifvit")
+
+MATCHER_FILE = "matcher_ckpt.safetensors"
+VALIDATION_PAIRS = 192
+
+PLACEMENT_ROTATION = 40.0
+"""Rotation in degrees, ±, between synthetic impressions before they are aligned."""
+
+
+class MatchSource(Protocol):
+    """Whatever makes aligned pairs for Module 2."""
+
+    def aligned(
+        self, index: int, size: int, error: AlignmentError, template_ratio: float
+    ) -> AlignedBatch:
+        """Return batch ``index``, the same at every call."""
+        ...
+
+
+def verification(
+    model: MatcherModel, source: MatchSource, config: MatchConfig, pairs: int, batch_size: int
+) -> dict[str, float]:
+    """Return ROC-AUC and EER of the fused score on pairs aligned with the trained-for error."""
+    view = nnx.view(model, use_running_average=True)
+    error = AlignmentError(config.alignment_shift_px, config.alignment_rotation)
+    found: list[tuple[np.ndarray, np.ndarray]] = []
+    for index in range(-(-pairs // batch_size)):
+        batch = source.aligned(index, batch_size, error, 0.0)
+        views, _ = match_views(batch, config.model)
+        fused = fused_scores(view, views, config.fusion_global)
+        found.append((np.asarray(fused), np.asarray(batch.genuine)))
+    score, genuine = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return {
+        "auc": auc(score[genuine], score[~genuine]),
+        "eer": eer(score[genuine], score[~genuine]),
+    }
+
+
+def start_weights(config: MatchConfig) -> tuple[MatcherModel, tuple[dict[str, str], ...]]:
+    """Build Module 2 with Module 1's transformer in it; return it and its lineage.
+
+    Raises as :func:`ifvit.weights.transfer.require_module1`.
+    """
+    path = require_module1(config)
+    model = MatcherModel(
+        config.model, share_global_local=config.share_global_local, rngs=nnx.Rngs(config.seed)
+    )
+    if path is None:
+        logger.info("Module 2, all weights from seed %d: Module 1 was skipped", config.seed)
+        return model, scratch_lineage()
+    report = load_module1_transformer_weights(
+        model, path, share_global_local=config.share_global_local
+    )
+    logger.info("everything else starts at random, from seed %d", config.seed)
+    return model, report.lineage
+
+
+def synthetic_sources(config: MatchConfig) -> tuple[SyntheticAligned, SyntheticAligned]:
+    """Return the synthetic training and validation sources."""
+
+    def make(fingers: np.ndarray, impostor_ratio: float) -> SyntheticAligned:
+        masters = grow_masters(
+            config.seed, fingers, lambda c: tqdm(c, "fingers", unit="call", leave=False)
+        )
+        return SyntheticAligned(
+            config.seed,
+            fingers,
+            masters,
+            config.model,
+            max_rotation=PLACEMENT_ROTATION,
+            impostor_ratio=impostor_ratio,
+        )
+
+    train = make(np.arange(config.fingers), config.impostor_ratio)
+    return train, make(VALIDATION_FINGERS + np.arange(config.val_fingers), 0.5)
+
+
+def match_sources(config: MatchConfig) -> tuple[MatchSource, MatchSource, int]:
+    """Return the training and validation sources that ``config`` names, and the identities."""
+    if config.dataset_root == "synthetic":
+        return (*synthetic_sources(config), config.fingers)
+    return folder_sources(config)
+
+
+def check_classes(config: MatchConfig, fingers: int | None) -> int:
+    """Return the number of identities; raises ValueError where the config says another."""
+    if fingers is None:
+        if config.num_classes is None:
+            raise ValueError("num_classes is not set: say how many identities the source has")
+        return config.num_classes
+    if config.num_classes not in (None, fingers):
+        raise ValueError(
+            f"num_classes is {config.num_classes}, but there are {fingers} fingers to train on: "
+            "leave --num-classes away, or set it to that"
+        )
+    return fingers
+
+
+def train_match(
+    config: MatchConfig, sources: tuple[MatchSource, MatchSource] | None = None
+) -> Path:
+    """Train Module 2 and return the path of its checkpoint.
+
+    ``sources`` (training, validation) replaces the synthetic ones, or the folder, that ``config``
+    names; ``num_classes`` must then be set. Raises ValueError and FileNotFoundError as
+    :func:`start_weights`, the readers and the loop do.
+    """
+    model, lineage = start_weights(config)
+    train, held, fingers = match_sources(config) if sources is None else (*sources, None)
+    num_classes = check_classes(config, fingers)
+    trainer = MatchTrainer(model, num_classes, rngs=nnx.Rngs(config.seed + 1))
+    logger.info("Module 2, %d identities\n%s", num_classes, parameter_summary(model))
+    optimizer = make_optimizer(trainer, config)
+    path = Path(config.checkpoint_dir) / MATCHER_FILE
+    keep_earlier(path)
+    error = AlignmentError(config.alignment_shift_px, config.alignment_rotation)
+
+    def step(index: int) -> dict:
+        batch = train.aligned(index, config.batch_size, error, config.template_ratio)
+        views, matches0 = match_views(batch, config.model)
+        return match_step(trainer, optimizer, views, matches0, batch, config)
+
+    def validate() -> dict[str, float]:
+        measured = verification(model, held, config, VALIDATION_PAIRS, 32)
+        return {f"val_{name}": value for name, value in measured.items()}
+
+    def save(epoch: int, step: int, metrics: dict[str, float]) -> Path:
+        record = {"epoch": epoch, "step": step, "metrics": metrics, "lineage": lineage}
+        save_weights(path, model, Metadata.of(config, **record))
+        return path
+
+    task = Task(("L_D", "L_E", "L_A"), step, validate, save)
+    return fit(task, config, path.parent, {"lineage": list(lineage)})

@@ -1,0 +1,124 @@
+"""The compiled steps of both modules: losses to gradients, and what validation counts."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Int
+
+from ifvit.config import REFERENCE_PPI, MatchConfig, ModelConfig
+from ifvit.data.aligned import AlignedBatch
+from ifvit.data.normalise import foreground
+from ifvit.data.pairs import IGNORE, UNMATCHED, PairBatch, cell_matches
+from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
+from ifvit.models.registration import DenseRegModel
+from ifvit.pipeline.overlap import matcher_input
+from ifvit.pipeline.score import scores
+from ifvit.training.losses import arcface_loss, dense_loss, embedding_loss
+
+
+@nnx.jit
+def dense_step(
+    model: DenseRegModel, optimizer: nnx.Optimizer, batch: PairBatch, lambda_D: float
+) -> dict[str, Array]:
+    """Take one step on L_D; returns ``L_D`` and ``loss``."""
+
+    def objective(model: DenseRegModel) -> tuple[Array, Array]:
+        output = model(batch.image0, batch.image1, batch.mask0, batch.mask1)
+        L_D = dense_loss(output.log_p, batch.matches0)
+        return lambda_D * L_D, L_D
+
+    (loss, L_D), grads = nnx.value_and_grad(objective, has_aux=True)(model)
+    optimizer.update(model, grads)
+    return {"L_D": L_D, "loss": loss}
+
+
+@nnx.jit(static_argnames="cells")
+def cell_hits(model: DenseRegModel, batch: PairBatch, cells: int) -> Array:
+    """Count a batch's matched cells: all, found exactly, found within one cell (8 neighbours)."""
+    log_p = model(batch.image0, batch.image1, batch.mask0, batch.mask1).log_p
+    found, truth = log_p.argmax(-1), batch.matches0
+    rows, columns = found // cells - truth // cells, found % cells - truth % cells
+    distance = jnp.maximum(jnp.abs(rows), jnp.abs(columns))
+    matched = truth >= 0
+    return jnp.stack([matched, matched & (distance == 0), matched & (distance <= 1)]).sum((1, 2))
+
+
+class MatchTrainer(nnx.Module):
+    """Module 2 with the identity prototypes of ArcFace, which only training needs."""
+
+    def __init__(self, model: MatcherModel, num_classes: int, *, rngs: nnx.Rngs) -> None:
+        """One prototype per identity and branch, random at first."""
+        self.model = model
+        shape = (num_classes, model.config.embedding_dim)
+        draw = nnx.initializers.normal(shape[1] ** -0.5)
+        self.global_prototypes = nnx.Param(draw(rngs.params(), shape))
+        self.local_prototypes = nnx.Param(draw(rngs.params(), shape))
+
+
+@partial(jax.jit, static_argnames="model")
+def match_views(
+    batch: AlignedBatch, model: ModelConfig
+) -> tuple[MatcherInput, Int[Array, "B N"]]:
+    """Return Module 2's views of a batch, made as ``match`` makes them, and L_D's ground truth."""
+    mask0 = foreground(batch.frame0, REFERENCE_PPI)
+    mask1 = foreground(batch.frame1, REFERENCE_PPI)
+    views, _ = matcher_input(batch.frame0, mask0, batch.frame1, mask1, batch.H_0to1, model)
+    mask = views.global_mask0
+    truth = partial(cell_matches, model=model)
+    matches0 = jax.vmap(truth)(batch.points1, batch.valid, batch.points0, mask, mask)
+    none = jnp.where(mask.reshape(matches0.shape), UNMATCHED, IGNORE)
+    return views, jnp.where(batch.genuine[:, None], matches0, none)
+
+
+def match_losses(
+    trainer: MatchTrainer,
+    output: MatcherOutput,
+    matches0: Int[Array, "B N"],
+    batch: AlignedBatch,
+    config: MatchConfig,
+) -> dict[str, Array]:
+    """Return L_D, L_E and L_A of a batch; the last two are means over both branches."""
+    pairs = ((output.global0, output.global1), (output.local0, output.local1))
+    prototypes = (trainer.global_prototypes[...], trainer.local_prototypes[...])
+    L_E = [embedding_loss(e0, e1, batch.genuine, config.margin_E) for e0, e1 in pairs]
+    L_A = [
+        arcface_loss(e, p, label, config.arcface_scale, config.arcface_margin)
+        for both, p in zip(pairs, prototypes, strict=True)
+        for e, label in zip(both, (batch.label0, batch.label1), strict=True)
+    ]
+    return {
+        "L_D": dense_loss(output.log_p, matches0),
+        "L_E": sum(L_E) / len(L_E),
+        "L_A": sum(L_A) / len(L_A),
+    }
+
+
+@nnx.jit(static_argnames="config")
+def match_step(
+    trainer: MatchTrainer,
+    optimizer: nnx.Optimizer,
+    views: MatcherInput,
+    matches0: Int[Array, "B N"],
+    batch: AlignedBatch,
+    config: MatchConfig,
+) -> dict[str, Array]:
+    """Take one step on the weighted sum of the three losses."""
+
+    def objective(trainer: MatchTrainer) -> tuple[Array, dict[str, Array]]:
+        parts = match_losses(trainer, trainer.model(views), matches0, batch, config)
+        weights = {"L_D": config.lambda_D, "L_E": config.lambda_E, "L_A": config.lambda_A}
+        return sum(weights[name] * parts[name] for name in parts), parts
+
+    (loss, parts), grads = nnx.value_and_grad(objective, has_aux=True)(trainer)
+    optimizer.update(trainer, grads)
+    return {**parts, "loss": loss}
+
+
+@nnx.jit(static_argnames="fusion_global")
+def fused_scores(model: MatcherModel, views: MatcherInput, fusion_global: float) -> Array:
+    """Return the fused score of each pair of views."""
+    return scores(model(views), fusion_global).fused

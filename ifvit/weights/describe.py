@@ -1,0 +1,86 @@
+"""What a model or a checkpoint holds, in words and tables."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from flax import nnx
+
+from ifvit.weights.files import load_dense, load_matcher, read_metadata, sha256_of
+from ifvit.weights.metadata import Metadata
+
+
+def parameter_summary(module: nnx.Module) -> str:
+    """Table of a model's top-level parts with their arrays and parameters, and the total."""
+    return "\n".join(_table(_count(module, nnx.Param)))
+
+
+def describe(path: str | Path) -> str:
+    """Everything there is to know of a checkpoint: tree, counts, config, epoch, metrics, lineage.
+
+    The weights are loaded into the model, so that what is described is known to be usable.
+    Raises FileNotFoundError, and ValueError for a file that is not.
+    """
+    meta = read_metadata(path)
+    model, _ = load_dense(path) if meta.module == "dense_reg" else load_matcher(path)
+    size = Path(path).stat().st_size / 1e6
+    lines = [f"{path}: {meta.module_name}, {size:.1f} MB", "", "params"]
+    lines += ["  " + line for line in _table(_count(model, nnx.Param))]
+    lines += ["batch_stats"]
+    lines += ["  " + line for line in _table(_count(model, nnx.BatchStat))]
+    lines += ["", f"epoch {meta.epoch}, step {meta.step}", *_metrics(meta)]
+    lines += ["", "config", *_config(meta)]
+    lines += ["", *_lineage(path, meta)]
+    return "\n".join(lines)
+
+
+def _count(module: nnx.Module, kind: type[nnx.Variable]) -> dict[str, tuple[int, int]]:
+    """Arrays and values of each top-level part."""
+    counts: dict[str, tuple[int, int]] = {}
+    for path, var in nnx.to_flat_state(nnx.state(module, kind)):
+        arrays, values = counts.get(str(path[0]), (0, 0))
+        counts[str(path[0])] = (arrays + 1, values + var.size)
+    return counts
+
+
+def _table(counts: dict[str, tuple[int, int]]) -> list[str]:
+    total = (sum(a for a, _ in counts.values()), sum(v for _, v in counts.values()))
+    rows = [*sorted(counts.items()), ("total", total)]
+    width = max(len(name) for name, _ in rows)
+    return [f"{name:<{width}}  {a:>4} arrays  {v:>11,} values" for name, (a, v) in rows]
+
+
+def _metrics(meta: Metadata) -> list[str]:
+    if not meta.metrics:
+        return ["no metrics recorded"]
+    return [f"  {name} {value:.4g}" for name, value in sorted(meta.metrics.items())]
+
+
+def _config(meta: Metadata) -> list[str]:
+    lines = []
+    for name, value in sorted(meta.config.items()):
+        if isinstance(value, dict):
+            lines += [f"  {name}.{k} = {json.dumps(v)}" for k, v in sorted(value.items())]
+        else:
+            lines.append(f"  {name} = {json.dumps(value)}")
+    return lines
+
+
+def _lineage(path: str | Path, meta: Metadata) -> list[str]:
+    lines = ["lineage, oldest first"]
+    for entry in meta.lineage:
+        if entry["role"] == "scratch":
+            lines.append(f"  scratch    {entry['note']}")
+        else:
+            lines.append(f"  {entry['role']:<9}  {entry['sha256']}  {entry['file']}")
+            lines.append(f"             {entry['note']}")
+    lines.append(f"  this file  {sha256_of(path)}  {Path(path).name}")
+    if "scratch" in meta.roles:
+        lines.append(
+            "The Module 1 link was skipped: this matcher did not start from a trained Module 1, "
+            "which is outside the method."
+        )
+    elif meta.module == "dense_reg" and "loftr" not in meta.roles:
+        lines.append("Module 1 started at random, without converted LoFTR weights.")
+    return lines

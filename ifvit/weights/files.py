@@ -1,0 +1,228 @@
+"""Checkpoints as safetensors files: written whole or not at all, read completely or not at all.
+
+Tensors are named by their place in the model, ``params/ResNet18/...`` and
+``batch_stats/ResNet18/...``; the metadata are one JSON text under the key ``ifvit``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import zipfile
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save
+
+from ifvit.models.matcher import MatcherModel
+from ifvit.models.registration import DenseRegModel
+from ifvit.weights.metadata import (
+    HOW_TO_GET,
+    MODULE_NAMES,
+    Metadata,
+    metadata_from_json,
+    metadata_to_json,
+)
+
+METADATA_KEY = "ifvit"
+
+COLLECTIONS = {nnx.Param: "params", nnx.BatchStat: "batch_stats"}
+
+
+def save_weights(path: str | Path, module: nnx.Module, meta: Metadata) -> str:
+    """Write a module's weights and metadata to ``path`` and return the file's sha256.
+
+    The file appears under its name only when it is complete. Raises ValueError where ``meta`` is
+    not of this kind of module.
+    """
+    _check_module(str(path), meta.module, module)
+    tensors = {name: np.array(var[...], order="C") for name, _, var in _variables(module)}
+    # One metadata entry: safetensors writes several in no fixed order, and the hash would change.
+    data = save(tensors, {METADATA_KEY: metadata_to_json(meta)})
+    _write_atomically(Path(path), data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_metadata(path: str | Path) -> Metadata:
+    """Read a checkpoint's metadata alone.
+
+    Raises FileNotFoundError, and ValueError for a file that is not a checkpoint of ifvit.
+    """
+    with _open(path) as file:
+        return _metadata_of(path, file)
+
+
+def load_weights(path: str | Path, module: nnx.Module) -> Metadata:
+    """Fill ``module`` in place from a checkpoint and return the metadata.
+
+    Half-precision tensors become float32. Raises FileNotFoundError, and ValueError for a broken
+    file, another module's checkpoint, or tensors that are missing, left over, of another shape or
+    not finite, all of them listed; the module is then unchanged.
+    """
+    with _open(path) as file:
+        meta = _metadata_of(path, file)
+        _check_module(str(path), meta.module, module)
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    variables = _variables(module)
+    wanted = {name: var.shape for name, _, var in variables}
+    problems = _problems(wanted, tensors)
+    if problems:
+        raise ValueError(f"{path} does not fit its model: {'; '.join(problems)}")
+    filled = [(p, var.replace(jnp.asarray(tensors[n], jnp.float32))) for n, p, var in variables]
+    nnx.update(module, nnx.from_flat_state(filled))
+    return meta
+
+
+def load_dense(path: str | Path) -> tuple[DenseRegModel, Metadata]:
+    """Build the Module 1 that a checkpoint describes, filled and in eval mode.
+
+    Raises as :func:`load_weights`.
+    """
+    meta = expect_module(path, "dense_reg")
+    config = meta.settings().model
+    # Shapes only: random weights would be drawn to be thrown away.
+    model = nnx.eval_shape(lambda: DenseRegModel(config, rngs=nnx.Rngs(0)))
+    load_weights(path, model)
+    model.eval()
+    return model, meta
+
+
+def load_matcher(path: str | Path) -> tuple[MatcherModel, Metadata]:
+    """Build the Module 2 that a checkpoint describes, filled and in eval mode.
+
+    Raises as :func:`load_weights`.
+    """
+    meta = expect_module(path, "matcher")
+    settings = meta.settings()
+    share = getattr(settings, "share_global_local", True)
+    model = nnx.eval_shape(
+        lambda: MatcherModel(settings.model, share_global_local=share, rngs=nnx.Rngs(0))
+    )
+    load_weights(path, model)
+    model.eval()
+    return model, meta
+
+
+def expect_module(path: str | Path, module: str) -> Metadata:
+    """Read the metadata of a checkpoint that must be of ``module``; raises ValueError if not."""
+    meta = read_metadata(path)
+    if meta.module != module:
+        raise ValueError(_wrong_module(str(path), meta.module, module))
+    return meta
+
+
+def sha256_of(path: str | Path) -> str:
+    """Return the hexadecimal sha256 of a file's bytes; raises FileNotFoundError."""
+    _check_exists(path)
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def foreign_kind(path: str | Path) -> str | None:
+    """Name the other kind of weight file that ``path`` is: ``loftr``, ``pytorch`` or None.
+
+    Decided by what is inside, so that a renamed file is recognised too.
+    """
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if any(name.endswith(".npy") for name in names):
+        return "loftr"
+    return "pytorch" if any(name.endswith("data.pkl") for name in names) else None
+
+
+def _variables(module: nnx.Module) -> list[tuple[str, tuple, nnx.Variable]]:
+    """Each parameter and batch statistic of a module: tensor name, NNX path, variable."""
+    variables = []
+    for path, var in nnx.to_flat_state(nnx.state(module)):
+        variables.append(("/".join([COLLECTIONS[type(var)], *map(str, path)]), path, var))
+    return variables
+
+
+def _problems(wanted: dict[str, tuple[int, ...]], tensors: dict[str, np.ndarray]) -> list[str]:
+    missing = sorted(set(wanted) - set(tensors))
+    unknown = sorted(set(tensors) - set(wanted))
+    problems = [f"{name} is missing" for name in missing]
+    problems += [f"{name} has no place in the model" for name in unknown]
+    for name in sorted(set(wanted) & set(tensors)):
+        tensor = tensors[name]
+        if tensor.shape != wanted[name]:
+            problems.append(f"{name} has shape {tensor.shape}, expected {wanted[name]}")
+        elif not jnp.issubdtype(tensor.dtype, jnp.floating):
+            problems.append(f"{name} holds {tensor.dtype}, expected floating point")
+        elif not np.isfinite(tensor.astype(np.float32)).all():
+            problems.append(f"{name} holds values that are not finite")
+    return problems
+
+
+def _check_module(path: str, found: str, module: nnx.Module) -> None:
+    expected = "matcher" if isinstance(module, MatcherModel) else "dense_reg"
+    if found != expected:
+        raise ValueError(_wrong_module(path, found, expected))
+
+
+def _wrong_module(path: str, found: str, expected: str) -> str:
+    return (
+        f"{path} is a checkpoint of {MODULE_NAMES[found]}, expected {MODULE_NAMES[expected]}: "
+        f"pass {HOW_TO_GET[expected]}"
+    )
+
+
+def _check_exists(path: str | Path) -> None:
+    if not Path(path).exists():
+        raise FileNotFoundError(f"{path} does not exist: expected a checkpoint of ifvit")
+    if not Path(path).is_file():
+        raise ValueError(f"{path} is a folder: expected a checkpoint file, *.safetensors")
+
+
+def _open(path: str | Path) -> safe_open:
+    _check_exists(path)
+    kind = foreign_kind(path)
+    if kind == "loftr":
+        raise ValueError(
+            f"{path} holds converted LoFTR weights (.npz), not a checkpoint of ifvit: "
+            "give it to `ifvit train-dense --loftr-pretrained-ckpt`"
+        )
+    if kind == "pytorch":
+        raise ValueError(
+            f"{path} is a PyTorch file, not a checkpoint of ifvit: "
+            "convert it with `ifvit convert-loftr` first"
+        )
+    try:
+        return safe_open(path, framework="numpy")
+    except (SafetensorError, OSError) as error:
+        raise ValueError(
+            f"{path} is not a readable safetensors file ({error}): it is damaged, cut short or "
+            "something else; copy it again or train again"
+        ) from error
+
+
+def _metadata_of(path: str | Path, file: safe_open) -> Metadata:
+    text = (file.metadata() or {}).get(METADATA_KEY)
+    if text is None:
+        raise ValueError(
+            f"{path} is a safetensors file without metadata of ifvit: expected "
+            f"{HOW_TO_GET['dense_reg']} or {HOW_TO_GET['matcher']}"
+        )
+    try:
+        return metadata_from_json(text)
+    except ValueError as error:
+        raise ValueError(f"{path} cannot be used: {error}") from error
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Beside the target: a rename is atomic only within one file system.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -1,0 +1,104 @@
+"""What a checkpoint says of itself: module, settings, progress, and the files it came from."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ifvit.config import DenseConfig, MatchConfig, from_json, to_json
+
+MODULE_NAMES = {"dense_reg": "Module 1 (dense_reg)", "matcher": "Module 2 (matcher)"}
+
+HOW_TO_GET = {
+    "dense_reg": "the dense_reg_ckpt.safetensors that `ifvit train-dense` writes",
+    "matcher": "the matcher_ckpt.safetensors that `ifvit train-match` writes",
+}
+
+LINEAGE_KEYS = ("role", "file", "sha256", "note")
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """A checkpoint's record of itself. Raises ValueError for one that breaks the rules below."""
+
+    module: str
+    """``dense_reg`` or ``matcher``."""
+    config: dict[str, Any]
+    """The ``DenseConfig`` or ``MatchConfig`` of its training, as plain JSON values."""
+    epoch: int = 0
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+    lineage: tuple[dict[str, str], ...] = ()
+    """The files that these weights came from, oldest first, each with role, file, sha256, note.
+
+    Roles: ``loftr`` (converted LoFTR weights), ``dense_reg`` (Module 1), ``scratch`` (an explicit
+    start without Module 1). A matcher's lineage must hold one of the last two.
+    """
+
+    @classmethod
+    def of(
+        cls,
+        config: DenseConfig | MatchConfig,
+        *,
+        epoch: Any = 0,
+        step: Any = 0,
+        metrics: Mapping[str, Any] | None = None,
+        lineage: tuple[dict[str, str], ...] = (),
+    ) -> Metadata:
+        """Make the record of a training; numbers may be NumPy or JAX scalars."""
+        module = "dense_reg" if isinstance(config, DenseConfig) else "matcher"
+        values = {name: float(value) for name, value in (metrics or {}).items()}
+        return cls(module, json.loads(to_json(config)), int(epoch), int(step), values, lineage)
+
+    def __post_init__(self) -> None:
+        """Refuse unknown modules, unreadable settings and a chain that skips Module 1."""
+        if self.module not in MODULE_NAMES:
+            raise ValueError(
+                f"module {self.module!r} is unknown: expected {' or '.join(MODULE_NAMES)}"
+            )
+        for entry in self.lineage:
+            if set(entry) != set(LINEAGE_KEYS):
+                raise ValueError(
+                    f"lineage entry has the keys {sorted(entry)}: expected {LINEAGE_KEYS}"
+                )
+        if self.module == "matcher" and not {"dense_reg", "scratch"} & set(self.roles):
+            raise ValueError(
+                "the lineage of this matcher skips Module 1: train it with --pretrained-ckpt, "
+                f"{HOW_TO_GET['dense_reg']}"
+            )
+        self.settings()
+
+    @property
+    def roles(self) -> tuple[str, ...]:
+        """The roles of the lineage, oldest first."""
+        return tuple(entry["role"] for entry in self.lineage)
+
+    @property
+    def module_name(self) -> str:
+        """The module in words, e.g. ``Module 1 (dense_reg)``."""
+        return MODULE_NAMES[self.module]
+
+    def settings(self) -> DenseConfig | MatchConfig:
+        """Return the training configuration as its dataclass; raises ValueError if it is none."""
+        cls = DenseConfig if self.module == "dense_reg" else MatchConfig
+        try:
+            return from_json(cls, json.dumps(self.config))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"its config is not a {cls.__name__}: {error}") from error
+
+
+def metadata_to_json(meta: Metadata) -> str:
+    """Serialise; equal metadata give equal text, so that equal checkpoints give equal files."""
+    return json.dumps(dataclasses.asdict(meta), sort_keys=True)
+
+
+def metadata_from_json(text: str) -> Metadata:
+    """Rebuild from :func:`metadata_to_json`'s text; raises ValueError if it is something else."""
+    try:
+        values = json.loads(text)
+        return Metadata(**{**values, "lineage": tuple(values["lineage"])})
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ValueError(f"its metadata are of another version of ifvit: {error}") from error

@@ -1,0 +1,189 @@
+"""The golden rule: Module 2 starts from the transformer that Module 1 trained.
+
+Each way to break it is a ValueError or FileNotFoundError before the first training step.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from ifvit.config import MatchConfig, ModelConfig
+from ifvit.models.matcher import MatcherModel
+from ifvit.weights.files import expect_module, foreign_kind, load_dense, sha256_of
+from ifvit.weights.metadata import HOW_TO_GET, Metadata
+
+LOG = logging.getLogger("ifvit")
+
+TRANSFORMER_FIELDS = (
+    "use_loftr",
+    "d_model",
+    "num_layers",
+    "num_heads",
+    # Not shapes, but what the trained numbers mean: where a token lies, and how large a ridge is.
+    "temp_bug_fix",
+    "ppi",
+)
+
+
+@dataclass(frozen=True)
+class TransferReport:
+    """What was copied from Module 1 into Module 2."""
+
+    found: str
+    """The source, in words."""
+    copied_to: tuple[str, ...]
+    """Attributes of the matcher that now hold the weights."""
+    num_arrays: int
+    """Arrays of Module 1's transformer."""
+    num_params: int
+    """Parameters of Module 1's transformer."""
+    lineage: tuple[dict[str, str], ...]
+    """The lineage that Module 2's checkpoints must carry: Module 1's own, then Module 1."""
+
+
+def require_module1(config: MatchConfig) -> Path | None:
+    """Check, before anything is built, that Module 2 has a Module 1 to start from.
+
+    Returns the checkpoint's path, or None with ``from_scratch``. Raises ValueError if neither or
+    both are given, or if the file is LoFTR's, of Module 2, or of another transformer;
+    FileNotFoundError if there is no such file.
+    """
+    if config.from_scratch and config.pretrained_ckpt is not None:
+        raise ValueError(
+            f"pretrained_ckpt={config.pretrained_ckpt} and from_scratch=True contradict each "
+            "other: drop --from-scratch to start from Module 1"
+        )
+    if config.from_scratch:
+        return None
+    if config.pretrained_ckpt is None:
+        raise ValueError(
+            "Module 2 starts from Module 1's transformer, but pretrained_ckpt is not set: pass "
+            f"--pretrained-ckpt, {HOW_TO_GET['dense_reg']}, or --from-scratch to do without "
+            "(the checkpoint will say so)"
+        )
+    path = Path(config.pretrained_ckpt)
+    _check_same_transformer(path, _module1_metadata(path), config.model)
+    return path
+
+
+def scratch_lineage() -> tuple[dict[str, str], ...]:
+    """Return the lineage of a Module 2 that was explicitly started without Module 1."""
+    note = "started at random with --from-scratch: the Module 1 link was skipped"
+    return ({"role": "scratch", "file": "", "sha256": "", "note": note},)
+
+
+def load_module1_transformer_weights(
+    matcher: MatcherModel, dense_ckpt_path: str | Path, *, share_global_local: bool = True
+) -> TransferReport:
+    """Copy Module 1's trained transformer into the matcher's branches, in place.
+
+    With ``share_global_local`` into the one transformer that both branches call, otherwise into
+    two that start alike. ResNet18 and the heads keep their random start, as the method says.
+    Raises FileNotFoundError, and ValueError for each mistake named above and when the copy does
+    not hold afterwards exactly what the checkpoint holds.
+    """
+    path = Path(dense_ckpt_path)
+    if matcher.share_global_local != share_global_local:
+        raise ValueError(
+            f"the matcher was built with share_global_local={matcher.share_global_local}, the "
+            f"transfer was asked for share_global_local={share_global_local}: give both the same"
+        )
+    _check_same_transformer(path, _module1_metadata(path), matcher.config)
+    dense, meta = load_dense(path)
+    source = nnx.state(dense.loftr_transformer, nnx.Param)
+    branches = ["loftr_transformer_global"]
+    if not share_global_local:
+        branches.append("loftr_transformer_local")
+    for branch in branches:
+        # A copy each: two branches on one buffer could not be donated to a compiled step.
+        nnx.update(getattr(matcher, branch), jax.tree.map(jnp.copy, source))
+        _check_copied(path, dense.loftr_transformer, getattr(matcher, branch), branch)
+    report = _report(path, meta, _arrays(dense.loftr_transformer), tuple(branches))
+    LOG.info("found %s", report.found)
+    LOG.info(
+        "copied %d arrays, %d parameters, to %s",
+        report.num_arrays,
+        report.num_params,
+        " and ".join(branches) + (" (shared by both branches)" if share_global_local else ""),
+    )
+    return report
+
+
+def _report(
+    path: Path, meta: Metadata, arrays: dict[str, np.ndarray], branches: tuple[str, ...]
+) -> TransferReport:
+    link = {
+        "role": "dense_reg",
+        # The name alone: folders differ between machines, the sha256 does not.
+        "file": path.name,
+        "sha256": sha256_of(path),
+        "note": f"Module 1, epoch {meta.epoch}",
+    }
+    return TransferReport(
+        found=f"loftr_transformer of Module 1, epoch {meta.epoch}, in {path}",
+        copied_to=branches,
+        num_arrays=len(arrays),
+        num_params=sum(array.size for array in arrays.values()),
+        lineage=(*meta.lineage, link),
+    )
+
+
+def _module1_metadata(path: Path) -> Metadata:
+    """Metadata of the Module 1 checkpoint at ``path``, or the error that names the way out."""
+    if not path.exists():
+        raise FileNotFoundError(
+            f"{path} does not exist: expected Module 1's checkpoint, {HOW_TO_GET['dense_reg']}"
+        )
+    if path.is_file() and foreign_kind(path) == "loftr":
+        raise ValueError(
+            f"{path} holds converted LoFTR weights, which Module 2 never loads directly: train "
+            f"Module 1 with them first, `ifvit train-dense --loftr-pretrained-ckpt {path}`, and "
+            f"pass {HOW_TO_GET['dense_reg']}"
+        )
+    return expect_module(path, "dense_reg")
+
+
+def _check_same_transformer(path: Path, meta: Metadata, model: ModelConfig) -> None:
+    dense = meta.settings().model
+    differences = [
+        f"{name} is {getattr(dense, name)} in Module 1 and {getattr(model, name)} in Module 2"
+        for name in TRANSFORMER_FIELDS
+        if getattr(dense, name) != getattr(model, name)
+    ]
+    if differences:
+        wanted = ", ".join(
+            f"model.{name}={getattr(dense, name)}"
+            for name in TRANSFORMER_FIELDS
+            if getattr(dense, name) != getattr(model, name)
+        )
+        raise ValueError(
+            f"the transformer of {path} does not fit this Module 2: {'; '.join(differences)}; "
+            f"set {wanted} for Module 2 (or use the same --preset), or train Module 1 again"
+        )
+
+
+def _check_copied(path: Path, source: nnx.Module, target: nnx.Module, branch: str) -> None:
+    """Compare bit for bit after the copy: an update that silently does nothing is an error."""
+    wanted, got = _arrays(source), _arrays(target)
+    if not wanted:
+        raise ValueError(f"nothing was copied to {branch}: {path} holds no transformer weights")
+    wrong = sorted(set(wanted) ^ set(got))
+    wrong += [
+        name for name in wanted if name in got and wanted[name].tobytes() != got[name].tobytes()
+    ]
+    if wrong:
+        raise ValueError(
+            f"the copy from {path} to {branch} does not hold the same weights: {', '.join(wrong)}"
+        )
+
+
+def _arrays(module: nnx.Module) -> dict[str, np.ndarray]:
+    state = nnx.to_flat_state(nnx.state(module, nnx.Param))
+    return {"/".join(map(str, path)): np.asarray(var[...]) for path, var in state}

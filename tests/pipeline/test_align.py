@@ -1,0 +1,115 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax import Array
+
+from ifvit.config import TINY_MODEL
+from ifvit.data.pairs import cell_centres, frame_side
+from ifvit.models.matching import log_dual_softmax
+from ifvit.pipeline.align import Alignment, align, apply, invert, similarity, warp
+
+SIDE = frame_side(TINY_MODEL)
+MIDDLE = ((SIDE - 1) / 2, (SIDE - 1) / 2)
+CENTRES = np.asarray(cell_centres(TINY_MODEL), np.float64)
+
+
+def placed(angle: float, shift: tuple[float, float] = (13.0, -9.0)) -> np.ndarray:
+    H = similarity(angle, MIDDLE)
+    H[:, 2] += shift
+    return H
+
+
+def oracle(H_0to1: np.ndarray, tolerance: float = 20.0, noise: float = 0.0):
+    """Return a Module 1 that knows the answer, but only while the rotation left is small."""
+    rng = np.random.default_rng(0)
+
+    def dense(transforms: np.ndarray):
+        logits = []
+        for transform in transforms:
+            target = apply(invert(transform), apply(H_0to1, CENTRES))
+            distance = ((target[:, None] - CENTRES[None]) ** 2).sum(-1)
+            rest = np.linalg.inv(transform[:, :2]) @ H_0to1[:, :2]
+            angle = np.rad2deg(np.arctan2(rest[1, 0], rest[0, 0]))
+            blind = abs(angle) > tolerance
+            logit = 0 * distance if blind else -distance / (2 * 8**2)
+            wrong = rng.random(len(CENTRES)) < noise
+            logit[wrong] = rng.permutation(logit[wrong])
+            logits.append(logit)
+        return log_dual_softmax(jnp.asarray(np.stack(logits), jnp.float32))
+
+    return dense
+
+
+@pytest.mark.parametrize("angle", [-165.0, -75.0, -30.0, 0.0, 10.0, 45.0, 100.0, 180.0])
+def test_any_rotation_is_recovered(angle: float) -> None:
+    H = placed(angle)
+    found = align(oracle(H), TINY_MODEL)
+    assert found.ok, found.reason
+    assert abs((found.angle - angle + 180) % 360 - 180) < 1.0
+    error = np.linalg.norm(apply(found.H_0to1, CENTRES) - apply(H, CENTRES), axis=1)
+    assert error.max() < 3.0  # pixels at 500 ppi; a coarse cell has 16
+    # Points are those of the original image 1, not of the turned one.
+    matched = np.linalg.norm(apply(H, found.points0) - found.points1, axis=1)
+    assert np.median(matched) < 2.0
+
+
+def test_wrong_matches_are_outvoted_and_marked() -> None:
+    H = placed(50.0)
+    found = align(oracle(H, noise=0.6), TINY_MODEL)
+    assert found.ok, found.reason
+    assert abs(found.angle - 50) < 3.0
+    residual = np.linalg.norm(apply(H, found.points0) - found.points1, axis=1)
+    assert (residual[found.inliers] < 20).all()
+    assert found.num_inliers < len(found.points0)
+
+
+def test_same_input_same_alignment() -> None:
+    first, second = (align(oracle(placed(50.0), noise=0.6), TINY_MODEL) for _ in range(2))
+    for name in ("H_0to1", "points0", "points1", "confidence", "inliers"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+
+
+def test_prints_with_nothing_in_common_are_not_aligned() -> None:
+    cells = len(CENTRES)
+    random = np.random.default_rng(1).normal(size=(1, cells, cells)).astype(np.float32)
+    for logits in (np.full_like(random, -1e4), 3 * random):
+
+        def dense(transforms: np.ndarray, logits: np.ndarray = logits) -> Array:
+            return log_dual_softmax(jnp.repeat(jnp.asarray(logits), len(transforms), 0))
+
+        found = align(dense, TINY_MODEL)
+        assert not found.ok
+        assert "cannot be aligned" in found.reason
+        assert isinstance(found, Alignment)
+        assert np.isfinite(found.H_0to1).all()
+
+
+def test_a_zoom_is_no_alignment() -> None:
+    H = placed(0.0, (0.0, 0.0))
+    zoom = np.array([[1.5, 0, -0.5 * MIDDLE[0]], [0, 1.5, -0.5 * MIDDLE[1]]])
+    assert align(oracle(H), TINY_MODEL).ok
+    assert not align(oracle(zoom), TINY_MODEL).ok
+
+
+def test_invert_and_similarity() -> None:
+    H = placed(33.0)
+    points = np.array([[0.0, 0.0], [17.0, 250.0]])
+    np.testing.assert_allclose(apply(invert(H), apply(H, points)), points, atol=1e-9)
+    # 90 degrees take the x axis to the y axis, which points down.
+    np.testing.assert_allclose(
+        apply(similarity(90, (0, 0)), np.array([[1.0, 0.0]])), [[0, 1]], atol=1e-9
+    )
+    np.testing.assert_allclose(
+        apply(H - np.array([[0, 0, 13], [0, 0, -9]]), np.array([MIDDLE])), [MIDDLE]
+    )
+
+
+def test_warp_draws_output_pixel_from_where_the_transform_says() -> None:
+    image = jnp.zeros((32, 32)).at[10, 20].set(1.0)
+    mask = jnp.zeros((32, 32), bool).at[8:13, 18:23].set(True)
+    shift = jnp.array([[[1.0, 0, 5], [0, 1, -4]], [[1.0, 0, 100], [0, 1, 0]]])
+    drawn, inside = warp(image, mask, shift)
+    assert np.unravel_index(int(drawn[0].argmax()), (32, 32)) == (14, 15)
+    assert bool(inside[0, 14, 15]) and int(inside[0].sum()) == 25
+    assert not inside[1].any()
+    np.testing.assert_array_equal(warp(image, mask, jnp.eye(2, 3)[None])[0][0], image)

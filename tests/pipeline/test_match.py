@@ -1,0 +1,136 @@
+import dataclasses
+import json
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ifvit.config import DenseConfig, MatchConfig, ModelConfig
+from ifvit.data.pairs import cell_centres
+from ifvit.models.matcher import MatcherModel
+from ifvit.models.matching import log_dual_softmax
+from ifvit.models.registration import DenseRegModel
+from ifvit.pipeline.align import apply, invert
+from ifvit.pipeline.match import Matcher
+from ifvit.weights.files import save_weights
+from ifvit.weights.metadata import Metadata
+
+
+@pytest.fixture(scope="module")
+def matcher(small: ModelConfig) -> Matcher:
+    """Random weights: nothing about a score can be said, but everything about the plumbing."""
+    dense = DenseRegModel(small, rngs=nnx.Rngs(0))
+    return Matcher(dense, MatcherModel(small, rngs=nnx.Rngs(1)))
+
+
+@pytest.fixture
+def knowing(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> Matcher:
+    """The same with a Module 1 that knows that the prints lie 5 pixels apart."""
+    centres = np.asarray(cell_centres(matcher.config), np.float64)
+
+    def log_p(_canvas0, _canvas1, transforms):
+        moved = centres + np.array([5.0, 0.0])
+        targets = np.stack([apply(invert(np.asarray(t)), moved) for t in transforms])
+        distance = ((targets[:, :, None] - centres) ** 2).sum(-1)
+        return log_dual_softmax(jnp.asarray(-distance / 128, jnp.float32))
+
+    monkeypatch.setattr(matcher, "_log_p", log_p)
+    return matcher
+
+
+def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: np.ndarray) -> None:
+    result = knowing.match_images(ridge_print, np.roll(ridge_print, 5, axis=1), name0="a")
+    assert result.ok and result.status == "ok"
+    assert result.global_score is not None and result.local_score is not None
+    assert result.score == pytest.approx(
+        0.6 * result.global_score + 0.4 * result.local_score, abs=1e-6
+    )
+    assert -1.0 <= result.score <= 1.0
+    assert result.roi is not None and result.roi[2] == 90
+    assert result.num_inliers > 30
+    np.testing.assert_allclose(result.alignment.H_0to1[:, 2], [5, 0], atol=1.5)
+    record = json.loads(result.to_json())
+    assert record["name0"] == "a"
+    assert record["num_matches"] == len(record["alignment"]["points0"])
+    assert record["alignment"]["inliers"].count(True) == record["num_inliers"]
+
+
+def test_a_print_and_itself_score_one(knowing: Matcher, ridge_print: np.ndarray) -> None:
+    canvas = knowing.prepare(ridge_print)
+    output, _ = knowing.embed_pair(canvas, canvas, np.eye(2, 3))
+    # Cross layers update image 0 first, so even equal inputs may differ a little.
+    cosine = float(jnp.sum(output.local0 * output.local1))
+    assert cosine > 0.8
+
+
+def test_prints_that_cannot_be_aligned_say_so(matcher: Matcher, ridge_print: np.ndarray) -> None:
+    result = matcher.match_images(ridge_print, np.ones_like(ridge_print))
+    assert (result.status, result.score) == ("not_aligned", -1.0)
+    assert result.global_score is None and result.roi is None
+    assert "cannot be aligned" in result.reason
+    assert json.loads(result.to_json())["local_score"] is None
+
+
+def test_models_are_traced_once_per_shape(
+    matcher: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    canvas = matcher.prepare(ridge_print)
+    turn = jnp.eye(2, 3)[None]
+    first = matcher._log_p(canvas, canvas, turn)
+
+    def retraced(*_args: object) -> None:
+        raise AssertionError("traced again")
+
+    monkeypatch.setattr(DenseRegModel, "__call__", retraced)
+    np.testing.assert_array_equal(matcher._log_p(canvas, canvas, turn), first)
+
+
+def test_canvas_of_another_size_is_refused(matcher: Matcher) -> None:
+    with pytest.raises(ValueError, match=r"expected finite grey values of shape \(128, 128\)"):
+        matcher.prepare(np.ones((100, 100), np.float32))
+    with pytest.raises(ValueError, match="finite"):
+        matcher.prepare(np.full((128, 128), np.nan, np.float32))
+
+
+def test_modules_of_different_shapes_are_refused(small: ModelConfig) -> None:
+    other = dataclasses.replace(small, num_layers=4)
+    dense = DenseRegModel(other, rngs=nnx.Rngs(0))
+    with pytest.raises(ValueError, match="different shapes"):
+        Matcher(dense, MatcherModel(small, rngs=nnx.Rngs(0)))
+
+
+def _checkpoints(folder: Path, small: ModelConfig, role: str) -> tuple[Path, Path, Path]:
+    """Write a Module 1, a Module 2 from it, and a Module 1 that has nothing to do with it."""
+    paths = folder / "dense.safetensors", folder / "matcher.safetensors", folder / "x.safetensors"
+    config = dataclasses.asdict(DenseConfig(model=small))
+    hashes = [
+        save_weights(path, DenseRegModel(small, rngs=nnx.Rngs(seed)), Metadata("dense_reg", config))
+        for seed, path in ((0, paths[0]), (1, paths[2]))
+    ]
+    lineage = {"role": role, "file": "dense.safetensors", "sha256": hashes[0], "note": ""}
+    if role == "scratch":
+        lineage.update(file="", sha256="")
+    metadata = Metadata(
+        "matcher",
+        dataclasses.asdict(MatchConfig(model=small, fusion_global=0.25)),
+        lineage=(lineage,),
+    )
+    save_weights(paths[1], MatcherModel(small, rngs=nnx.Rngs(2)), metadata)
+    return paths
+
+
+def test_checkpoints_must_belong_together(tmp_path: Path, small: ModelConfig) -> None:
+    dense, module2, stranger = _checkpoints(tmp_path, small, "dense_reg")
+    assert Matcher.from_checkpoints(dense, module2).fusion_global == 0.25
+    with pytest.raises(ValueError, match=r"was not trained from .*x\.safetensors"):
+        Matcher.from_checkpoints(stranger, module2)
+    with pytest.raises(ValueError, match="Module 1"):
+        Matcher.from_checkpoints(module2, module2)
+
+
+def test_a_matcher_from_scratch_goes_with_any_module_1(tmp_path: Path, small: ModelConfig) -> None:
+    dense, module2, stranger = _checkpoints(tmp_path, small, "scratch")
+    for path in (dense, stranger):
+        Matcher.from_checkpoints(path, module2)

@@ -1,0 +1,94 @@
+"""The maps between impressions are exact: geometry against itself and against the ridges."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ifvit.synthesis import (
+    correspondence,
+    draw_impression,
+    finger_key,
+    from_master,
+    make_masters,
+    render,
+    to_master,
+)
+from ifvit.synthesis.sensor import frame_points, sample
+
+SHAPE = (256, 256)
+SEED = 3
+
+
+@pytest.fixture(scope="module")
+def masters():
+    return make_masters(SEED, jnp.arange(2))
+
+
+@pytest.fixture(scope="module")
+def two_impressions(masters):
+    """Two impressions of finger 0, turned against each other by up to 60 degrees."""
+    key = finger_key(SEED, 0)
+    params = [draw_impression(key, i, 30.0) for i in (0, 1)]
+    one = jax.tree.map(lambda a: a[0], masters)
+    draw = jax.jit(render, static_argnums=2)
+    return params, [draw(one, p, SHAPE) for p in params]
+
+
+def grid():
+    return frame_points(SHAPE)[8:-8:5, 8:-8:5].reshape(-1, 2)
+
+
+@pytest.mark.parametrize("impression", range(4))
+def test_from_master_inverts_to_master(impression):
+    params = draw_impression(finger_key(SEED, 7), impression, 60.0)
+    back = from_master(params, to_master(params, grid(), SHAPE), SHAPE)
+    assert jnp.abs(back - grid()).max() < 0.01
+
+
+def test_there_and_back_is_the_identity_to_a_fraction_of_a_pixel(two_impressions):
+    (params0, params1), _ = two_impressions
+    points1, valid = correspondence(params0, params1, grid(), SHAPE)
+    back, _ = correspondence(params1, params0, points1, SHAPE)
+    assert valid.sum() > 300
+    assert jnp.linalg.norm(back - grid(), axis=-1)[valid].max() < 0.02
+
+
+def test_corresponding_points_show_the_same_ridge_phase(two_impressions):
+    (params0, params1), (made0, made1) = two_impressions
+    points0 = grid()
+    points1, valid = correspondence(params0, params1, points0, SHAPE)
+    relief0, relief1 = sample(made0.relief, points0)[valid], sample(made1.relief, points1)[valid]
+    assert np.corrcoef(relief0, relief1)[0, 1] > 0.97
+    # The same check must fail for a map that is off by half a ridge.
+    shifted = sample(made1.relief, points1 + jnp.array([3.0, 3.0]))[valid]
+    assert np.corrcoef(relief0, shifted)[0, 1] < 0.5
+
+
+def test_the_sensor_moves_no_ridge(two_impressions):
+    """What the sensor reads lies where the relief is: dark where it is high, at zero shift."""
+    _, (made0, _) = two_impressions
+    inside = np.array(made0.contact)[20:-20, 20:-20]
+    relief = np.array(made0.relief)[20:-20, 20:-20][inside]
+
+    def agreement(dx, dy):
+        image = np.roll(np.array(made0.image), (dy, dx), (0, 1))[20:-20, 20:-20][inside]
+        return -np.corrcoef(image, relief)[0, 1]
+
+    shifts = [(dx, dy) for dx in (-2, -1, 0, 1, 2) for dy in (-2, -1, 0, 1, 2)]
+    assert max(shifts, key=lambda s: agreement(*s)) == (0, 0)
+    assert agreement(0, 0) > 0.5
+
+
+def test_impostors_do_not_agree(masters, two_impressions):
+    (params0, params1), (made0, _) = two_impressions
+    other = render(jax.tree.map(lambda a: a[1], masters), params1, SHAPE)
+    points1, valid = correspondence(params0, params1, grid(), SHAPE)
+    relief0, relief1 = sample(made0.relief, grid())[valid], sample(other.relief, points1)[valid]
+    assert abs(np.corrcoef(relief0, relief1)[0, 1]) < 0.3
+
+
+def test_sample_is_bilinear():
+    image = jnp.array([[0.0, 1.0], [2.0, 3.0]])
+    points = jnp.array([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5], [0.5, 0.5]])
+    np.testing.assert_allclose(sample(image, points), [0.0, 0.5, 1.0, 1.5], atol=1e-6)
