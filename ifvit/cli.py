@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,7 +29,7 @@ class SynthArgs:
 
     out: str
     """Folder to write to."""
-    spec: Annotated[DatasetSpec, tyro.conf.arg(name="")] = DatasetSpec()
+    spec: Annotated[DatasetSpec, tyro.conf.arg(name="")] = field(default_factory=DatasetSpec)
 
 
 @dataclass(frozen=True)
@@ -142,7 +142,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "demo": (DemoArgs, run_demo),
 }
 
-PRESETS = {"train-dense": DENSE_PRESETS, "train-match": MATCH_PRESETS}
+PRESETS: dict[str, dict[str, Any]] = {"train-dense": DENSE_PRESETS, "train-match": MATCH_PRESETS}
 
 USAGE = f"usage: ifvit COMMAND [options]\ncommands: {', '.join(COMMANDS)}\nifvit COMMAND --help"
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 STRIDE = 8
-"""Pixels of the canvas per coarse cell, fixed by the backbone (one stem and two stages of stride 2)."""
+"""Pixels of the canvas per coarse cell, fixed by the backbone: its stem and two stages halve."""
 
 REFERENCE_PPI = 500
 """The resolution of the field's data sets, and of every ``*_px`` setting."""
@@ -42,6 +42,7 @@ class ModelConfig:
     embedding_dim: int = 256
 
     def __post_init__(self) -> None:
+        """Refuse shapes that cannot be built."""
         if self.canvas % STRIDE:
             raise ValueError(f"canvas must be a multiple of {STRIDE}, not {self.canvas}")
         if self.d_model % self.num_heads or self.d_model % 4:

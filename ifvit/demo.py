@@ -113,7 +113,7 @@ def measure_module1(dense_ckpt: Path, config: DenseConfig) -> dict[str, float]:
 def measure_pairs(matcher: Matcher, folder: Path, seed: int) -> list[ScoreRow]:
     """Match all genuine pairs of the folder's prints and a random part of the impostor ones."""
     prints = read_dataset(folder)
-    images = [load_canvas(p.path, p.ppi, REFERENCE_PPI, matcher.side) for p in prints]
+    images = [load_canvas(p.path, p.ppi, REFERENCE_PPI, matcher.registrar.side) for p in prints]
     pairs = all_pairs(prints)
     genuine = [pair for pair in pairs if pair.genuine]
     impostor = [pair for pair in pairs if not pair.genuine]
@@ -145,7 +145,7 @@ def draw_examples(
         ranked = sorted((r for r in rows if r.label == label), key=lambda r: (r.fused, r.name0))
         row = ranked[len(ranked) // 2]
         result: MatchResult = matcher.match_images(
-            *(matcher.load(paths[n]) for n in (row.name0, row.name1)),
+            *(matcher.registrar.load(paths[n]) for n in (row.name0, row.name1)),
             name0=row.name0,
             name1=row.name1,
         )

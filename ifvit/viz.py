@@ -102,13 +102,7 @@ def _draw_roi(axes: Axes, result: MatchResult, offset: np.ndarray) -> None:
 
 def _title(result: MatchResult) -> str:
     names = f"{result.name0} - {result.name1}\n" if result.name0 or result.name1 else ""
-    counts = f"{result.num_inliers} of {result.num_matches} matching cells agree"
-    if not result.ok:
-        return f"{names}NOT ALIGNED   {counts}\n{result.reason}"
-    return (
-        f"{names}score {result.score:.3f}  (global {result.global_score:.3f}, "
-        f"local {result.local_score:.3f})\n{counts}, turned by {result.alignment.angle:.1f}°"
-    )
+    return names + result.summary().replace("; ", "\n", 1).replace(": ", "\n", 1)
 
 
 def contact_sheet(

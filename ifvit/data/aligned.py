@@ -83,10 +83,15 @@ def disturb(
     linear = jnp.array([[cos, -sin], [sin, cos]])
     middle = jnp.full(2, (side - 1) / 2)
     offset = middle - linear @ middle + error.shift_px * normal[1:]
-    return jnp.concatenate([H[:, :2] @ linear, (H[:, :2] @ offset + H[:, 2])[:, None]], axis=1)
+    return compose(H, jnp.concatenate([linear, offset[:, None]], axis=1))
 
 
-def transform(H: Float[Array, "2 3"], points: Float[Array, "N 2"]) -> Float[Array, "N 2"]:
+def compose(H: Float[Array, "2 3"], first: Float[Array, "2 3"]) -> Float[Array, "2 3"]:
+    """Return the transform that applies ``first`` and then ``H``."""
+    return jnp.concatenate([H[:, :2] @ first[:, :2], transform(H, first[:, 2])[:, None]], axis=1)
+
+
+def transform(H: Float[Array, "2 3"], points: Float[Array, "*N 2"]) -> Float[Array, "*N 2"]:
     """Move points (x, y) by a 2×3 matrix."""
     return points @ H[:, :2].T + H[:, 2]
 
@@ -167,9 +172,7 @@ class SyntheticAligned(SyntheticPairs):
 
 
 @partial(jax.jit, static_argnames="model")
-def stand_alone(
-    batch: AlignedBatch, alone: Bool[Array, " B"], model: ModelConfig
-) -> AlignedBatch:
+def stand_alone(batch: AlignedBatch, alone: Bool[Array, " B"], model: ModelConfig) -> AlignedBatch:
     """Replace some pairs by (print, print): what a stand-alone template is computed from."""
     centres = jnp.broadcast_to(cell_centres(model), batch.points1.shape)
     itself = batch._replace(

@@ -32,7 +32,7 @@ def corrupt_look(key: PRNGKeyArray, frame: Float[Array, "S S"]) -> Float[Array, 
     """Give a frame in [0, 1], ridges dark, one of the method's three noises."""
     pick, strength, coarse, fine, grain = jax.random.split(key, 5)
     amount = jax.random.uniform(strength, minval=0.3, maxval=1.0)
-    shape = frame.shape
+    shape = (frame.shape[0], frame.shape[1])
     # Sensor noise in several octaves, as Perlin's.
     octaves = smooth_noise(coarse, shape, 24.0) + 0.7 * smooth_noise(fine, shape, 7.0)
     speckle = smooth_noise(grain, shape, 2.3)
@@ -77,7 +77,7 @@ def corrupt(
 def corruption_correspondence(
     params: ImpressionParams, model: ModelConfig
 ) -> tuple[Float[Array, "N 2"], Bool[Array, " N"], Float[Array, "N 2"]]:
-    """Map the cell centres of a corruption pair: to frame 1, validity there, and back to frame 0."""
+    """Map a corruption pair's cell centres to frame 1, with validity there, and back to frame 0."""
     side = frame_side(model)
     centres = cell_centres(model)
     shift = jnp.array(MASTER_CENTRE) - (side - 1) / 2

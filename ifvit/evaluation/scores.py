@@ -51,7 +51,7 @@ def score_pairs(
     if len(labels) != len(images):
         raise ValueError(f"{len(labels)} names for {len(images)} images: expected one for each")
     used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
-    canvases = {index: matcher.prepare(images[index]) for index in used}
+    canvases = {index: matcher.registrar.prepare(images[index]) for index in used}
     rows = []
     for pair in tqdm(pairs, desc="matching", unit="pair", disable=not progress):
         result = matcher.match_images(canvases[pair.index0], canvases[pair.index1])

@@ -2,49 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Float
 
-from ifvit.config import DENSE_CONFIG, MATCH_CONFIG, REFERENCE_PPI, MatchConfig
-from ifvit.data.normalise import cell_mask
-from ifvit.data.pairs import frame_side
-from ifvit.data.prints import load_canvas
+from ifvit.config import DENSE_CONFIG, MATCH_CONFIG, MatchConfig
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, Alignment, align, warp
-from ifvit.pipeline.overlap import foreground_mask, matcher_input, network_view
+from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig
+from ifvit.pipeline.overlap import matcher_input
+from ifvit.pipeline.register import Canvas, Registrar, compiled
 from ifvit.pipeline.result import MatchResult
 from ifvit.pipeline.score import NOT_ALIGNED, scores
 from ifvit.weights.files import load_dense, load_matcher, sha256_of
 
 DENSE_CKPT = f"{DENSE_CONFIG.checkpoint_dir}/dense_reg_ckpt.safetensors"
 MATCHER_CKPT = f"{MATCH_CONFIG.checkpoint_dir}/matcher_ckpt.safetensors"
-
-
-class Canvas(NamedTuple):
-    """A print ready to be matched: grey at 500 ppi in [0, 1], ridges dark, and its foreground."""
-
-    image: Float[Array, "S S"]
-    mask: Bool[Array, "S S"]
-
-
-def _compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Bind ``function(model, ...)`` to a model's weights, traced once per shape of the rest."""
-    graph, state = nnx.split(model)
-
-    @jax.jit
-    def run(state: Any, *args: Any) -> Any:
-        return function(nnx.merge(graph, state), *args)
-
-    return lambda *args: run(state, *args)
 
 
 class Matcher:
@@ -68,11 +45,9 @@ class Matcher:
                 f"{matcher.config}; pass the Module 1 checkpoint that Module 2 was trained from"
             )
         self.config = matcher.config
-        self.align_config = align_config
         self.fusion_global = match_config.fusion_global
-        self.side = frame_side(self.config)
-        self._log_p = _compiled(nnx.view(dense, use_running_average=True), self._dense_log_p)
-        self._embed = _compiled(nnx.view(matcher, use_running_average=True), MatcherModel.__call__)
+        self.registrar = Registrar(dense, align_config)
+        self._embed = compiled(nnx.view(matcher, use_running_average=True), MatcherModel.__call__)
 
     @classmethod
     def from_checkpoints(cls, dense_ckpt: str | Path, matcher_ckpt: str | Path) -> Matcher:
@@ -96,54 +71,6 @@ class Matcher:
         settings = metadata.settings()
         assert isinstance(settings, MatchConfig), "load_matcher accepts no other module"
         return cls(dense, matcher, settings)
-
-    def _dense_log_p(
-        self,
-        model: DenseRegModel,
-        canvas0: Canvas,
-        canvas1: Canvas,
-        transforms: Float[Array, "A 2 3"],
-    ) -> Float[Array, "A N M"]:
-        """Run Module 1 on image 0 and on image 1 drawn through each transform, at 500 ppi."""
-        image0, mask0 = network_view(canvas0.image[None], canvas0.mask[None], self.config)
-        warped, inside = warp(canvas1.image, canvas1.mask, transforms)
-        image1, mask1 = network_view(warped, inside, self.config)
-        cells0 = cell_mask(mask0)
-        return model(
-            jnp.broadcast_to(image0, image1.shape),
-            image1,
-            jnp.broadcast_to(cells0, (len(transforms), *cells0.shape[1:])),
-            cell_mask(mask1),
-        ).log_p
-
-    def load(self, path: str | Path, ppi: int | None = None) -> Float[np.ndarray, "S S"]:
-        """Read a print from a file onto the canvas that :meth:`match_images` takes.
-
-        ``ppi`` is the file's resolution, 500 if not given. Raises as ``load_canvas`` does.
-        """
-        return load_canvas(path, ppi, REFERENCE_PPI, self.side)
-
-    def prepare(self, image: Float[np.ndarray, "H W"]) -> Canvas:
-        """Find a canvas's foreground, once per print however often it is matched.
-
-        Raises ValueError for an array that is not a canvas of this model's size.
-        """
-        image = np.asarray(image, np.float32)
-        if image.shape != (self.side, self.side) or not np.isfinite(image).all():
-            raise ValueError(
-                f"canvas of shape {image.shape}: expected finite grey values of shape "
-                f"({self.side}, {self.side}) at {REFERENCE_PPI} ppi; Matcher.load makes one"
-            )
-        grey = jnp.asarray(image)
-        return Canvas(grey, foreground_mask(grey, REFERENCE_PPI))
-
-    def align(self, canvas0: Canvas, canvas1: Canvas) -> Alignment:
-        """Register two prints by Module 1 alone; coordinates in canvas pixels at 500 ppi."""
-        return align(
-            lambda H: self._log_p(canvas0, canvas1, jnp.asarray(H, jnp.float32)),
-            self.config,
-            self.align_config,
-        )
 
     def embed_pair(
         self, canvas0: Canvas, canvas1: Canvas, H_0to1: Float[np.ndarray, "2 3"]
@@ -169,14 +96,14 @@ class Matcher:
         name0: str = "",
         name1: str = "",
     ) -> MatchResult:
-        """Match two canvases at 500 ppi, grey in [0, 1], or what :meth:`prepare` made of them.
+        """Match two canvases, grey in [0, 1] at 500 ppi, or what ``registrar`` prepared.
 
         Two prints that cannot be aligned give a result that says so. Raises ValueError as
-        :meth:`prepare` does.
+        :meth:`Registrar.prepare` does.
         """
-        canvas0 = image0 if isinstance(image0, Canvas) else self.prepare(image0)
-        canvas1 = image1 if isinstance(image1, Canvas) else self.prepare(image1)
-        alignment = self.align(canvas0, canvas1)
+        canvas0 = image0 if isinstance(image0, Canvas) else self.registrar.prepare(image0)
+        canvas1 = image1 if isinstance(image1, Canvas) else self.registrar.prepare(image1)
+        alignment = self.registrar.align(canvas0, canvas1)
         global_score = local_score = roi = None
         score = NOT_ALIGNED
         if alignment.ok:
@@ -224,5 +151,5 @@ def match(
     checkpoints = [Path(dense_ckpt), Path(matcher_ckpt)]
     written = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in checkpoints)
     matcher = _loaded(str(dense_ckpt), str(matcher_ckpt), written)
-    image0, image1 = matcher.load(path0, ppi), matcher.load(path1, ppi)
+    image0, image1 = matcher.registrar.load(path0, ppi), matcher.registrar.load(path1, ppi)
     return matcher.match_images(image0, image1, name0=Path(path0).name, name1=Path(path1).name)

@@ -42,6 +42,16 @@ class MatchResult:
         """Return whether the prints could be aligned and compared."""
         return self.status == "ok"
 
+    def summary(self) -> str:
+        """Return the result in one line."""
+        counts = f"{self.num_inliers} of {self.num_matches} matching cells agree"
+        if self.global_score is None or self.local_score is None:
+            return f"not aligned: {self.reason}"
+        return (
+            f"score {self.score:.3f} (global {self.global_score:.3f}, local "
+            f"{self.local_score:.3f}); {counts}, turned by {self.alignment.angle:.1f}°"
+        )
+
     def to_json(self) -> str:
         """Return everything but the images as JSON; positions in canvas pixels at 500 ppi."""
         values: dict[str, Any] = {

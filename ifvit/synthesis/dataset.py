@@ -1,4 +1,4 @@
-"""A synthetic data set on disk: FVC-named 8-bit PNGs at 500 ppi, a manifest, the maps on request."""
+"""A synthetic data set on disk: FVC-named 8-bit PNGs at 500 ppi, a manifest, maps on request."""
 
 from __future__ import annotations
 
@@ -21,7 +21,16 @@ from ifvit.synthesis.master import Master, finger_key, make_masters
 from ifvit.synthesis.orientation import CLASSES
 from ifvit.synthesis.sensor import Impression, frame_points, render
 
-MANIFEST_FIELDS = ("file", "finger", "impression", "pattern", "sensor", "rotation_deg", "seed", "ppi")
+MANIFEST_FIELDS = (
+    "file",
+    "finger",
+    "impression",
+    "pattern",
+    "sensor",
+    "rotation_deg",
+    "seed",
+    "ppi",
+)
 
 
 @dataclass(frozen=True)
@@ -40,6 +49,7 @@ class DatasetSpec:
     and ``contact`` (H,W) bool."""
 
     def __post_init__(self) -> None:
+        """Refuse counts and sizes that cannot be made."""
         if min(self.fingers, self.impressions) < 1:
             raise ValueError(
                 f"fingers is {self.fingers} and impressions {self.impressions}: expected at least 1"
@@ -112,7 +122,12 @@ def write_dataset(
 
 
 def _manifest_row(
-    file: str, finger: int, impression: int, master: Master, params: ImpressionParams, spec: DatasetSpec
+    file: str,
+    finger: int,
+    impression: int,
+    master: Master,
+    params: ImpressionParams,
+    spec: DatasetSpec,
 ) -> dict[str, Any]:
     return {
         "file": file,

@@ -99,7 +99,7 @@ def _creases(key: PRNGKeyArray) -> Float[Array, "H W"]:
     u = jax.random.uniform(key, (count, 7), minval=-1.0, maxval=1.0)
     y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
 
-    def crease(v: Float[Array, "7"]) -> Float[Array, "H W"]:
+    def crease(v: Float[Array, 7]) -> Float[Array, "H W"]:
         angle = 0.6 * v[0]
         dx = x - width * (0.5 + 0.35 * v[1])
         dy = y - height * (0.5 + 0.45 * v[2])

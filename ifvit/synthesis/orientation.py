@@ -5,7 +5,8 @@ fingerprint topology", Pattern Recognition 26(7), 1993): each loop turns the fie
 around it, each delta by half a turn the other way. The plain model's loops are parabolas, too
 pointed; as Vizcaya and Gerhardt do ("A nonlinear orientation model for global description of
 fingerprints", Pattern Recognition 29(7), 1996) the turn around a loop is made faster over its arch,
-here by a sine. An arching term and a smooth random perturbation are added. Lengths here are millimetres from the centre of the pad, x right, y down.
+here by a sine. An arching term and a smooth random perturbation are added. Lengths here are
+millimetres from the centre of the pad, x right, y down.
 """
 
 from __future__ import annotations
@@ -104,7 +105,7 @@ def orientation_field(
     Radians modulo π, in image coordinates: the ridge runs along (cos θ, sin θ), y down.
     """
 
-    def turn(point: Float[Array, "2"], axis: float, roundness: Array | float) -> Array:
+    def turn(point: Float[Array, 2], axis: float, roundness: Array | float) -> Array:
         # y is negated: the model is written for y up. `axis` is where a loop's arch points.
         around = jnp.arctan2(-(y - point[1]), x - point[0])
         return around + roundness * jnp.sin(around - axis)

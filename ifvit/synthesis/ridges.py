@@ -43,7 +43,7 @@ def gabor_taps(
     period: Float[Array, "*B H W"],
     along: float = 0.52,
     across: float = 0.42,
-) -> Float[Array, "taps+1 *B H W"]:
+) -> Float[Array, "planes *B H W"]:
     """Return every pixel's even Gabor filter: the centre tap first, then half the others.
 
     ``orientation`` is the direction along the ridge (radians, image coordinates), ``period`` is in
@@ -69,7 +69,7 @@ def gabor_taps(
 
 
 def apply_taps(
-    image: Float[Array, "*B H W"], taps: Float[Array, "taps+1 *B H W"]
+    image: Float[Array, "*B H W"], taps: Float[Array, "planes *B H W"]
 ) -> Float[Array, "*B H W"]:
     """Filter an image with every pixel's own taps (:func:`gabor_taps`); zero beyond the border."""
     height, width = image.shape[-2:]

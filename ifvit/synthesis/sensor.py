@@ -72,7 +72,7 @@ def _contact(
 ) -> Float[Array, "H W"]:
     """Return how much each pixel touches, 0 to 1."""
     k = jax.random.split(key, 6)
-    shape = relief.shape
+    shape = (relief.shape[0], relief.shape[1])
     # Skin grain breaks dry ridges into dots; slow variation is moisture and uneven pressure.
     grain = 0.75 * smooth_noise(k[0], shape, 2.3) + 0.65 * smooth_noise(k[1], shape, 6.0)
     patches = smooth_noise(k[2], shape, 45.0)
@@ -92,7 +92,7 @@ def _scratches(key: PRNGKeyArray, shape: tuple[int, int]) -> Float[Array, "H W"]
     u = jax.random.uniform(key, (2, 5), minval=-1.0, maxval=1.0)
     y, x = jnp.meshgrid(jnp.arange(shape[0]), jnp.arange(shape[1]), indexing="ij")
 
-    def scratch(v: Float[Array, "5"]) -> Float[Array, "H W"]:
+    def scratch(v: Float[Array, 5]) -> Float[Array, "H W"]:
         angle = jnp.pi * v[0]
         dx, dy = x - shape[1] * (0.5 + 0.4 * v[1]), y - shape[0] * (0.5 + 0.4 * v[2])
         along = dx * jnp.cos(angle) + dy * jnp.sin(angle)
@@ -108,7 +108,7 @@ def _read_out(
 ) -> Float[Array, "H W"]:
     """Turn contact into the grey values of the impression's kind of sensor."""
     k = jax.random.split(key, 8)
-    shape = ink.shape
+    shape = (ink.shape[0], ink.shape[1])
     uniform = jax.random.uniform
     fine = jax.random.normal(k[0], shape)
     slow = smooth_noise(k[1], shape, 60.0)

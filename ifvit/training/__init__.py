@@ -1,0 +1,1 @@
+"""Losses, steps, the loop, and the two commands that train."""

@@ -13,6 +13,7 @@ from tqdm import tqdm
 from ifvit.config import DenseConfig, ModelConfig
 from ifvit.data.folder import CorruptionPairs
 from ifvit.data.pairs import PairBatch
+from ifvit.data.prints import Print
 from ifvit.data.readers import check_readable, read_dataset, split_fingers
 from ifvit.data.synthetic import VALIDATION_FINGERS, SyntheticPairs, grow_masters
 from ifvit.models.registration import DenseRegModel
@@ -64,13 +65,18 @@ def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
     holdout = min(config.val_fingers, max(1, fingers // 5))
     train_prints, val_prints = split_fingers(prints, holdout, config.seed)
     logger.info("%d prints of %d fingers, %d held out", len(prints), fingers, holdout)
-    settings = {"seed": config.seed, "max_rotation": config.max_rotation, "progress": _reading}
-    return (
-        CorruptionPairs(
-            train_prints, config.model, impostor_ratio=config.impostor_ratio, **settings
-        ),
-        CorruptionPairs(val_prints, config.model, impostor_ratio=0.0, **settings),
-    )
+
+    def source(chosen: list[Print], impostor_ratio: float) -> CorruptionPairs:
+        return CorruptionPairs(
+            chosen,
+            config.model,
+            seed=config.seed,
+            max_rotation=config.max_rotation,
+            impostor_ratio=impostor_ratio,
+            progress=lambda prints: tqdm(prints, "reading prints", leave=False),
+        )
+
+    return source(train_prints, config.impostor_ratio), source(val_prints, 0.0)
 
 
 def synthetic_source(
@@ -93,7 +99,9 @@ def synthetic_source(
     )
 
 
-def train_dense(config: DenseConfig, sources: tuple[DenseSource, DenseSource] | None = None) -> Path:
+def train_dense(
+    config: DenseConfig, sources: tuple[DenseSource, DenseSource] | None = None
+) -> Path:
     """Train Module 1 and return the path of its checkpoint.
 
     ``sources`` (training, validation) replaces the ones that ``config`` names. Raises ValueError
@@ -101,8 +109,8 @@ def train_dense(config: DenseConfig, sources: tuple[DenseSource, DenseSource] | 
     """
     if config.loftr_pretrained_ckpt is not None:
         raise ValueError(
-            f"loftr_pretrained_ckpt={config.loftr_pretrained_ckpt}: loading converted LoFTR weights "
-            "is not part of this version; leave the setting away"
+            f"loftr_pretrained_ckpt={config.loftr_pretrained_ckpt}: loading LoFTR weights is "
+            "not part of this version; leave the setting away"
         )
     model = DenseRegModel(config.model, rngs=nnx.Rngs(config.seed))
     logger.info("Module 1, all weights from seed %d\n%s", config.seed, parameter_summary(model))
@@ -129,7 +137,3 @@ def train_dense(config: DenseConfig, sources: tuple[DenseSource, DenseSource] | 
         save=save,
     )
     return fit(task, config, path.parent)
-
-
-def _reading(prints):
-    return tqdm(prints, "reading prints", leave=False)

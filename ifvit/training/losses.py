@@ -28,9 +28,7 @@ def log1mexp(log_p: Float[Array, "*A"]) -> Float[Array, "*A"]:
     return jnp.where(near, small, large)
 
 
-def dense_loss(
-    log_p: Float[Array, "B N M"], matches0: Int[Array, "B N"]
-) -> Float[Array, ""]:
+def dense_loss(log_p: Float[Array, "B N M"], matches0: Int[Array, "B N"]) -> Float[Array, ""]:
     """L_D: ``-log p`` at matches, ``-log(1 - p)`` over the rows of unmatched cells.
 
     ``log_p`` is the log of the dual softmax. The mean over matched cells and the mean over

@@ -15,7 +15,7 @@ from ifvit.data.aligned import AlignedBatch, AlignmentError, SyntheticAligned
 from ifvit.data.synthetic import VALIDATION_FINGERS, grow_masters
 from ifvit.evaluation.metrics import auc, eer
 from ifvit.models.matcher import MatcherModel
-from ifvit.training.folder import FolderAligned
+from ifvit.training.folder import folder_sources
 from ifvit.training.loop import Task, fit, keep_earlier, make_optimizer
 from ifvit.training.steps import MatchTrainer, fused_scores, match_step, match_views
 from ifvit.weights.describe import parameter_summary
@@ -108,7 +108,7 @@ def match_sources(config: MatchConfig) -> tuple[MatchSource, MatchSource, int]:
     """Return the training and validation sources that ``config`` names, and the identities."""
     if config.dataset_root == "synthetic":
         return (*synthetic_sources(config), config.fingers)
-    return folder_sources(config)
+    return folder_sources(config, require_module1(config))
 
 
 def check_classes(config: MatchConfig, fingers: int | None) -> int:
@@ -154,8 +154,8 @@ def train_match(
         return {f"val_{name}": value for name, value in measured.items()}
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> Path:
-        record = {"epoch": epoch, "step": step, "metrics": metrics, "lineage": lineage}
-        save_weights(path, model, Metadata.of(config, **record))
+        meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
+        save_weights(path, model, meta)
         return path
 
     task = Task(("L_D", "L_E", "L_A"), step, validate, save)

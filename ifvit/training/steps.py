@@ -60,9 +60,7 @@ class MatchTrainer(nnx.Module):
 
 
 @partial(jax.jit, static_argnames="model")
-def match_views(
-    batch: AlignedBatch, model: ModelConfig
-) -> tuple[MatcherInput, Int[Array, "B N"]]:
+def match_views(batch: AlignedBatch, model: ModelConfig) -> tuple[MatcherInput, Int[Array, "B N"]]:
     """Return Module 2's views of a batch, made as ``match`` makes them, and L_D's ground truth."""
     mask0 = foreground(batch.frame0, REFERENCE_PPI)
     mask1 = foreground(batch.frame1, REFERENCE_PPI)
@@ -92,8 +90,8 @@ def match_losses(
     ]
     return {
         "L_D": dense_loss(output.log_p, matches0),
-        "L_E": sum(L_E) / len(L_E),
-        "L_A": sum(L_A) / len(L_A),
+        "L_E": jnp.stack(L_E).mean(),
+        "L_A": jnp.stack(L_A).mean(),
     }
 
 
@@ -111,7 +109,8 @@ def match_step(
     def objective(trainer: MatchTrainer) -> tuple[Array, dict[str, Array]]:
         parts = match_losses(trainer, trainer.model(views), matches0, batch, config)
         weights = {"L_D": config.lambda_D, "L_E": config.lambda_E, "L_A": config.lambda_A}
-        return sum(weights[name] * parts[name] for name in parts), parts
+        total = jnp.stack([weights[name] * parts[name] for name in parts]).sum()
+        return total, parts
 
     (loss, parts), grads = nnx.value_and_grad(objective, has_aux=True)(trainer)
     optimizer.update(trainer, grads)

@@ -76,7 +76,7 @@ def test_prints_that_cannot_be_aligned_say_so(matcher: Matcher, ridge_print: np.
 def test_models_are_traced_once_per_shape(
     matcher: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    canvas = matcher.prepare(ridge_print)
+    canvas = matcher.registrar.prepare(ridge_print)
     turn = jnp.eye(2, 3)[None]
     first = matcher._log_p(canvas, canvas, turn)
 
@@ -89,9 +89,9 @@ def test_models_are_traced_once_per_shape(
 
 def test_canvas_of_another_size_is_refused(matcher: Matcher) -> None:
     with pytest.raises(ValueError, match=r"expected finite grey values of shape \(128, 128\)"):
-        matcher.prepare(np.ones((100, 100), np.float32))
+        matcher.registrar.prepare(np.ones((100, 100), np.float32))
     with pytest.raises(ValueError, match="finite"):
-        matcher.prepare(np.full((128, 128), np.nan, np.float32))
+        matcher.registrar.prepare(np.full((128, 128), np.nan, np.float32))
 
 
 def test_modules_of_different_shapes_are_refused(small: ModelConfig) -> None:
