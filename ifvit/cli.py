@@ -9,6 +9,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -78,7 +79,8 @@ def run_synth(args: SynthArgs) -> None:
     paths = write_dataset(args.out, args.spec, progress)
     sheet = Path(args.out) / "contact_sheet.png"
     shown = paths[: 8 * args.spec.impressions]
-    contact_sheet([read_image(p) for p in shown], [p.stem for p in shown], sheet)
+    columns = args.spec.impressions
+    contact_sheet([read_image(p) for p in shown], [p.stem for p in shown], sheet, columns)
     print(f"{len(paths)} prints in {args.out}; see {sheet}")
 
 
@@ -176,6 +178,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(USAGE)
         return 0 if arguments else 2
+    if arguments[0] == "--version":
+        print(f"ifvit {version('ifvit')}")
+        return 0
     command = arguments.pop(0)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("ifvit").setLevel(logging.INFO)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 STRIDE = 8
 """Pixels of the canvas per coarse cell, fixed by the backbone: its stem and two stages halve."""
@@ -78,7 +78,7 @@ class TrainConfig:
     val_fingers: int = 32
     """Fingers held out for validation (synthetic: made beside the others; folders: split off)."""
     epochs: int = 100
-    pairs_per_epoch: int = 1000
+    pairs_per_epoch: int = 100_000
     batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 2e-4
@@ -92,12 +92,12 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class DenseConfig(TrainConfig):
-    """Module 1, dense registration. Defaults follow the paper where it is known (DESIGN §3)."""
+    """Module 1, dense registration. Defaults follow the paper where it is known."""
 
     model: ModelConfig = field(default_factory=ModelConfig)
     checkpoint_dir: str = "checkpoints/dense_reg"
     loftr_pretrained_ckpt: str | None = None
-    """A ``loftr_transformer.npz`` made by ``ifvit convert-loftr``."""
+    """Converted LoFTR weights to start from; this version cannot load them yet."""
     max_rotation: float = 60.0
     """Rotation between the prints of a training pair, ± degrees."""
 
@@ -112,6 +112,9 @@ class MatchConfig(TrainConfig):
     """Module 1's ``dense_reg_ckpt.safetensors``. Required, unless ``from_scratch``."""
     from_scratch: bool = False
     """Start without Module 1. Outside the method; the checkpoint's lineage records it."""
+    transfer: Literal["transformer", "backbone"] = "transformer"
+    """What comes from Module 1: its transformer, as the method says, or its backbone and matching
+    head too, which is an option beyond the method."""
     num_classes: int | None = None
     """Identities of the ArcFace loss; None counts the training fingers."""
     share_global_local: bool = True

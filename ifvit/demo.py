@@ -27,6 +27,7 @@ from ifvit.evaluation.scores import ScoreRow, score_pairs, write_scores
 from ifvit.pipeline.match import Matcher, MatchResult
 from ifvit.synthesis.dataset import DatasetSpec, write_dataset
 from ifvit.training.dense import cell_accuracy, synthetic_source, train_dense
+from ifvit.training.loop import keep_earlier
 from ifvit.training.match import train_match
 from ifvit.viz import contact_sheet, draw_match
 from ifvit.weights.describe import describe
@@ -51,11 +52,10 @@ class Outcome:
 def demo(out: str | Path, seed: int = 0) -> Path:
     """Run the golden path into the folder ``out`` and return the path of ``report.html``.
 
-    Raises ValueError where ``out`` holds the report of an earlier run: nothing is overwritten.
+    A folder of that name is kept under another one: nothing is overwritten.
     """
     out, start = Path(out), time.perf_counter()
-    if (out / "report.json").exists():
-        raise ValueError(f"{out} holds the report of an earlier demo: give another --out")
+    keep_earlier(out)
     _say(1, f"making prints of {TEST_SPEC.fingers} fingers to test on, never to train on")
     paths = make_test_prints(out / f"prints_{seed}", seed)
     dense_config = replace(
@@ -98,15 +98,15 @@ def make_test_prints(folder: Path, seed: int) -> dict[str, Path]:
     spec = replace(TEST_SPEC, seed=seed)
     made = write_dataset(folder, spec, lambda items, n: tqdm(items, "prints", n, leave=False))
     images = [read_image(path) for path in made]
-    contact_sheet(images, [path.stem for path in made], folder / "contact_sheet.png")
-    return {path.stem: path for path in made} | {"contact_sheet": folder / "contact_sheet.png"}
+    sheet = folder / "contact_sheet.png"
+    contact_sheet(images, [path.stem for path in made], sheet, spec.impressions)
+    return {path.stem: path for path in made} | {"contact_sheet": sheet}
 
 
 def measure_module1(dense_ckpt: Path, config: DenseConfig) -> dict[str, float]:
     """Measure registration on genuine pairs of the unseen fingers."""
     model, _ = load_dense(dense_ckpt)
-    fingers = TEST_FINGERS + np.arange(TEST_SPEC.fingers)
-    source = synthetic_source(config.model, config.seed, fingers, config, genuine_only=True)
+    source = synthetic_source(config, TEST_FINGERS, TEST_SPEC.fingers, genuine_only=True)
     return cell_accuracy(model, source, CELL_PAIRS, 32)
 
 

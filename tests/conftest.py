@@ -1,4 +1,4 @@
-"""What all tests share: run-time checks of types and shapes, and the folder of real prints."""
+"""What all tests share: run-time checks of types and shapes, a small model, synthetic prints."""
 
 from __future__ import annotations
 
@@ -8,9 +8,16 @@ from pathlib import Path
 import pytest
 from jaxtyping import install_import_hook
 
+# Compiling, not computing, is what takes the time here. To be set before jax is imported, which
+# jaxtyping does not do; a test run with the compiler at its best: JAX_DISABLE_MOST_OPTIMIZATIONS=0.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
 # Checks each annotated shape and type at every call. It must be in place before ifvit is imported,
 # and the tests import it only after this file. The numeric tower lets an int pass for a float.
 install_import_hook("ifvit", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")
+
+MASTERS = 4
+"""Synthetic fingers that the tests share. One number, so that growing is compiled once."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -28,3 +35,57 @@ def ifvit_data() -> Path:
     if not Path(folder).is_dir():
         pytest.fail(f"IFVIT_DATA is not a folder: {folder}")
     return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def micro():
+    """The smallest model that does everything: 6×6 cells, frames of 96 pixels at 500 ppi."""
+    from ifvit.config import ModelConfig
+
+    return ModelConfig(
+        canvas=48,
+        roi_px=24,
+        backbone_widths=(8, 8, 16),
+        d_model=16,
+        num_layers=2,
+        num_heads=2,
+        embedding_dim=8,
+    )
+
+
+@pytest.fixture(scope="session")
+def masters():
+    """The masters of fingers 0 to 3 under seed 0."""
+    import jax.numpy as jnp
+
+    from ifvit.synthesis import make_masters
+
+    return make_masters(0, jnp.arange(MASTERS))
+
+
+@pytest.fixture(scope="session")
+def few_masters_per_call():
+    """Let training grow as many masters in a call as the tests' own fixture does."""
+    from ifvit.data import synthetic
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(synthetic, "MASTERS_PER_CALL", MASTERS)
+        yield
+
+
+@pytest.fixture(scope="session")
+def print_spec():
+    """What is in :func:`print_folder`."""
+    from ifvit.synthesis.dataset import DatasetSpec
+
+    return DatasetSpec(fingers=3, impressions=2, height=96, width=112, maps=True, first_finger=5)
+
+
+@pytest.fixture(scope="session")
+def print_folder(tmp_path_factory, print_spec):
+    """A folder of synthetic prints with their maps; tests must not change it."""
+    from ifvit.synthesis.dataset import write_dataset
+
+    folder = tmp_path_factory.mktemp("synthetic") / "prints"
+    assert len(write_dataset(folder, print_spec)) == 6
+    return folder

@@ -6,6 +6,7 @@ drawn here so that the network meets it in training.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
@@ -16,18 +17,12 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ifvit.config import ModelConfig
 from ifvit.data.pairs import cell_centres, frame_side
-from ifvit.data.synthetic import (
-    SyntheticPairs,
-    draw_pairs,
-    pair_correspondence,
-    render_frames,
-    take,
-)
-from ifvit.synthesis import Master, correspondence
+from ifvit.data.synthetic import SyntheticPairs, draw_pairs, render_frames, take
+from ifvit.synthesis import ImpressionParams, Master, from_master, in_contact, to_master
 
-IMPOSTOR_SPREAD = 2.5
-"""How much wider than a genuine pair's error the placement of an impostor pair is drawn: nothing
-in two different fingers holds an alignment in place."""
+IMPOSTOR_SPREAD = 1.5
+"""How much wider than a genuine pair's error the placement of an impostor pair is drawn: two
+fingers' flows hold an alignment in place less firmly than their ridges would."""
 
 
 class AlignedBatch(NamedTuple):
@@ -45,6 +40,10 @@ class AlignedBatch(NamedTuple):
     label0: Int[Array, " B"]
     label1: Int[Array, " B"]
     genuine: Bool[Array, " B"]
+
+
+Refine = Callable[[Array, Array, Array], np.ndarray]
+"""Frames 0, frames 1 and rough alignments (B,2,3) to better alignments."""
 
 
 class AlignmentError(NamedTuple):
@@ -104,7 +103,7 @@ def inverse(H: Float[Array, "2 3"]) -> Float[Array, "2 3"]:
 
 
 @partial(jax.jit, static_argnames=("seed", "model", "max_rotation", "error"))
-def aligned_batch(
+def rough_pairs(
     master0: Master,
     master1: Master,
     finger: Int[Array, "B 2"],
@@ -115,36 +114,73 @@ def aligned_batch(
     model: ModelConfig,
     max_rotation: float,
     error: AlignmentError,
-) -> tuple[Array, Array, Array, Array, Array, Array]:
-    """Render pairs and align them by their exact correspondence, plus ``error``.
+) -> tuple[Float[Array, "B S S"], Float[Array, "B S S"], Float[Array, "B 2 3"]]:
+    """Render pairs, and align them by their skin or by their cores, plus ``error``.
 
-    Returns frame0, frame1, H_0to1, points1, points0 and valid of :class:`AlignedBatch`.
+    Impostor pairs are laid core on core and upright, as an alignment by orientation would have
+    them: what is left to tell them apart is the ridges. Returns frame0, frame1 and H_0to1.
     """
     side, centres = frame_side(model), cell_centres(model)
     params = draw_pairs(seed, finger, impression, max_rotation)
     genuine = finger[:, 0] == finger[:, 1]
-    points1, valid, _ = jax.vmap(partial(pair_correspondence, model=model))(*params)
-    valid = valid & genuine[:, None]
 
-    def place(key: Array, points1: Array, valid: Array, genuine: Array) -> Array:
-        spread = jnp.where(genuine, 1.0, IMPOSTOR_SPREAD)
+    def place(p0: ImpressionParams, p1: ImpressionParams, shift: Array, key: Array, same: Array):
+        points1, valid = core_correspondence(p0, p1, shift, centres, side)
+        spread = jnp.where(same, 1.0, IMPOSTOR_SPREAD)
         return disturb(key, fit_similarity(centres, points1, valid), spread, error, side)
 
-    H = jax.vmap(place)(jax.random.split(key, len(finger)), points1, valid, genuine)
-    drawn1 = jax.vmap(lambda h, p: transform(inverse(h), p))(H, points1)
-    on_frame1 = jax.vmap(lambda h: transform(h, centres))(H)
-    points0 = jax.vmap(partial(_back, side=side))(params[0], params[1], on_frame1)
+    keys = jax.random.split(key, len(finger))
+    H = jax.vmap(place)(*params, master1.core - master0.core, keys, genuine)
     frame0 = render_frames(master0, params[0], model)
-    frame1 = render_frames(master1, params[1], model)
-    return frame0, frame1, H, drawn1, points0, valid
+    return frame0, render_frames(master1, params[1], model), H
 
 
-def _back(params0, params1, points1: Float[Array, "N 2"], *, side: int) -> Float[Array, "N 2"]:
-    return correspondence(params1, params0, points1, (side, side))[0]
+@partial(jax.jit, static_argnames=("seed", "model", "max_rotation"))
+def aligned_truth(
+    finger: Int[Array, "B 2"],
+    impression: Int[Array, "B 2"],
+    H_0to1: Float[Array, "B 2 3"],
+    *,
+    seed: int,
+    model: ModelConfig,
+    max_rotation: float,
+) -> tuple[Float[Array, "B N 2"], Float[Array, "B N 2"], Bool[Array, "B N"]]:
+    """Return points1, points0 and valid of :class:`AlignedBatch` under the given alignment."""
+    side, centres = frame_side(model), cell_centres(model)
+    params = draw_pairs(seed, finger, impression, max_rotation)
+    still = jnp.zeros(2)
+
+    def one(p0: ImpressionParams, p1: ImpressionParams, H: Array, same: Array):
+        points1, valid = core_correspondence(p0, p1, still, centres, side)
+        points0, _ = core_correspondence(p1, p0, still, transform(H, centres), side)
+        return transform(inverse(H), points1), points0, valid & same
+
+    return jax.vmap(one)(*params, H_0to1, finger[:, 0] == finger[:, 1])
+
+
+def core_correspondence(
+    params0: ImpressionParams,
+    params1: ImpressionParams,
+    shift: Float[Array, "2"],
+    points0: Float[Array, "N 2"],
+    side: int,
+) -> tuple[Float[Array, "N 2"], Bool[Array, " N"]]:
+    """Map frame points 0→1 between masters that lie ``shift`` apart, with validity.
+
+    For one finger, whose shift is zero, this is its exact correspondence.
+    """
+    shape = (side, side)
+    points1 = from_master(params1, to_master(params0, points0, shape) + shift, shape)
+    framed = ((points1 >= 0) & (points1 <= side - 1)).all(-1)
+    touched = in_contact(params0, points0, shape) & in_contact(params1, points1, shape)
+    return points1, touched & framed
 
 
 class SyntheticAligned(SyntheticPairs):
     """Module 2's source: aligned pairs of synthetic fingers; labels are rows of ``fingers``."""
+
+    refine: Refine | None = None
+    """Module 1's alignment, which then replaces the rough one: training sees its true errors."""
 
     def aligned(
         self, index: int, size: int, error: AlignmentError, template_ratio: float
@@ -153,20 +189,30 @@ class SyntheticAligned(SyntheticPairs):
         rows, impressions, genuine = self.draw(index, size)
         rng = np.random.default_rng([self.seed, index, 1])
         alone = genuine & (rng.random(size) < template_ratio)
-        frame0, frame1, H, points1, points0, valid = aligned_batch(
+        finger, impression = jnp.asarray(self.fingers[rows]), jnp.asarray(impressions)
+        how = {"seed": self.seed, "model": self.model, "max_rotation": self.max_rotation}
+        frame0, frame1, H = rough_pairs(
             take(self.masters, rows[:, 0]),
             take(self.masters, rows[:, 1]),
-            jnp.asarray(self.fingers[rows]),
-            jnp.asarray(impressions),
+            finger,
+            impression,
             jax.random.fold_in(jax.random.key(self.seed), index),
-            seed=self.seed,
-            model=self.model,
-            max_rotation=self.max_rotation,
             error=error,
+            **how,
         )
+        if self.refine is not None:
+            H = jnp.asarray(self.refine(frame0, frame1, H))
+        points1, points0, valid = aligned_truth(finger, impression, H, **how)
         batch = AlignedBatch(
-            *(frame0, frame1, H, points1, points0, valid),
-            *(jnp.asarray(rows[:, 0]), jnp.asarray(rows[:, 1]), jnp.asarray(genuine)),
+            frame0=frame0,
+            frame1=frame1,
+            H_0to1=H,
+            points1=points1,
+            points0=points0,
+            valid=valid,
+            label0=jnp.asarray(rows[:, 0]),
+            label1=jnp.asarray(rows[:, 1]),
+            genuine=jnp.asarray(genuine),
         )
         return stand_alone(batch, jnp.asarray(alone), self.model)
 

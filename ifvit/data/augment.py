@@ -11,7 +11,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, PRNGKeyArray
+from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 
 from ifvit.config import ModelConfig
 from ifvit.data.pairs import PairBatch, cell_centres, cell_matches, frame_side, prepare
@@ -91,7 +91,7 @@ def corruption_batch(
     sources0: Float[Array, "B R R"],
     sources1: Float[Array, "B R R"],
     genuine: Bool[Array, " B"],
-    keys: PRNGKeyArray,
+    keys: Key[Array, " B"],
     *,
     model: ModelConfig,
     max_rotation: float,

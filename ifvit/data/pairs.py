@@ -101,6 +101,13 @@ def prepare(
     return normalise(canvas, mask, model.ppi), cell_mask(mask)
 
 
+def frame_foreground(frames: Float[Array, "B S S"], model: ModelConfig) -> Bool[Array, "B S S"]:
+    """Return the foreground of frames at 500 ppi, found at the network's resolution."""
+    factor = REFERENCE_PPI // model.ppi
+    mask = foreground(shrink(frames, factor), model.ppi)
+    return mask.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
 def impostor_matches(matches0: Int[Array, "B N"], mask0: Bool[Array, "B h w"]) -> Array:
     """Return the ground truth of impostor pairs: no foreground cell has a match."""
     return jnp.where(mask0.reshape(matches0.shape), UNMATCHED, IGNORE).astype(jnp.int32)

@@ -5,12 +5,13 @@ Pair ``i`` of a source is a pure function of (seed, i).
 
 from __future__ import annotations
 
-from functools import partial
+from functools import lru_cache, partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
+from tqdm import tqdm
 
 from ifvit.config import ModelConfig
 from ifvit.data.pairs import (
@@ -33,6 +34,9 @@ from ifvit.synthesis import (
 
 MASTERS_PER_CALL = 8
 
+SAME_CLASS = 0.5
+"""Share of impostor pairs of one pattern class: their flows agree, so that ridges must tell."""
+
 VALIDATION_FINGERS = 1_000_000
 TEST_FINGERS = 2_000_000
 """First numbers of the fingers to validate and to test on: far from those to train on."""
@@ -49,6 +53,18 @@ def grow_masters(seed: int, fingers: np.ndarray, progress=lambda calls: calls) -
     parts = [jax.tree.map(np.asarray, make_masters(seed, jnp.asarray(c))) for c in progress(calls)]
     whole = jax.tree.map(lambda *a: np.concatenate(a)[: len(fingers)], *parts)
     return Master(*whole)
+
+
+@lru_cache(maxsize=3)
+def masters_of(seed: int, first: int, count: int) -> Master:
+    """Grow the masters of fingers ``first`` to ``first + count - 1``, with a progress bar.
+
+    The last few sets are kept in memory: Module 2 trains on the fingers that Module 1 did.
+    """
+    fingers = first + np.arange(count)
+    return grow_masters(
+        seed, fingers, lambda calls: tqdm(calls, "growing fingers", unit="call", leave=False)
+    )
 
 
 def take(masters: Master, index: np.ndarray) -> Master:
@@ -132,10 +148,18 @@ class SyntheticPairs:
         rng = np.random.default_rng([self.seed, index])
         rows = rng.integers(len(self.fingers), size=(size, 2))
         genuine = rng.random(size) >= self.impostor_ratio
-        shift = rng.integers(1, max(len(self.fingers), 2), size=size)
-        rows[:, 1] = np.where(genuine, rows[:, 0], (rows[:, 0] + shift) % len(self.fingers))
+        alike = rng.random(size) < SAME_CLASS
+        for i, row in enumerate(rows[:, 0]):
+            rows[i, 1] = row if genuine[i] else self._other(int(row), bool(alike[i]), rng)
         impressions = rng.integers(1 << 20, size=(size, 2))
         return rows, impressions, genuine
+
+    def _other(self, row: int, alike: bool, rng: np.random.Generator) -> int:
+        """Draw another finger, of the same pattern class if ``alike`` and if there is one."""
+        others = np.flatnonzero(np.arange(len(self.fingers)) != row)
+        pattern = np.asarray(self.masters.pattern)
+        same = others[pattern[others] == pattern[row]]
+        return int(rng.choice(same if alike and len(same) else others))
 
     def batch(self, index: int, size: int) -> PairBatch:
         """Return batch ``index`` of ``size`` pairs for Module 1."""

@@ -6,9 +6,11 @@ local branch a region of interest of the original prints.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from jax import lax
 from jaxtyping import Array, Bool, Float
@@ -45,22 +47,38 @@ class MatcherOutput(NamedTuple):
     """Log dual-softmax confidence, float32; ``MASKED_LOG_P`` where a cell is masked."""
 
 
-def pool_tokens(
-    feat: Float[Array, "B N D"], mask: Bool[Array, "B N"] | None = None
-) -> Float[Array, "B P"]:
-    """Pool the foreground tokens to one vector of P = 2 D: their mean beside their maximum.
+POOL_GRID = 4
+"""Regions along each side of a view that are pooled apart."""
 
-    The mean says how common a feature is over the print, the maximum that it occurs at all, which
-    a mean over many cells hides. Without any foreground the result is 0.
+
+def _regions(cells: int) -> np.ndarray:
+    """Return which of ``POOL_GRID`` regions each cell of a line belongs to: (regions, cells)."""
+    edges = np.arange(POOL_GRID + 1) * cells / POOL_GRID
+    low, high = np.floor(edges[:-1])[:, None], np.ceil(edges[1:])[:, None]
+    at = np.arange(cells)
+    return ((at >= low) & (at < high)).astype(np.float32)
+
+
+def pool_tokens(feat: Float[Array, "B N D"], mask: Bool[Array, "B h w"]) -> Float[Array, "B P"]:
+    """Pool a view's foreground tokens to one vector of P = (POOL_GRID² + 1) D numbers.
+
+    The mean over each region of the view, then the maximum over all of it. The two prints are
+    aligned, so that a region shows the same skin in both; one mean over the whole print would
+    average away what tells two fingers of one class apart. Regions without foreground are 0.
     """
-    keep = jnp.ones((*feat.shape[:2], 1), bool) if mask is None else mask[:, :, None]
-    mean = jnp.where(keep, feat, 0.0).sum(axis=1) / jnp.maximum(keep.sum(axis=1), 1)
-    maximum = jnp.where(keep, feat, -jnp.inf).max(axis=1)
-    maximum = jnp.where(keep.any(axis=1), maximum, 0.0)
-    return jnp.concatenate([mean, maximum], axis=-1)
+    batch, h, w = mask.shape
+    rows, columns = _regions(h), _regions(w)
+    kept = mask[..., None].astype(feat.dtype)
+    cells = feat.reshape(batch, h, w, -1)
+    total = jnp.einsum("ri,bijd,cj->brcd", rows, cells * kept, columns)
+    count = jnp.einsum("ri,bijd,cj->brcd", rows, kept, columns)
+    means = (total / jnp.maximum(count, 1)).reshape(batch, -1)
+    maximum = jnp.where(mask[..., None], cells, -jnp.inf).max(axis=(1, 2))
+    maximum = jnp.where(mask.any(axis=(1, 2))[:, None], maximum, 0.0)
+    return jnp.concatenate([means, maximum], axis=-1)
 
 
-def l2_normalise(x: Float[Array, "B E"]) -> Float[Array, "B E"]:
+def l2_normalise(x: Float[Array, "*B E"]) -> Float[Array, "*B E"]:
     """Scale vectors to length 1. The zero vector stays zero, and its gradient finite."""
     return x * lax.rsqrt(jnp.maximum(jnp.sum(x * x, axis=-1, keepdims=True), 1e-12))
 
@@ -70,20 +88,23 @@ class EmbeddingHead(nnx.Module):
 
     def __init__(self, d_model: int, embedding_dim: int, *, rngs: nnx.Rngs) -> None:
         """Random projections from pooled ``d_model`` channels to ``embedding_dim``."""
-        self.global_proj = nnx.Linear(2 * d_model, embedding_dim, rngs=rngs)
-        self.local_proj = nnx.Linear(2 * d_model, embedding_dim, rngs=rngs)
+        pooled = (POOL_GRID**2 + 1) * d_model
+        self.global_proj = nnx.Linear(pooled, embedding_dim, use_bias=False, rngs=rngs)
+        self.local_proj = nnx.Linear(pooled, embedding_dim, use_bias=False, rngs=rngs)
+        # What all prints have in common is most of a pooled vector. Without this, every cosine
+        # starts at 0.99 and the losses have to unlearn it (Luo et al., "Bag of tricks and a
+        # strong baseline for deep person re-identification", CVPRW 2019).
+        norm = partial(nnx.BatchNorm, momentum=0.9, epsilon=1e-5, use_bias=False, rngs=rngs)
+        self.global_norm = norm(embedding_dim)
+        self.local_norm = norm(embedding_dim)
 
-    def embed_global(
-        self, feat: Float[Array, "B N D"], mask: Bool[Array, "B N"] | None = None
-    ) -> Float[Array, "B E"]:
-        """Embed the tokens of the global branch."""
-        return l2_normalise(self.global_proj(pool_tokens(feat, mask)))
+    def embed_global(self, pooled: Float[Array, "*B P"]) -> Float[Array, "*B E"]:
+        """Embed pooled tokens of the global branch, of both prints at once."""
+        return l2_normalise(self.global_norm(self.global_proj(pooled)))
 
-    def embed_local(
-        self, feat: Float[Array, "B N D"], mask: Bool[Array, "B N"] | None = None
-    ) -> Float[Array, "B E"]:
-        """Embed the tokens of the local branch."""
-        return l2_normalise(self.local_proj(pool_tokens(feat, mask)))
+    def embed_local(self, pooled: Float[Array, "*B P"]) -> Float[Array, "*B E"]:
+        """Embed pooled tokens of the local branch, of both prints at once."""
+        return l2_normalise(self.local_norm(self.local_proj(pooled)))
 
 
 class MatcherModel(nnx.Module):
@@ -131,10 +152,21 @@ class MatcherModel(nnx.Module):
         local_feat0, local_feat1 = local_transformer(
             to_tokens(local_map0, fix), to_tokens(local_map1, fix), local_mask0, local_mask1
         )
+        # Both prints in one call, so that BatchNorm sees both alike.
+        pooled_global = [
+            pool_tokens(feat0, views.global_mask0),
+            pool_tokens(feat1, views.global_mask1),
+        ]
+        pooled_local = [
+            pool_tokens(local_feat0, views.local_mask0),
+            pool_tokens(local_feat1, views.local_mask1),
+        ]
+        global0, global1 = self.EmbeddingHead.embed_global(jnp.stack(pooled_global))
+        local0, local1 = self.EmbeddingHead.embed_local(jnp.stack(pooled_local))
         return MatcherOutput(
-            global0=self.EmbeddingHead.embed_global(feat0, global_mask0),
-            global1=self.EmbeddingHead.embed_global(feat1, global_mask1),
-            local0=self.EmbeddingHead.embed_local(local_feat0, local_mask0),
-            local1=self.EmbeddingHead.embed_local(local_feat1, local_mask1),
+            global0=global0,
+            global1=global1,
+            local0=local0,
+            local1=local1,
             log_p=self.DenseMatchingHead(feat0, feat1, global_mask0, global_mask1),
         )

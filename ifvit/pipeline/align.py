@@ -37,8 +37,11 @@ log dual-softmax confidence between image 0 and image 1 so turned."""
 class AlignConfig:
     """Settings of search and RANSAC. Lengths in pixels at 500 ppi, angles in degrees."""
 
-    angle_step: float = 30.0
-    """Rotations tried over the full circle; Module 1 is trained for at least half a step."""
+    search_range: float = 60.0
+    """Rotations tried, ± degrees. A Module 1 that never saw a print upside down has nothing
+    against it: over the full circle it took some prints for their own half turn."""
+    angle_step: float = 20.0
+    """Steps between them; Module 1 is trained for at least half a step."""
     min_confidence: float = 0.05
     """Dual-softmax confidence of a mutual match worth keeping; RANSAC sorts out the rest."""
     inlier_px: float = 12.0
@@ -175,33 +178,40 @@ def _fit(
     return H, np.linalg.norm(apply(H, points0) - points1, axis=1) <= settings.inlier_px
 
 
-def _try(
-    dense: DenseFn, transforms: np.ndarray, model: ModelConfig, settings: AlignConfig
-) -> Alignment:
-    """Match image 0 with image 1 under each transform; return the alignment most agree with."""
-    log_p = dense(transforms)
+def candidates(
+    log_p: Float[Array, "A N M"],
+    transforms: Float[np.ndarray, "A 2 3"],
+    model: ModelConfig,
+    settings: AlignConfig = ALIGN_CONFIG,
+) -> list[Alignment]:
+    """Return the alignment that each transform led to, of one pair or of A different ones.
+
+    ``log_p`` is Module 1's answer for image 1 drawn through each transform.
+    """
     found = _correspondences(log_p, settings.min_confidence)
     matches0, confidence, cells = (np.asarray(array) for array in found)
     centres = np.asarray(cell_centres(model), np.float64)
     cell_px = frame_side(model) // model.cells
-    best: Alignment | None = None
-    best_support = -1.0
+    made = []
     for index, transform in enumerate(transforms):
         kept = matches0[index] >= 0
         points0 = centres[kept]
         turned = cell_px * cells[index][kept].astype(np.float64) + (cell_px - 1) / 2
         points1 = apply(transform, turned)
         H, inliers = _fit(points0, points1, settings)
-        # Confidence decides between angles: at a wrong one many weak matches can agree.
-        support = float(confidence[index][kept][inliers].sum())
-        if support > best_support:
-            best_support = support
-            transform = np.eye(2, 3) if H is None else H
-            angle = float(np.rad2deg(np.arctan2(transform[1, 0], transform[0, 0])))
-            weight = confidence[index][kept]
-            best = Alignment(True, "", transform, points0, points1, weight, inliers, angle)
-    assert best is not None, "at least one transform is tried"
-    return best
+        weight = confidence[index][kept]
+        H = np.eye(2, 3) if H is None else H
+        angle = float(np.rad2deg(np.arctan2(H[1, 0], H[0, 0])))
+        made.append(Alignment(True, "", H, points0, points1, weight, inliers, angle))
+    return made
+
+
+def _best(made: list[Alignment]) -> Alignment:
+    """Return the first of the alignments whose inliers are the most confident in sum.
+
+    Confidence decides between angles, not number: at a wrong one many weak matches can agree.
+    """
+    return max(made, key=lambda one: float(one.confidence[one.inliers].sum()))
 
 
 def align(dense: DenseFn, model: ModelConfig, settings: AlignConfig = ALIGN_CONFIG) -> Alignment:
@@ -211,14 +221,16 @@ def align(dense: DenseFn, model: ModelConfig, settings: AlignConfig = ALIGN_CONF
     cells are. The second pass sees image 1
     drawn in image 0's frame, so that what is left to bridge is distortion. Deterministic. Prints
     that too few cells agree on are returned with ``ok=False`` and the reason; nothing is raised.
-    Source: the method's rotation search and RANSAC (DESIGN §3).
+    Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
     """
-    count = max(1, round(360.0 / settings.angle_step))
+    count = round(settings.search_range / settings.angle_step)
     middle = (frame_side(model) - 1) / 2
-    turns = np.stack([similarity(360.0 * k / count, (middle, middle)) for k in range(count)])
-    alignment = _try(dense, turns, model, settings)
+    angles = [settings.angle_step * k for k in range(-count, count + 1)]
+    turns = np.stack([similarity(angle, (middle, middle)) for angle in angles])
+    alignment = _best(candidates(dense(turns), turns, model, settings))
     if alignment.num_inliers >= 3:
-        refined = _try(dense, alignment.H_0to1[None], model, settings)
+        start = alignment.H_0to1[None]
+        refined = candidates(dense(start), start, model, settings)[0]
         if refined.num_inliers >= alignment.num_inliers:
             alignment = refined
     if alignment.num_inliers >= settings.min_inliers:

@@ -10,10 +10,11 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
-from ifvit.data.normalise import cell_mask, foreground, normalise, shrink
+from ifvit.data.normalise import cell_mask, normalise, shrink
 from ifvit.models.matcher import MatcherInput
 from ifvit.pipeline.align import warp
 from ifvit.pipeline.enhance import enhance
@@ -42,9 +43,16 @@ def network_view(
 
 def _box_sum(image: Float[Array, "B H W"], side: int) -> Float[Array, "B rows columns"]:
     """Return the sum over each square of ``side`` pixels that lies wholly inside the image."""
-    return jax.lax.reduce_window(
-        image, 0.0, jax.lax.add, (1, side, side), (1, 1, 1), padding="VALID"
-    )
+
+    def sums(length: int) -> np.ndarray:
+        start = np.arange(length - side + 1)[:, None]
+        at = np.arange(length)
+        return ((at >= start) & (at < start + side)).astype(np.float32)
+
+    # Two matrix products, as gaussian_blur; window sums are slow to compute otherwise on a CPU.
+    _, height, width = image.shape
+    exact = jax.lax.Precision.HIGHEST
+    return jnp.einsum("ij,bjk,lk->bil", sums(height), image, sums(width), precision=exact)
 
 
 def place_roi(quality: Float[Array, "B H W"], side: int) -> Int[Array, "B 2"]:
@@ -131,9 +139,3 @@ def _worse(coherence: Float[Array, "both H W"]) -> Float[Array, "B H W"]:
     """Return how clear the ridges are in the worse of the two prints."""
     coherence0, coherence1 = jnp.split(coherence, 2)
     return jnp.minimum(coherence0, coherence1)
-
-
-@partial(jax.jit, static_argnames="ppi")
-def foreground_mask(image: Float[Array, "S S"], ppi: int) -> Bool[Array, "S S"]:
-    """Return the foreground of one grey canvas (S, S) in [0, 1]."""
-    return foreground(image[None], ppi)[0]

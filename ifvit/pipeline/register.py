@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -12,13 +13,13 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
-from ifvit.config import REFERENCE_PPI
+from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.data.normalise import cell_mask
-from ifvit.data.pairs import frame_side
+from ifvit.data.pairs import frame_foreground, frame_side
 from ifvit.data.prints import load_canvas
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, Alignment, align, warp
-from ifvit.pipeline.overlap import foreground_mask, network_view
+from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, Alignment, align, candidates, warp
+from ifvit.pipeline.overlap import network_view, warp_pairs
 
 
 class Canvas(NamedTuple):
@@ -39,6 +40,11 @@ def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., A
     return lambda *args: run(state, *args)
 
 
+@partial(jax.jit, static_argnames="config")
+def _foreground(frame: Float[Array, "S S"], config: ModelConfig) -> Bool[Array, "S S"]:
+    return frame_foreground(frame[None], config)[0]
+
+
 class Registrar:
     """A trained Module 1, ready to align prints. Compiles once, then serves any number."""
 
@@ -50,7 +56,9 @@ class Registrar:
         self.config = dense.config
         self.align_config = align_config
         self.side = frame_side(self.config)
-        self._log_p = compiled(nnx.view(dense, use_running_average=True), self._dense_log_p)
+        view = nnx.view(dense, use_running_average=True)
+        self._log_p = compiled(view, self._dense_log_p)
+        self._pairs_log_p = compiled(view, self._refine_log_p)
 
     def load(self, path: str | Path, ppi: int | None = None) -> Float[np.ndarray, "S S"]:
         """Read a print from a file onto the canvas that :meth:`prepare` takes.
@@ -71,7 +79,7 @@ class Registrar:
                 f"({self.side}, {self.side}) at {REFERENCE_PPI} ppi; Registrar.load makes one"
             )
         grey = jnp.asarray(image)
-        return Canvas(grey, foreground_mask(grey, REFERENCE_PPI))
+        return Canvas(grey, _foreground(grey, self.config))
 
     def align(self, canvas0: Canvas, canvas1: Canvas) -> Alignment:
         """Register two prints by Module 1 alone; coordinates in canvas pixels at 500 ppi."""
@@ -80,6 +88,36 @@ class Registrar:
             self.config,
             self.align_config,
         )
+
+    def refine(
+        self,
+        frames0: Float[Array, "B S S"],
+        frames1: Float[Array, "B S S"],
+        H_0to1: Float[Array, "B 2 3"],
+    ) -> Float[np.ndarray, "B 2 3"]:
+        """Align B pairs again from rough alignments, in one pass without a rotation search.
+
+        What Module 2 is trained on: pairs as Module 1 aligns them, errors included. A pair that
+        cannot be aligned keeps the alignment that it came with.
+        """
+        start = np.asarray(H_0to1, np.float64)
+        log_p = self._pairs_log_p(frames0, frames1, jnp.asarray(H_0to1))
+        made = candidates(log_p, start, self.config, self.align_config)
+        enough = self.align_config.min_inliers
+        kept = [
+            m.H_0to1 if m.num_inliers >= enough else h for m, h in zip(made, start, strict=True)
+        ]
+        return np.stack(kept).astype(np.float32)
+
+    def _refine_log_p(
+        self, model: DenseRegModel, frames0: Array, frames1: Array, transforms: Array
+    ) -> Float[Array, "B N M"]:
+        """Run Module 1 on B pairs, each image 1 drawn through its own transform."""
+        masks0 = frame_foreground(frames0, self.config)
+        warped, inside = warp_pairs(frames1, frame_foreground(frames1, self.config), transforms)
+        image0, mask0 = network_view(frames0, masks0, self.config)
+        image1, mask1 = network_view(warped, inside, self.config)
+        return model(image0, image1, cell_mask(mask0), cell_mask(mask1)).log_p
 
     def _dense_log_p(
         self,

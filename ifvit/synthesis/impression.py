@@ -114,7 +114,7 @@ def from_master(
     centre = jnp.array([(MASTER_SHAPE[1] - 1) / 2, (MASTER_SHAPE[0] - 1) / 2])
     target = _rotate(points - params.offset - centre, -params.rotation)
 
-    def step(_: int, q: Array) -> Array:
+    def step(_: Array | int, q: Array) -> Array:
         return target - _displacement(params, q)
 
     q = jax.lax.fori_loop(0, INVERSE_STEPS, step, target)

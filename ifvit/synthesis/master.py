@@ -31,6 +31,8 @@ class Master(NamedTuple):
     """Skin relief: 127 on a ridge's crest, -127 in a valley; flexion creases are valleys."""
     pores: Int8[Array, "*B H W"]
     """127 where a sweat pore opens, 0 elsewhere."""
+    core: Float[Array, "*B 2"]
+    """The upper loop's (x, y), or the middle of the pad for a plain arch."""
     pattern: Int[Array, "*B"]
     """Index into :data:`ifvit.synthesis.orientation.CLASSES`."""
 
@@ -55,7 +57,10 @@ def make_master(key: PRNGKeyArray) -> Master:
     relief = grow(seeds, orientation_field(flow, x, y), period_field(flow, x, y) / mm)
     relief = jnp.clip(jax.image.resize(relief, MASTER_SHAPE, "cubic"), -1, 1)
     relief = relief - 2.0 * _creases(crease_key)
-    return Master(_int8(relief), _int8(_pores(pore_key) * (relief > 0.2)), flow.pattern)
+    pores = _pores(pore_key) * (relief > 0.2)
+    centre = (jnp.array(MASTER_SHAPE[::-1]) - 1) / 2
+    core = centre + jnp.where(flow.pattern == 0, 0.0, flow.loops[0] * REFERENCE_PPI / 25.4)
+    return Master(_int8(relief), _int8(pores), core, flow.pattern)
 
 
 @partial(jax.jit, static_argnames="seed")

@@ -64,7 +64,8 @@ def smooth_noise(key: PRNGKeyArray, shape: tuple[int, int], scale: float) -> Flo
     """Return noise of about unit variance whose grains are ``scale`` pixels wide."""
     grid = tuple(int(side / scale) + 2 for side in shape)
     noise = jax.random.normal(key, grid)
-    return 1.3 * jax.image.resize(noise, shape, "linear")
+    # Linear interpolation is cheap, but shows its lattice where the grains are wide.
+    return 1.3 * jax.image.resize(noise, shape, "cubic" if scale >= 20 else "linear")
 
 
 def _contact(

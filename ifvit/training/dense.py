@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
-from ifvit.config import DenseConfig, ModelConfig
+from ifvit.config import DenseConfig
 from ifvit.data.folder import CorruptionPairs
 from ifvit.data.pairs import PairBatch
 from ifvit.data.prints import Print
 from ifvit.data.readers import check_readable, read_dataset, split_fingers
-from ifvit.data.synthetic import VALIDATION_FINGERS, SyntheticPairs, grow_masters
+from ifvit.data.synthetic import VALIDATION_FINGERS, SyntheticPairs, masters_of
 from ifvit.models.registration import DenseRegModel
 from ifvit.training.loop import Task, fit, keep_earlier, make_optimizer
 from ifvit.training.steps import cell_hits, dense_step
@@ -29,6 +29,7 @@ DENSE_FILE = "dense_reg_ckpt.safetensors"
 VALIDATION_PAIRS = 128
 
 
+@runtime_checkable
 class DenseSource(Protocol):
     """Whatever makes batches for Module 1."""
 
@@ -56,9 +57,8 @@ def cell_accuracy(
 def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
     """Return the training and the validation source that ``config`` names."""
     if config.dataset_root == "synthetic":
-        train = synthetic_source(config.model, config.seed, np.arange(config.fingers), config)
-        held = VALIDATION_FINGERS + np.arange(config.val_fingers)
-        return train, synthetic_source(config.model, config.seed, held, config, genuine_only=True)
+        held = synthetic_source(config, VALIDATION_FINGERS, config.val_fingers, genuine_only=True)
+        return synthetic_source(config, 0, config.fingers), held
     prints = check_readable(read_dataset(config.dataset_root, config.ppi))
     fingers = len({p.finger for p in prints})
     # A small folder keeps most of its fingers for training.
@@ -80,20 +80,14 @@ def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
 
 
 def synthetic_source(
-    model: ModelConfig,
-    seed: int,
-    fingers: np.ndarray,
-    config: DenseConfig,
-    *,
-    genuine_only: bool = False,
+    config: DenseConfig, first: int, count: int, *, genuine_only: bool = False
 ) -> SyntheticPairs:
-    """Grow the masters of ``fingers`` and return a source of their pairs."""
-    masters = grow_masters(seed, fingers, lambda c: tqdm(c, "fingers", unit="call", leave=False))
+    """Return a source of pairs of the fingers ``first`` to ``first + count - 1``."""
     return SyntheticPairs(
-        seed,
-        fingers,
-        masters,
-        model,
+        config.seed,
+        first + np.arange(count),
+        masters_of(config.seed, first, count),
+        config.model,
         max_rotation=config.max_rotation,
         impostor_ratio=0.0 if genuine_only else config.impostor_ratio,
     )
@@ -112,9 +106,9 @@ def train_dense(
             f"loftr_pretrained_ckpt={config.loftr_pretrained_ckpt}: loading LoFTR weights is "
             "not part of this version; leave the setting away"
         )
+    train, held = sources or dense_sources(config)
     model = DenseRegModel(config.model, rngs=nnx.Rngs(config.seed))
     logger.info("Module 1, all weights from seed %d\n%s", config.seed, parameter_summary(model))
-    train, held = sources or dense_sources(config)
     optimizer = make_optimizer(model, config)
     path = Path(config.checkpoint_dir) / DENSE_FILE
     keep_earlier(path)

@@ -181,8 +181,13 @@ def folder_sources(
         )
     prints = check_readable(read_dataset(config.dataset_root, config.ppi))
     fingers = len({(p.dataset, p.finger) for p in prints})
-    # A small folder keeps most of its fingers for training.
-    train, held = split_fingers(prints, min(config.val_fingers, max(1, fingers // 5)), config.seed)
+    if fingers < 4:
+        raise ValueError(
+            f"{config.dataset_root} has {fingers} fingers: expected at least 4, two to train on "
+            "and two to validate on"
+        )
+    # A small folder keeps most of its fingers for training; an impostor pair needs two.
+    train, held = split_fingers(prints, min(config.val_fingers, max(2, fingers // 5)), config.seed)
     registrar = Registrar(load_dense(dense_ckpt)[0])
     made = FolderAligned(train, registrar, seed=config.seed, impostor_ratio=config.impostor_ratio)
     validation = FolderAligned(held, registrar, seed=config.seed, impostor_ratio=0.5)

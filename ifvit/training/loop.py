@@ -118,14 +118,14 @@ def epoch_line(epoch: int, epochs: int, metrics: dict[str, float], losses: tuple
 
 
 def keep_earlier(path: Path) -> None:
-    """Move a checkpoint of an earlier run aside: nothing that was saved is lost."""
+    """Move a file or folder of an earlier run aside: nothing that was saved is lost."""
     if not path.exists():
         return
     stamp = 1
     while (kept := path.with_name(f"{path.stem}.{stamp}{path.suffix}")).exists():
         stamp += 1
     path.rename(kept)
-    logger.info("kept the checkpoint of an earlier run as %s", kept)
+    logger.info("kept what an earlier run left in %s as %s", path, kept)
 
 
 def _append(path: Path, line: dict) -> None:

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from flax import nnx
-from tqdm import tqdm
 
 from ifvit.config import MatchConfig
 from ifvit.data.aligned import AlignedBatch, AlignmentError, SyntheticAligned
-from ifvit.data.synthetic import VALIDATION_FINGERS, grow_masters
+from ifvit.data.synthetic import VALIDATION_FINGERS, masters_of
 from ifvit.evaluation.metrics import auc, eer
 from ifvit.models.matcher import MatcherModel
+from ifvit.pipeline.register import Registrar
 from ifvit.training.folder import folder_sources
 from ifvit.training.loop import Task, fit, keep_earlier, make_optimizer
 from ifvit.training.steps import MatchTrainer, fused_scores, match_step, match_views
 from ifvit.weights.describe import parameter_summary
-from ifvit.weights.files import save_weights
+from ifvit.weights.files import load_dense, save_weights
 from ifvit.weights.metadata import Metadata
 from ifvit.weights.transfer import (
+    load_module1_backbone_weights,
     load_module1_transformer_weights,
     require_module1,
     scratch_lineage,
@@ -36,6 +37,7 @@ PLACEMENT_ROTATION = 40.0
 """Rotation in degrees, ±, between synthetic impressions before they are aligned."""
 
 
+@runtime_checkable
 class MatchSource(Protocol):
     """Whatever makes aligned pairs for Module 2."""
 
@@ -81,33 +83,39 @@ def start_weights(config: MatchConfig) -> tuple[MatcherModel, tuple[dict[str, st
         model, path, share_global_local=config.share_global_local
     )
     logger.info("everything else starts at random, from seed %d", config.seed)
-    return model, report.lineage
+    if config.transfer == "transformer":
+        return model, report.lineage
+    load_module1_backbone_weights(model, path)
+    *earlier, link = report.lineage
+    return model, (*earlier, {**link, "note": f"{link['note']}, its backbone and head too"})
 
 
-def synthetic_sources(config: MatchConfig) -> tuple[SyntheticAligned, SyntheticAligned]:
-    """Return the synthetic training and validation sources."""
+def synthetic_sources(
+    config: MatchConfig, dense_ckpt: Path | None
+) -> tuple[SyntheticAligned, SyntheticAligned]:
+    """Return the synthetic training and validation sources, aligned by Module 1 if there is one."""
+    refine = None if dense_ckpt is None else Registrar(load_dense(dense_ckpt)[0]).refine
 
-    def make(fingers: np.ndarray, impostor_ratio: float) -> SyntheticAligned:
-        masters = grow_masters(
-            config.seed, fingers, lambda c: tqdm(c, "fingers", unit="call", leave=False)
-        )
-        return SyntheticAligned(
+    def make(first: int, count: int, impostor_ratio: float) -> SyntheticAligned:
+        source = SyntheticAligned(
             config.seed,
-            fingers,
-            masters,
+            first + np.arange(count),
+            masters_of(config.seed, first, count),
             config.model,
             max_rotation=PLACEMENT_ROTATION,
             impostor_ratio=impostor_ratio,
         )
+        source.refine = refine
+        return source
 
-    train = make(np.arange(config.fingers), config.impostor_ratio)
-    return train, make(VALIDATION_FINGERS + np.arange(config.val_fingers), 0.5)
+    train = make(0, config.fingers, config.impostor_ratio)
+    return train, make(VALIDATION_FINGERS, config.val_fingers, 0.5)
 
 
 def match_sources(config: MatchConfig) -> tuple[MatchSource, MatchSource, int]:
     """Return the training and validation sources that ``config`` names, and the identities."""
     if config.dataset_root == "synthetic":
-        return (*synthetic_sources(config), config.fingers)
+        return (*synthetic_sources(config, require_module1(config)), config.fingers)
     return folder_sources(config, require_module1(config))
 
 
@@ -134,9 +142,13 @@ def train_match(
     names; ``num_classes`` must then be set. Raises ValueError and FileNotFoundError as
     :func:`start_weights`, the readers and the loop do.
     """
-    model, lineage = start_weights(config)
+    # What can be refused is refused before anything is logged, grown or aligned.
+    require_module1(config)
+    if sources is None and config.dataset_root == "synthetic":
+        check_classes(config, config.fingers)
     train, held, fingers = match_sources(config) if sources is None else (*sources, None)
     num_classes = check_classes(config, fingers)
+    model, lineage = start_weights(config)
     trainer = MatchTrainer(model, num_classes, rngs=nnx.Rngs(config.seed + 1))
     logger.info("Module 2, %d identities\n%s", num_classes, parameter_summary(model))
     optimizer = make_optimizer(trainer, config)
@@ -150,7 +162,7 @@ def train_match(
         return match_step(trainer, optimizer, views, matches0, batch, config)
 
     def validate() -> dict[str, float]:
-        measured = verification(model, held, config, VALIDATION_PAIRS, 32)
+        measured = verification(model, held, config, VALIDATION_PAIRS, min(32, VALIDATION_PAIRS))
         return {f"val_{name}": value for name, value in measured.items()}
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> Path:

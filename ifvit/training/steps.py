@@ -7,12 +7,11 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 from flax import nnx
-from jaxtyping import Array, Int
+from jaxtyping import Array, Float, Int
 
-from ifvit.config import REFERENCE_PPI, MatchConfig, ModelConfig
+from ifvit.config import MatchConfig, ModelConfig
 from ifvit.data.aligned import AlignedBatch
-from ifvit.data.normalise import foreground
-from ifvit.data.pairs import IGNORE, UNMATCHED, PairBatch, cell_matches
+from ifvit.data.pairs import IGNORE, UNMATCHED, PairBatch, cell_matches, frame_foreground
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.overlap import matcher_input
@@ -22,7 +21,10 @@ from ifvit.training.losses import arcface_loss, dense_loss, embedding_loss
 
 @nnx.jit
 def dense_step(
-    model: DenseRegModel, optimizer: nnx.Optimizer, batch: PairBatch, lambda_D: float
+    model: DenseRegModel,
+    optimizer: nnx.Optimizer,
+    batch: PairBatch,
+    lambda_D: Float[Array, ""] | float,
 ) -> dict[str, Array]:
     """Take one step on L_D; returns ``L_D`` and ``loss``."""
 
@@ -62,8 +64,8 @@ class MatchTrainer(nnx.Module):
 @partial(jax.jit, static_argnames="model")
 def match_views(batch: AlignedBatch, model: ModelConfig) -> tuple[MatcherInput, Int[Array, "B N"]]:
     """Return Module 2's views of a batch, made as ``match`` makes them, and L_D's ground truth."""
-    mask0 = foreground(batch.frame0, REFERENCE_PPI)
-    mask1 = foreground(batch.frame1, REFERENCE_PPI)
+    mask0 = frame_foreground(batch.frame0, model)
+    mask1 = frame_foreground(batch.frame1, model)
     views, _ = matcher_input(batch.frame0, mask0, batch.frame1, mask1, batch.H_0to1, model)
     mask = views.global_mask0
     truth = partial(cell_matches, model=model)

@@ -185,12 +185,12 @@ def _open(path: str | Path) -> safe_open:
     if kind == "loftr":
         raise ValueError(
             f"{path} holds converted LoFTR weights (.npz), not a checkpoint of ifvit: "
-            "give it to `ifvit train-dense --loftr-pretrained-ckpt`"
+            "they belong to Module 1, as its loftr_pretrained_ckpt"
         )
     if kind == "pytorch":
         raise ValueError(
             f"{path} is a PyTorch file, not a checkpoint of ifvit: "
-            "convert it with `ifvit convert-loftr` first"
+            "expected a *.safetensors that `ifvit train-dense` or `ifvit train-match` wrote"
         )
     try:
         return safe_open(path, framework="numpy")

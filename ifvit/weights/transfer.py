@@ -116,6 +116,30 @@ def load_module1_transformer_weights(
     return report
 
 
+def load_module1_backbone_weights(matcher: MatcherModel, dense_ckpt_path: str | Path) -> int:
+    """Copy Module 1's ResNet18 and DenseMatchingHead too, in place; an option beyond the method.
+
+    Returns the number of parameters. Raises as :func:`load_module1_transformer_weights`, and
+    ValueError where the backbones differ in width.
+    """
+    path = Path(dense_ckpt_path)
+    dense, meta = load_dense(path)
+    widths, wanted = meta.settings().model.backbone_widths, matcher.config.backbone_widths
+    if widths != wanted:
+        raise ValueError(
+            f"the backbone of {path} does not fit this Module 2: backbone_widths is {widths} in "
+            f"Module 1 and {wanted} in Module 2; set model.backbone_widths alike"
+        )
+    copied = 0
+    for part in ("ResNet18", "DenseMatchingHead"):
+        source, target = getattr(dense, part), getattr(matcher, part)
+        nnx.update(target, jax.tree.map(jnp.copy, nnx.state(source)))
+        _check_copied(path, source, target, part)
+        copied += sum(array.size for array in _arrays(source).values())
+    LOG.info("copied %d parameters of Module 1's ResNet18 and DenseMatchingHead as well", copied)
+    return copied
+
+
 def _report(
     path: Path, meta: Metadata, arrays: dict[str, np.ndarray], branches: tuple[str, ...]
 ) -> TransferReport:
@@ -144,8 +168,8 @@ def _module1_metadata(path: Path) -> Metadata:
     if path.is_file() and foreign_kind(path) == "loftr":
         raise ValueError(
             f"{path} holds converted LoFTR weights, which Module 2 never loads directly: train "
-            f"Module 1 with them first, `ifvit train-dense --loftr-pretrained-ckpt {path}`, and "
-            f"pass {HOW_TO_GET['dense_reg']}"
+            f"Module 1 with them first (its loftr_pretrained_ckpt), and pass "
+            f"{HOW_TO_GET['dense_reg']}"
         )
     return expect_module(path, "dense_reg")
 

@@ -21,6 +21,7 @@ class FakeMatcher(Matcher):
 
     def __init__(self) -> None:
         self.prepared = 0
+        self.registrar = self
 
     def prepare(self, image):
         self.prepared += 1
@@ -42,7 +43,7 @@ def test_score_pairs_prepares_each_print_once() -> None:
     matcher = FakeMatcher()
     pairs = [Pair(0, 1, True), Pair(0, 2, False), Pair(1, 2, False)]
     rows = score_pairs(matcher, images, pairs, ["a", "b", "c", "d"], progress=False)
-    assert matcher.registrar.prepared == 3
+    assert matcher.prepared == 3
     assert [(row.name0, row.name1, row.label) for row in rows] == [
         ("a", "b", 1),
         ("a", "c", 0),

@@ -7,7 +7,6 @@ from flax import nnx
 
 from ifvit.config import ModelConfig
 from ifvit.models.matcher import (
-    EmbeddingHead,
     MatcherInput,
     MatcherModel,
     l2_normalise,
@@ -32,11 +31,29 @@ def parts(model: nnx.Module) -> set[str]:
 
 
 def test_pooling_by_hand() -> None:
-    feat = jnp.asarray([[[1.0, -4.0], [3.0, -2.0], [99.0, 99.0]]])
-    mask = jnp.asarray([[True, True, False]])
-    assert pool_tokens(feat, mask).tolist() == [[2.0, -3.0, 3.0, -2.0]]
-    assert pool_tokens(feat[:, :2]).tolist() == [[2.0, -3.0, 3.0, -2.0]]
-    assert pool_tokens(feat, jnp.zeros((1, 3), bool)).tolist() == [[0.0, 0.0, 0.0, 0.0]]
+    """Eight by eight cells: each of the 4×4 regions is the mean of four, of what is foreground."""
+    cells = np.arange(64.0, dtype=np.float32).reshape(8, 8)
+    feat = jnp.stack([cells.ravel(), -cells.ravel()], axis=-1)[None]
+    means = cells.reshape(4, 2, 4, 2).mean((1, 3))
+    pooled = np.asarray(pool_tokens(feat, jnp.ones((1, 8, 8), bool)))[0]
+    assert pooled.shape == (2 * 17,)
+    np.testing.assert_allclose(pooled[:32].reshape(4, 4, 2), np.stack([means, -means], -1))
+    assert pooled[32:].tolist() == [63.0, 0.0]
+
+    mask = jnp.zeros((1, 8, 8), bool).at[0, 2, 4].set(True).at[0, 3, 5].set(True)
+    pooled = np.asarray(pool_tokens(feat, mask))[0]
+    expected = np.zeros((4, 4, 2))
+    expected[1, 2] = [(20 + 29) / 2, -(20 + 29) / 2]
+    np.testing.assert_allclose(pooled[:32].reshape(4, 4, 2), expected)
+    assert pooled[32:].tolist() == [29.0, -20.0]
+
+
+def test_a_view_of_fewer_cells_than_regions_repeats_them() -> None:
+    feat = jnp.arange(4.0).reshape(1, 4, 1)
+    pooled = np.asarray(pool_tokens(feat, jnp.ones((1, 2, 2), bool)))[0]
+    np.testing.assert_allclose(
+        pooled[:16].reshape(4, 4), np.kron([[0, 1], [2, 3]], np.ones((2, 2)))
+    )
 
 
 def test_normalising_is_safe_at_zero() -> None:
@@ -88,12 +105,14 @@ def test_all_parts_train_in_one_compiled_step() -> None:
 
 
 def test_what_is_masked_does_not_reach_the_embedding() -> None:
-    head = EmbeddingHead(8, 6, rngs=nnx.Rngs(0))
     feat = jax.random.normal(jax.random.key(5), (2, 16, 8))
-    mask = jnp.ones((2, 16), bool).at[:, 1:].set(False)
-    changed = feat.at[:, 1:].add(7.0)
-    np.testing.assert_array_equal(head.embed_global(feat, mask), head.embed_global(changed, mask))
-    np.testing.assert_array_equal(head.embed_local(feat, mask), head.embed_local(changed, mask))
+    mask = jnp.ones((2, 4, 4), bool).at[:, 1:].set(False)
+    changed = feat.at[:, 4:].add(7.0)
+    pooled = pool_tokens(feat, mask)
+    np.testing.assert_array_equal(pooled, pool_tokens(changed, mask))
+    assert not np.array_equal(pooled, pool_tokens(feat.at[:, :4].add(7.0), mask))
+    nothing = pool_tokens(feat, jnp.zeros((2, 4, 4), bool))
+    assert not nothing.any()
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def knowing(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> Matcher:
         distance = ((targets[:, :, None] - centres) ** 2).sum(-1)
         return log_dual_softmax(jnp.asarray(-distance / 128, jnp.float32))
 
-    monkeypatch.setattr(matcher, "_log_p", log_p)
+    monkeypatch.setattr(matcher.registrar, "_log_p", log_p)
     return matcher
 
 
@@ -58,7 +58,7 @@ def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: n
 
 
 def test_a_print_and_itself_score_one(knowing: Matcher, ridge_print: np.ndarray) -> None:
-    canvas = knowing.prepare(ridge_print)
+    canvas = knowing.registrar.prepare(ridge_print)
     output, _ = knowing.embed_pair(canvas, canvas, np.eye(2, 3))
     # Cross layers update image 0 first, so even equal inputs may differ a little.
     cosine = float(jnp.sum(output.local0 * output.local1))
@@ -78,13 +78,13 @@ def test_models_are_traced_once_per_shape(
 ) -> None:
     canvas = matcher.registrar.prepare(ridge_print)
     turn = jnp.eye(2, 3)[None]
-    first = matcher._log_p(canvas, canvas, turn)
+    first = matcher.registrar._log_p(canvas, canvas, turn)
 
     def retraced(*_args: object) -> None:
         raise AssertionError("traced again")
 
     monkeypatch.setattr(DenseRegModel, "__call__", retraced)
-    np.testing.assert_array_equal(matcher._log_p(canvas, canvas, turn), first)
+    np.testing.assert_array_equal(matcher.registrar._log_p(canvas, canvas, turn), first)
 
 
 def test_canvas_of_another_size_is_refused(matcher: Matcher) -> None:

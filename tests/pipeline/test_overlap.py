@@ -3,9 +3,10 @@ import numpy as np
 import pytest
 
 from ifvit.config import ModelConfig
+from ifvit.data.pairs import frame_foreground
 from ifvit.models.matcher import MatcherInput
 from ifvit.pipeline.align import invert, similarity, warp
-from ifvit.pipeline.overlap import crop, foreground_mask, matcher_input, place_roi
+from ifvit.pipeline.overlap import crop, matcher_input, place_roi
 
 
 def test_roi_goes_where_the_quality_is() -> None:
@@ -31,7 +32,7 @@ def views(
 ) -> tuple[MatcherInput, np.ndarray, np.ndarray]:
     """Three pairs: a print and itself, and itself turned, and itself moved out of sight."""
     image0 = jnp.asarray(ridge_print)
-    mask0 = foreground_mask(image0, 500)
+    mask0 = frame_foreground(image0[None], small)[0]
     turned = similarity(25.0, (63.5, 63.5))
     away = similarity(0.0, (0.0, 0.0)) + np.array([[0, 0, 500.0], [0, 0, 0]])
     H = np.stack([np.eye(2, 3), turned, away])

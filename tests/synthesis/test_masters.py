@@ -17,11 +17,6 @@ from ifvit.synthesis.orientation import (
 from ifvit.synthesis.ridges import OFFSETS, apply_taps, gabor_taps
 
 
-@pytest.fixture(scope="module")
-def masters():
-    return make_masters(0, jnp.arange(4))
-
-
 def test_a_master_depends_on_seed_and_finger_alone(masters):
     again = make_masters(0, jnp.array([2, 0, 3, 1]))
     np.testing.assert_array_equal(masters.ridges[2], again.ridges[0])

@@ -174,7 +174,7 @@ def test_other_weight_formats_are_named_whatever_they_are_called(tmp_path: Path)
         load_dense(renamed)
     with zipfile.ZipFile(tmp_path / "outdoor_ds.ckpt", "w") as archive:
         archive.writestr("archive/data.pkl", b"")
-    with pytest.raises(ValueError, match=r"PyTorch file.*convert-loftr"):
+    with pytest.raises(ValueError, match=r"PyTorch file.*train-dense"):
         load_dense(tmp_path / "outdoor_ds.ckpt")
 
 

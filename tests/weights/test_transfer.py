@@ -78,7 +78,7 @@ def test_mistake_1_loftr_weights_given_to_module_2(
 ) -> None:
     path = tmp_path / "loftr_transformer.npz"
     np.savez(path, x=np.zeros(3))
-    message = "never loads directly: train Module 1 .*`ifvit train-dense --loftr-pretrained-ckpt"
+    message = "never loads directly: train Module 1 .*loftr_pretrained_ckpt"
     with pytest.raises(ValueError, match=message):
         require_module1(MatchConfig(model=model_config, pretrained_ckpt=str(path)))
     with pytest.raises(ValueError, match=message):

@@ -1,0 +1,150 @@
+"""Aligned pairs: the algebra of transforms, the exact cells, the error that is drawn on top."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ifvit.data.aligned import (
+    AlignmentError,
+    SyntheticAligned,
+    compose,
+    disturb,
+    fit_similarity,
+    inverse,
+    transform,
+)
+from ifvit.data.pairs import cell_centres
+
+SIZE = 6
+NONE, SOME = AlignmentError(0.0, 0.0), AlignmentError(8.0, 4.0)
+
+
+def similarity(angle: float, scale: float, shift: tuple[float, float]):
+    cos, sin = scale * np.cos(np.deg2rad(angle)), scale * np.sin(np.deg2rad(angle))
+    return jnp.array([[cos, -sin, shift[0]], [sin, cos, shift[1]]], jnp.float32)
+
+
+@pytest.fixture(scope="module")
+def source(masters, micro):
+    return SyntheticAligned(0, np.arange(4), masters, micro, max_rotation=40.0, impostor_ratio=0.5)
+
+
+@pytest.fixture(scope="module")
+def exact(source):
+    return source.aligned(0, SIZE, NONE, 0.0)
+
+
+@pytest.fixture(scope="module")
+def disturbed(source):
+    return source.aligned(0, SIZE, SOME, 0.0)
+
+
+@pytest.mark.parametrize("angle", [0.0, 33.0, -170.0])
+def test_fit_recovers_a_similarity(micro, angle):
+    H, centres = similarity(angle, 1.1, (12.0, -7.0)), cell_centres(micro)
+    points1 = transform(H, centres)
+    valid = jnp.arange(36) % 3 > 0
+    # What is not valid may lie anywhere.
+    points1 = jnp.where(valid[:, None], points1, 1e3)
+    np.testing.assert_allclose(fit_similarity(centres, points1, valid), H, atol=1e-3)
+
+
+def test_fit_of_two_points_is_the_identity(micro):
+    centres = cell_centres(micro)
+    fitted = fit_similarity(centres, centres + 5.0, jnp.arange(36) < 2)
+    np.testing.assert_array_equal(fitted, np.eye(2, 3))
+
+
+def test_compose_applies_the_second_argument_first():
+    turn, push = similarity(90.0, 1.0, (0.0, 0.0)), similarity(0.0, 1.0, (10.0, 0.0))
+    point = jnp.array([[1.0, 0.0]])
+    np.testing.assert_allclose(transform(compose(turn, push), point), [[0.0, 11.0]], atol=1e-5)
+    np.testing.assert_allclose(transform(compose(push, turn), point), [[10.0, 1.0]], atol=1e-5)
+
+
+def test_inverse_undoes():
+    H = similarity(33.0, 0.9, (12.0, -7.0))
+    for both in (compose(H, inverse(H)), compose(inverse(H), H)):
+        np.testing.assert_allclose(both, np.eye(2, 3), atol=1e-5)
+
+
+def test_the_error_has_the_spread_that_was_asked_for():
+    keys = jax.random.split(jax.random.key(0), 500)
+    still, one = jnp.eye(2, 3), jnp.ones(())
+    drawn = jax.vmap(lambda key: disturb(key, still, one, SOME, 96))(keys)
+    angle = np.rad2deg(np.arctan2(drawn[:, 1, 0], drawn[:, 0, 0]))
+    shift = np.asarray(jax.vmap(lambda H: transform(H, jnp.full((1, 2), 47.5)))(drawn) - 47.5)
+    # Clipped at two standard deviations, a normal distribution keeps 0.96 of its own.
+    assert angle.std() == pytest.approx(4.0, rel=0.15) and np.abs(angle).max() < 8.01
+    assert shift.std() == pytest.approx(8.0, rel=0.15) and np.abs(shift).max() < 16.01
+
+
+def test_shapes_and_labels(exact, source):
+    rows, _, genuine = source.draw(0, SIZE)
+    assert 0 < genuine.sum() < SIZE
+    assert exact.frame0.shape == exact.frame1.shape == (SIZE, 96, 96)
+    assert exact.H_0to1.shape == (SIZE, 2, 3)
+    assert exact.points0.shape == exact.points1.shape == (SIZE, 36, 2)
+    np.testing.assert_array_equal(exact.genuine, genuine)
+    np.testing.assert_array_equal(np.stack([exact.label0, exact.label1], 1), rows)
+    assert not np.asarray(exact.valid)[~genuine].any()
+
+
+def test_exact_alignment_leaves_elastic_distortion_only(exact, micro):
+    """The cells of both frames lie on each other to a few pixels, on average without a shift."""
+    centres = np.asarray(cell_centres(micro))
+    for pair in np.flatnonzero(exact.genuine):
+        valid = np.asarray(exact.valid[pair])
+        left = (np.asarray(exact.points1[pair]) - centres)[valid]
+        assert valid.sum() >= 9
+        assert np.linalg.norm(left, axis=1).max() < 8  # half a cell
+        np.testing.assert_allclose(left.mean(0), 0, atol=0.5)
+
+
+@pytest.mark.parametrize("which", ["exact", "disturbed"])
+def test_both_directions_agree(which, micro, request):
+    """Where image 0's cells lie in the drawn frame 1, and the reverse, are opposite shifts."""
+    batch, centres = request.getfixturevalue(which), np.asarray(cell_centres(micro))
+    for pair in np.flatnonzero(batch.genuine):
+        there = np.asarray(batch.points1[pair]) - centres
+        back = np.asarray(batch.points0[pair]) - centres
+        valid = np.asarray(batch.valid[pair])
+        # Exactly opposite but for how much the displacement changes over its own length.
+        assert np.abs(there + back)[valid].max() < 0.15 * np.abs(there).max() + 0.5
+
+
+def test_the_error_moves_the_cells_with_the_frame(exact, disturbed):
+    """H with error is H without it after a small motion, and the cells move by its inverse."""
+    np.testing.assert_array_equal(exact.frame0, disturbed.frame0)
+    np.testing.assert_array_equal(exact.frame1, disturbed.frame1)
+    for pair in np.flatnonzero(exact.genuine):
+        motion = compose(inverse(exact.H_0to1[pair]), disturbed.H_0to1[pair])
+        angle = np.rad2deg(np.arctan2(motion[1, 0], motion[0, 0]))
+        middle = transform(motion, jnp.full((1, 2), 47.5)) - 47.5
+        assert 0 < abs(angle) <= 8.01 and 0 < np.abs(middle).max() <= 16.2
+        moved = transform(inverse(motion), exact.points1[pair])
+        np.testing.assert_allclose(disturbed.points1[pair], moved, atol=0.02)
+
+
+def test_a_batch_is_a_function_of_seed_and_index(source, exact):
+    again = source.aligned(0, SIZE, NONE, 0.0)
+    other = source.aligned(1, SIZE, NONE, 0.0)
+    for one, same in zip(exact, again, strict=True):
+        np.testing.assert_array_equal(one, same)
+    assert not np.array_equal(exact.frame0, other.frame0)
+
+
+def test_stand_alone_pairs_show_one_print_twice(source, disturbed, micro):
+    batch = source.aligned(0, SIZE, SOME, 1.0)
+    centres = np.asarray(cell_centres(micro))
+    genuine = np.asarray(disturbed.genuine)
+    for pair in np.flatnonzero(genuine):
+        np.testing.assert_array_equal(batch.frame0[pair], disturbed.frame0[pair])
+        np.testing.assert_array_equal(batch.frame1[pair], batch.frame0[pair])
+        np.testing.assert_array_equal(batch.H_0to1[pair], np.eye(2, 3))
+        np.testing.assert_array_equal(batch.points0[pair], centres)
+        np.testing.assert_array_equal(batch.points1[pair], centres)
+        assert batch.valid[pair].all() and batch.label0[pair] == batch.label1[pair]
+    for own, before in zip(batch, disturbed, strict=True):
+        np.testing.assert_array_equal(np.asarray(own)[~genuine], np.asarray(before)[~genuine])

@@ -1,0 +1,100 @@
+"""The synthetic source: the same batch at every call, and ground truth that follows the maps."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ifvit.data.pairs import UNMATCHED, cell_centres
+from ifvit.data.synthetic import (
+    SyntheticPairs,
+    draw_pairs,
+    grow_masters,
+    pair_correspondence,
+    take,
+)
+
+ROTATION = 30.0
+SIZE = 6
+
+
+@pytest.fixture(scope="module")
+def source(masters, micro):
+    return SyntheticPairs(
+        0, np.arange(4), masters, micro, max_rotation=ROTATION, impostor_ratio=0.5
+    )
+
+
+def same(batch0, batch1) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(batch0, batch1, strict=True))
+
+
+def test_a_batch_is_a_function_of_seed_and_index(source, masters, micro):
+    batch = source.batch(3, SIZE)
+    assert batch.image0.shape == (SIZE, 48, 48) and batch.matches0.shape == (SIZE, 36)
+    again = SyntheticPairs(
+        0, np.arange(4), masters, micro, max_rotation=ROTATION, impostor_ratio=0.5
+    )
+    again.batch(0, SIZE)
+    assert same(batch, again.batch(3, SIZE))
+    assert not same(batch, source.batch(4, SIZE))
+    other = SyntheticPairs(
+        1, np.arange(4), masters, micro, max_rotation=ROTATION, impostor_ratio=0.5
+    )
+    assert not np.array_equal(source.draw(3, SIZE)[1], other.draw(3, SIZE)[1])
+
+
+def test_draw_pairs_different_fingers_as_impostors(source):
+    rows, impressions, genuine = source.draw(0, 400)
+    np.testing.assert_array_equal(rows[:, 0] == rows[:, 1], genuine)
+    assert 0.4 < genuine.mean() < 0.6
+    assert rows.min() >= 0 and rows.max() < 4 and impressions.min() >= 0
+
+
+def test_impostor_pairs_have_no_match(source):
+    batch = source.batch(0, SIZE)
+    genuine = np.asarray(batch.genuine)
+    assert 0 < genuine.sum() < SIZE
+    assert (np.asarray(batch.matches0)[~genuine] < 0).all()
+    assert (np.asarray(batch.matches0)[~genuine] == UNMATCHED).any()
+    assert (np.asarray(batch.matches0)[genuine] >= 0).any()
+
+
+def test_matches_agree_with_the_exact_correspondence(source, micro):
+    """A matched cell's centre lies in the cell that it is matched with: half a cell at most."""
+    centres = np.asarray(cell_centres(micro))
+    seen = 0
+    for index in range(3):
+        batch = source.batch(index, SIZE)
+        rows, impressions, genuine = source.draw(index, SIZE)
+        params = draw_pairs(0, jnp.asarray(rows), jnp.asarray(impressions), ROTATION)
+        exact = jax.jit(jax.vmap(partial(pair_correspondence, model=micro)))(*params)
+        for pair in np.flatnonzero(genuine):
+            points1, valid = (np.asarray(part[pair]) for part in exact[:2])
+            found = np.asarray(batch.matches0[pair])
+            matched = found >= 0
+            apart = np.abs(points1[matched] - centres[found[matched]])
+            assert (apart <= 8.01).all()  # half a cell of 16 pixels at 500 ppi
+            assert valid[matched].all() and not valid[found == UNMATCHED].any()
+            seen += matched.sum()
+    assert seen > 50
+
+
+def test_prints_are_turned_by_no_more_than_asked():
+    fingers, impressions = jnp.zeros((64, 2), int), jnp.arange(128).reshape(64, 2)
+    params0, params1 = draw_pairs(0, fingers, impressions, ROTATION)
+    turned = np.rad2deg(np.abs(np.asarray(params0.rotation - params1.rotation)))
+    assert 0.5 * ROTATION < turned.max() <= ROTATION
+
+
+def test_grow_masters_equals_make_masters(masters, few_masters_per_call):
+    """In calls of four, the last one filled up, into host memory."""
+    fingers = np.array([2, 0, 3, 1, 1])
+    calls = []
+    grown = grow_masters(0, fingers, lambda items: calls.extend(items) or items)
+    assert len(calls) == 2
+    for own, made in zip(grown, take(masters, fingers), strict=True):
+        assert isinstance(own, np.ndarray)
+        np.testing.assert_array_equal(own, made)

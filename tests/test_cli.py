@@ -1,0 +1,301 @@
+"""The command line in process: results, exit codes, and errors of exactly one line."""
+
+from __future__ import annotations
+
+import json
+import os
+import struct
+import subprocess
+import sys
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+from flax import nnx
+from PIL import Image
+
+from ifvit.cli import COMMANDS, main, parse
+from ifvit.config import DENSE_PRESETS, DenseConfig, MatchConfig
+from ifvit.models.matcher import MatcherModel
+from ifvit.models.registration import DenseRegModel
+from ifvit.weights.files import save_weights
+from ifvit.weights.metadata import Metadata
+
+
+@dataclass(frozen=True)
+class Checkpoints:
+    """Both modules with random weights; only their plumbing is tested."""
+
+    dense: str
+    matcher: str
+
+    @property
+    def flags(self) -> list[str]:
+        """The options that name them."""
+        return ["--dense-ckpt", self.dense, "--matcher-ckpt", self.matcher]
+
+
+@pytest.fixture(scope="session")
+def ckpts(micro, tmp_path_factory) -> Checkpoints:
+    folder = tmp_path_factory.mktemp("cli")
+    dense, matcher = folder / "dense_reg_ckpt.safetensors", folder / "matcher_ckpt.safetensors"
+    dense_model = DenseRegModel(micro, rngs=nnx.Rngs(0))
+    sha256 = save_weights(dense, dense_model, Metadata.of(DenseConfig(model=micro), epoch=1))
+    link = {"role": "dense_reg", "file": dense.name, "sha256": sha256, "note": "Module 1"}
+    meta = Metadata.of(MatchConfig(model=micro), epoch=2, lineage=(link,))
+    save_weights(matcher, MatcherModel(micro, rngs=nnx.Rngs(1)), meta)
+    return Checkpoints(str(dense), str(matcher))
+
+
+def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """Run a command that must fail; return its one line without the prefix."""
+    capsys.readouterr()
+    assert main(list(arguments)) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.count("\n") == 1 and captured.err.endswith("\n")
+    assert captured.err.startswith("ifvit: error: ") and "Traceback" not in captured.err
+    return captured.err.removeprefix("ifvit: error: ").strip()
+
+
+# Usage
+
+
+def test_without_a_command_it_shows_how_it_is_used(capsys):
+    assert main([]) == 2
+    shown = capsys.readouterr().out
+    assert all(command in shown for command in COMMANDS)
+    assert main(["--help"]) == 0
+    assert "usage: ifvit COMMAND" in capsys.readouterr().out
+
+
+def test_an_unknown_command_names_the_known_ones(capsys):
+    line = complaint(capsys, "mtach", "a.png", "b.png")
+    assert line.startswith("unknown command 'mtach'") and "match" in line
+
+
+@pytest.mark.parametrize("command", ["train-dense", "train-match"])
+@pytest.mark.parametrize("flag", [["--preset", "huge"], ["--preset=huge"], ["--preset"]])
+def test_an_unknown_preset_names_the_known_ones(capsys, command, flag):
+    line = complaint(capsys, command, *flag)
+    assert line.startswith("unknown preset") and "paper, tiny" in line
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main([command, "--help"])
+    assert caught.value.code == 0
+    assert f"usage: ifvit {command}" in capsys.readouterr().out
+
+
+def test_an_unknown_flag_ends_with_2(capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(["train-dense", "--bach-size", "3"])
+    assert caught.value.code == 2
+    assert "--batch-size" in capsys.readouterr().err
+
+
+def test_flags_take_hyphens_and_underscores():
+    for flag in ("--batch-size", "--batch_size"):
+        config = parse("train-dense", ["--preset", "tiny", flag, "3", "--model.d-model", "32"])
+        assert (config.batch_size, config.model.d_model) == (3, 32)
+        assert config.epochs == DENSE_PRESETS["tiny"].epochs
+
+
+def test_presets_set_all_values_and_paper_is_the_default():
+    assert parse("train-dense", []) == DENSE_PRESETS["paper"]
+    assert parse("train-dense", ["--preset=tiny"]) == DENSE_PRESETS["tiny"]
+    assert parse("train-dense", ["--seed", "4", "--preset", "tiny"]).seed == 4
+
+
+# Bad prints
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG whose header promises a size that its data do not have."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        crc = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + crc
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    data = chunk(b"IDAT", zlib.compress(b"\0" * 100))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + data + chunk(b"IEND", b"")
+
+
+def bad_print(kind: str, path: Path) -> None:
+    if kind == "text":
+        path.write_text("not an image\n" * 100)
+    elif kind == "empty":
+        path.touch()
+    elif kind == "pixel":
+        Image.new("L", (1, 1)).save(path)
+    elif kind == "white":
+        Image.new("L", (300, 300), 255).save(path)
+    elif kind == "large":
+        path.write_bytes(png_header(20_000, 20_000))
+    else:
+        assert kind == "missing"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("missing", "no such image"),
+        ("text", "not an image that can be read"),
+        ("empty", "0 bytes"),
+        ("pixel", "too small (1×1 px)"),
+        ("white", "no fingerprint found"),
+        ("large", "too large"),
+    ],
+)
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_bad_print_is_one_line(capsys, tmp_path, ckpts, print_folder, kind, reason, place):
+    path, good = tmp_path / "bad.png", str(print_folder / "1_1.png")
+    bad_print(kind, path)
+    prints = [good, good]
+    prints[place] = str(path)
+    line = complaint(capsys, "match", *prints, *ckpts.flags)
+    assert reason in line and str(path) in line
+
+
+def test_a_wrong_resolution_is_one_line(capsys, ckpts, print_folder):
+    good = str(print_folder / "1_1.png")
+    assert "cannot be right" in complaint(capsys, "match", good, good, "--ppi", "7", *ckpts.flags)
+
+
+# Bad checkpoints
+
+
+def test_checkpoints_of_the_wrong_module(capsys, ckpts, print_folder):
+    good = str(print_folder / "1_1.png")
+    for dense, matcher in ((ckpts.matcher, ckpts.matcher), (ckpts.dense, ckpts.dense)):
+        flags = ["--dense-ckpt", dense, "--matcher-ckpt", matcher]
+        line = complaint(capsys, "match", good, good, *flags)
+        assert "is a checkpoint of Module" in line and "expected Module" in line
+    line = complaint(capsys, "train-match", "--pretrained-ckpt", ckpts.matcher)
+    assert "is a checkpoint of Module 2" in line
+
+
+def test_missing_checkpoints(capsys, tmp_path, print_folder):
+    good, none = str(print_folder / "1_1.png"), str(tmp_path / "none.safetensors")
+    assert "does not exist" in complaint(capsys, "match", good, good, "--dense-ckpt", none)
+    assert "does not exist" in complaint(capsys, "inspect", none)
+    assert "does not exist" in complaint(capsys, "train-match", "--pretrained-ckpt", none)
+
+
+def test_damaged_checkpoints(capsys, tmp_path, ckpts):
+    path = tmp_path / "cut.safetensors"
+    path.write_bytes(Path(ckpts.dense).read_bytes()[:1000])
+    assert str(path) in complaint(capsys, "inspect", str(path))
+
+
+def test_module_2_without_module_1(capsys):
+    line = complaint(capsys, "train-match", "--preset", "tiny")
+    assert "--pretrained-ckpt" in line and "--from-scratch" in line
+
+
+def test_loftr_weights_are_no_module_1(capsys, tmp_path):
+    path = tmp_path / "loftr_transformer.npz"
+    np.savez(path, **{"layers.0.q_proj.weight": np.eye(2)})
+    line = complaint(capsys, "train-match", "--pretrained-ckpt", str(path))
+    assert "never loads directly" in line and "train-dense" in line
+
+
+def model_flags(micro) -> list[str]:
+    widths = [str(width) for width in micro.backbone_widths]
+    return [
+        *("--model.canvas", str(micro.canvas), "--model.roi-px", str(micro.roi_px)),
+        *("--model.d-model", str(micro.d_model), "--model.num-layers", str(micro.num_layers)),
+        *("--model.num-heads", str(micro.num_heads), "--model.backbone-widths", *widths),
+        *("--model.embedding-dim", str(micro.embedding_dim)),
+    ]
+
+
+def test_another_transformer_is_refused(capsys, ckpts):
+    line = complaint(capsys, "train-match", "--pretrained_ckpt", ckpts.dense)
+    assert "does not fit this Module 2" in line
+
+
+def test_a_wrong_number_of_identities(capsys, caplog, ckpts, micro, tmp_path):
+    """It says so before the fingers are grown, which takes long."""
+    arguments = [
+        *("train-match", "--pretrained-ckpt", ckpts.dense, "--num-classes", "7"),
+        *("--fingers", "4", "--checkpoint-dir", str(tmp_path)),
+    ]
+    line = complaint(capsys, *arguments, *model_flags(micro))
+    assert line.startswith("num_classes is 7, but there are 4 fingers")
+    assert not caplog.records and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["train-dense", "train-match"])
+def test_a_missing_folder_of_prints(capsys, caplog, tmp_path, ckpts, micro, command):
+    arguments = [command, "--dataset-root", str(tmp_path / "none"), *model_flags(micro)]
+    if command == "train-match":
+        arguments += ["--pretrained-ckpt", ckpts.dense]
+    assert complaint(capsys, *arguments).startswith("no such folder")
+    assert not caplog.records
+
+
+# Results
+
+
+def test_synth_writes_prints_and_a_contact_sheet(capsys, tmp_path, print_spec):
+    out = tmp_path / "prints"
+    size = ["--height", str(print_spec.height), "--width", str(print_spec.width)]
+    arguments = ["synth", "--out", str(out), "--fingers", "1", "--impressions", "2", *size]
+    assert main(arguments) == 0
+    captured = capsys.readouterr()
+    assert captured.out == f"2 prints in {out}; see {out / 'contact_sheet.png'}\n"
+    assert "prints" in captured.err  # the progress bar
+    names = ["1_1.png", "1_2.png", "contact_sheet.png", "manifest.csv"]
+    assert sorted(p.name for p in out.iterdir()) == names
+    with Image.open(out / "contact_sheet.png") as sheet:
+        assert sheet.width > 2 * print_spec.width * 0.5
+    line = complaint(capsys, *arguments)
+    assert "holds a data set already" in line
+
+
+def test_synth_refuses_what_cannot_be_made(capsys, tmp_path):
+    line = complaint(capsys, "synth", "--out", str(tmp_path / "x"), "--fingers", "0")
+    assert "at least 1" in line
+    assert not (tmp_path / "x").exists()
+
+
+def test_inspect_describes_a_checkpoint(capsys, ckpts):
+    assert main(["inspect", ckpts.matcher]) == 0
+    out = capsys.readouterr().out
+    assert "Module 2 (matcher)" in out and "epoch 2" in out and "lineage" in out
+    assert "dense_reg_ckpt.safetensors" in out and "loftr_transformer_global" in out
+
+
+def test_match_writes_json_and_a_picture(capsys, tmp_path, ckpts, print_folder):
+    prints = [str(print_folder / name) for name in ("1_1.png", "1_2.png")]
+    picture = tmp_path / "match.png"
+    assert main(["match", *prints, *ckpts.flags, "--json", "--out", str(picture)]) == 0
+    captured = capsys.readouterr()
+    result = json.loads(captured.out)
+    assert captured.out.count("\n") == 1
+    assert (result["name0"], result["name1"]) == ("1_1.png", "1_2.png")
+    assert result["status"] in ("ok", "not_aligned") and -1 <= result["score"] <= 1
+    assert len(result["alignment"]["points0"]) == result["num_matches"]
+    with Image.open(picture) as image:
+        assert image.format == "PNG" and image.width > image.height > 100
+
+
+def test_match_prints_one_line(capsys, ckpts, print_folder):
+    prints = [str(print_folder / name) for name in ("1_1.png", "2_1.png")]
+    assert main(["match", *prints, *ckpts.flags]) == 0
+    out = capsys.readouterr().out
+    assert out.count("\n") == 1 and out.startswith(("score ", "not aligned: "))
+
+
+def test_the_installed_program_ends_in_one_line(tmp_path):
+    """In a process of its own: no traceback, no log line, no warning beside the error."""
+    command = [sys.executable, "-m", "ifvit.cli", "inspect", str(tmp_path / "none")]
+    done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("ifvit: error: ") and done.stderr.count("\n") == 1

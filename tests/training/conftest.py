@@ -1,0 +1,102 @@
+"""Both modules, trained for two steps each on the shared synthetic fingers."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+from flax import nnx
+
+from ifvit.config import DenseConfig, MatchConfig, TrainConfig
+from ifvit.data.aligned import SyntheticAligned
+from ifvit.data.synthetic import SyntheticPairs
+from ifvit.training import dense, match
+from ifvit.training.loop import make_optimizer
+from ifvit.training.match import verification
+
+SHORT = {
+    "epochs": 1,
+    "pairs_per_epoch": 4,
+    "batch_size": 2,
+    "fingers": 4,
+    "val_fingers": 4,
+}
+
+
+def small_verification(model, source, config, pairs, batch_size):
+    """Verify by eight pairs in batches of the training's size: nothing is compiled for it."""
+    return verification(model, source, config, 8, SHORT["batch_size"])
+
+
+@pytest.fixture(scope="session")
+def one_optimizer():
+    """Let all these trainings share the optimizer that the first one made: a compiled step is
+    found again only for the very same functions."""
+    made: list[nnx.Optimizer] = []
+
+    def make(model: nnx.Module, config: TrainConfig) -> nnx.Optimizer:
+        made.append(make_optimizer(model, config))
+        return nnx.Optimizer(model, made[0].tx, wrt=nnx.Param)
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (dense, match):
+            patch.setattr(module, "make_optimizer", make)
+        yield
+
+
+@pytest.fixture(scope="session")
+def dense_config(micro, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("dense")
+    return DenseConfig(model=micro, checkpoint_dir=str(folder), max_rotation=30.0, **SHORT)
+
+
+@pytest.fixture(scope="session")
+def dense_ckpt(dense_config, few_masters_per_call, one_optimizer):
+    """Module 1's checkpoint, all by ``train_dense`` itself; tests must not change it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dense, "VALIDATION_PAIRS", 2)
+        return dense.train_dense(dense_config)
+
+
+@pytest.fixture(scope="session")
+def match_config(micro, dense_ckpt, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("matcher")
+    return MatchConfig(
+        model=micro, checkpoint_dir=str(folder), pretrained_ckpt=str(dense_ckpt), **SHORT
+    )
+
+
+@pytest.fixture(scope="session")
+def match_run(match_config, few_masters_per_call, one_optimizer):
+    """Module 2's checkpoint, all by ``train_match`` itself, and what was logged."""
+    records: list[str] = []
+
+    class Keep(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            records.append(record.getMessage())
+
+    logger, keep = logging.getLogger("ifvit"), Keep()
+    before = logger.level
+    logger.setLevel(logging.INFO)
+    logger.addHandler(keep)
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(match, "verification", small_verification)
+            path = match.train_match(match_config)
+            return path, "\n".join(records)
+    finally:
+        logger.removeHandler(keep)
+        logger.setLevel(before)
+
+
+@pytest.fixture(scope="session")
+def pairs(masters, micro):
+    """Module 1's source, without impostors."""
+    return SyntheticPairs(0, np.arange(4), masters, micro, max_rotation=30.0, impostor_ratio=0.0)
+
+
+@pytest.fixture(scope="session")
+def aligned(masters, micro):
+    """Module 2's source."""
+    return SyntheticAligned(0, np.arange(4), masters, micro, max_rotation=40.0, impostor_ratio=0.5)

@@ -1,0 +1,127 @@
+"""Module 1 trains: end to end in two steps, on one batch until it knows it, on a folder."""
+
+import json
+from dataclasses import replace
+
+import jax
+import numpy as np
+import optax
+import pytest
+from flax import nnx
+
+from ifvit.data.folder import CorruptionPairs
+from ifvit.data.readers import read_dataset
+from ifvit.data.synthetic import SyntheticPairs
+from ifvit.models.registration import DenseRegModel
+from ifvit.training import dense
+from ifvit.training.dense import cell_accuracy, dense_sources, train_dense
+from ifvit.training.steps import dense_step
+from ifvit.weights.files import load_dense, read_metadata
+
+
+def values(model: nnx.Module, kind: type[nnx.Variable]) -> list[np.ndarray]:
+    return [np.array(leaf) for leaf in jax.tree.leaves(nnx.state(model, kind))]
+
+
+def same(before: list[np.ndarray], after: list[np.ndarray]) -> list[bool]:
+    return [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
+
+
+def test_a_checkpoint_that_can_be_loaded(dense_ckpt, dense_config, micro):
+    model, meta = load_dense(dense_ckpt)
+    assert model.config == micro
+    assert (meta.epoch, meta.step, meta.settings()) == (1, 2, dense_config)
+    assert {"L_D", "loss", "val_cell_accuracy", "val_within_one_cell"} <= set(meta.metrics)
+    assert meta.metrics["loss"] == pytest.approx(meta.metrics["L_D"])  # lambda_D is 1
+    start = DenseRegModel(micro, rngs=nnx.Rngs(dense_config.seed))
+    assert not any(same(values(start, nnx.BatchStat), values(model, nnx.BatchStat)))
+    assert not all(same(values(start, nnx.Param), values(model, nnx.Param)))
+
+
+def test_metrics_are_written_beside_it(dense_ckpt):
+    lines = (dense_ckpt.parent / "metrics.jsonl").read_text().splitlines()
+    assert [json.loads(line)["event"] for line in lines] == ["start", "epoch"]
+
+
+def test_the_same_seed_gives_the_same_weights(dense_ckpt, dense_config, masters, micro, tmp_path):
+    """With the source passed in, too; a checkpoint that is in the way is kept."""
+    source = SyntheticPairs(
+        0,
+        np.arange(4),
+        masters,
+        micro,
+        max_rotation=dense_config.max_rotation,
+        impostor_ratio=dense_config.impostor_ratio,
+    )
+    (tmp_path / dense_ckpt.name).write_text("earlier")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dense, "VALIDATION_PAIRS", 2)
+        config = replace(dense_config, checkpoint_dir=str(tmp_path))
+        path = train_dense(config, (source, source))
+    models = [load_dense(p)[0] for p in (dense_ckpt, path)]
+    assert all(same(*(values(model, nnx.Param) for model in models)))
+    assert (tmp_path / "dense_reg_ckpt.1.safetensors").read_text() == "earlier"
+
+
+ADAM = optax.adam(3e-3)
+"""One object: a compiled step is found again only for the very same functions."""
+
+
+def test_one_batch_can_be_learnt(micro, pairs):
+    model = DenseRegModel(micro, rngs=nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, ADAM, wrt=nnx.Param)
+    batch = pairs.batch(0, 2)
+    assert (np.asarray(batch.matches0) >= 0).sum() > 10
+    losses = [float(dense_step(model, optimizer, batch, 1.0)["L_D"]) for _ in range(40)]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_batch_statistics_move_in_training_and_not_in_validation(micro, pairs):
+    model = DenseRegModel(micro, rngs=nnx.Rngs(0))
+    optimizer = nnx.Optimizer(model, ADAM, wrt=nnx.Param)
+    before = values(model, nnx.BatchStat)
+    dense_step(model, optimizer, pairs.batch(0, 2), 1.0)
+    trained = values(model, nnx.BatchStat)
+    assert not any(same(before, trained))
+    measured = cell_accuracy(model, pairs, 4, 2)
+    assert all(same(trained, values(model, nnx.BatchStat)))
+    assert 0 <= measured["cell_accuracy"] <= measured["within_one_cell"] <= 1
+    # The model itself still trains: validation used a view.
+    dense_step(model, optimizer, pairs.batch(1, 2), 1.0)
+    assert not any(same(trained, values(model, nnx.BatchStat)))
+
+
+def test_loftr_weights_are_refused_for_now(dense_config):
+    with pytest.raises(ValueError, match="not part of this version"):
+        train_dense(replace(dense_config, loftr_pretrained_ckpt="loftr_transformer.npz"))
+
+
+def test_a_folder_of_prints_trains(dense_config, print_folder, tmp_path, caplog, one_optimizer):
+    config = replace(dense_config, dataset_root=str(print_folder), checkpoint_dir=str(tmp_path))
+    with pytest.MonkeyPatch.context() as patch, caplog.at_level("INFO", "ifvit"):
+        patch.setattr(dense, "VALIDATION_PAIRS", 2)
+        path = train_dense(config)
+    assert read_metadata(path).metrics["L_D"] > 0
+    assert "6 prints of 3 fingers, 1 held out" in caplog.text
+
+
+def test_folder_batches(dense_config, print_folder):
+    train, held = dense_sources(replace(dense_config, dataset_root=str(print_folder)))
+    assert isinstance(train, CorruptionPairs) and isinstance(held, CorruptionPairs)
+    assert (len(train.sources), len(held.sources)) == (4, 2)
+    assert held.impostor_ratio == 0
+    first, again, other = (train.batch(index, 2) for index in (1, 1, 2))
+    np.testing.assert_array_equal(first.image1, again.image1)
+    assert not np.array_equal(first.image1, other.image1)
+    assert ((np.asarray(held.batch(0, 2).matches0) >= 0).any(1)).all()
+
+
+def test_two_prints_of_a_finger_are_no_impostors(print_folder, micro):
+    prints = [p for p in read_dataset(print_folder) if p.finger == "1"]
+    source = CorruptionPairs(prints, micro, seed=0, max_rotation=30.0, impostor_ratio=1.0)
+    assert source.batch(0, 2).genuine.all()
+
+
+def test_an_empty_folder_source_is_refused(micro):
+    with pytest.raises(ValueError, match="no prints to train on"):
+        CorruptionPairs([], micro, seed=0, max_rotation=30.0, impostor_ratio=0.5)
