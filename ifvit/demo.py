@@ -26,7 +26,7 @@ from ifvit.evaluation.protocols import Pair, all_pairs
 from ifvit.evaluation.scores import ScoreRow, score_pairs, write_scores
 from ifvit.pipeline.match import Matcher, MatchResult
 from ifvit.synthesis.dataset import DatasetSpec, write_dataset
-from ifvit.training.dense import cell_accuracy, synthetic_source, train_dense
+from ifvit.training.dense import cell_accuracy, held_batches, synthetic_source, train_dense
 from ifvit.training.loop import keep_earlier
 from ifvit.training.match import train_match
 from ifvit.viz import contact_sheet, draw_match
@@ -107,7 +107,7 @@ def measure_module1(dense_ckpt: Path, config: DenseConfig) -> dict[str, float]:
     """Measure registration on genuine pairs of the unseen fingers."""
     model, _ = load_dense(dense_ckpt)
     source = synthetic_source(config, TEST_FINGERS, TEST_SPEC.fingers, genuine_only=True)
-    return cell_accuracy(model, source, CELL_PAIRS, 32)
+    return cell_accuracy(model, held_batches(source, CELL_PAIRS, config.batch_size))
 
 
 def measure_pairs(matcher: Matcher, folder: Path, seed: int) -> list[ScoreRow]:

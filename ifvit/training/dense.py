@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -38,17 +39,19 @@ class DenseSource(Protocol):
         ...
 
 
-def cell_accuracy(
-    model: DenseRegModel, source: DenseSource, pairs: int, batch_size: int
-) -> dict[str, float]:
-    """Measure registration on genuine pairs of ``source``, in eval mode.
+def held_batches(source: DenseSource, pairs: int, batch_size: int) -> list[PairBatch]:
+    """Make the batches to measure on, once for all epochs: at least ``pairs`` pairs."""
+    return [source.batch(i, batch_size) for i in range(-(-pairs // batch_size))]
+
+
+def cell_accuracy(model: DenseRegModel, batches: Sequence[PairBatch]) -> dict[str, float]:
+    """Measure registration on batches of genuine pairs, in eval mode.
 
     ``cell_accuracy``: share of cells with a true match whose most probable cell is exactly it;
     ``within_one_cell``: or one of its eight neighbours.
     """
     view = nnx.view(model, use_running_average=True)
     cells = model.config.cells
-    batches = [source.batch(i, batch_size) for i in range(-(-pairs // batch_size))]
     total = np.sum([np.asarray(cell_hits(view, batch, cells)) for batch in batches], axis=0)
     exact, near = total[1:] / max(total[0], 1)
     return {"cell_accuracy": float(exact), "within_one_cell": float(near)}
@@ -112,9 +115,10 @@ def train_dense(
     optimizer = make_optimizer(model, config)
     path = Path(config.checkpoint_dir) / DENSE_FILE
     keep_earlier(path)
+    batches = held_batches(held, VALIDATION_PAIRS, config.batch_size)
 
     def validate() -> dict[str, float]:
-        measured = cell_accuracy(model, held, VALIDATION_PAIRS, min(32, VALIDATION_PAIRS))
+        measured = cell_accuracy(model, batches)
         return {f"val_{name}": value for name, value in measured.items()}
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -13,7 +14,7 @@ from ifvit.config import MatchConfig
 from ifvit.data.aligned import AlignedBatch, AlignmentError, SyntheticAligned
 from ifvit.data.synthetic import VALIDATION_FINGERS, masters_of
 from ifvit.evaluation.metrics import auc, eer
-from ifvit.models.matcher import MatcherModel
+from ifvit.models.matcher import MatcherInput, MatcherModel
 from ifvit.pipeline.register import Registrar
 from ifvit.training.folder import folder_sources
 from ifvit.training.loop import Task, fit, keep_earlier, make_optimizer
@@ -48,18 +49,26 @@ class MatchSource(Protocol):
         ...
 
 
-def verification(
-    model: MatcherModel, source: MatchSource, config: MatchConfig, pairs: int, batch_size: int
-) -> dict[str, float]:
-    """Return ROC-AUC and EER of the fused score on pairs aligned with the trained-for error."""
-    view = nnx.view(model, use_running_average=True)
+HeldViews = tuple[MatcherInput, np.ndarray]
+"""Views of a batch of pairs, and which of them are genuine."""
+
+
+def held_views(source: MatchSource, config: MatchConfig, pairs: int) -> list[HeldViews]:
+    """Make the views to measure on, once for all epochs: at least ``pairs`` pairs."""
     error = AlignmentError(config.alignment_shift_px, config.alignment_rotation)
-    found: list[tuple[np.ndarray, np.ndarray]] = []
-    for index in range(-(-pairs // batch_size)):
-        batch = source.aligned(index, batch_size, error, 0.0)
-        views, _ = match_views(batch, config.model)
-        fused = fused_scores(view, views, config.fusion_global)
-        found.append((np.asarray(fused), np.asarray(batch.genuine)))
+    made = []
+    for index in range(-(-pairs // config.batch_size)):
+        batch = source.aligned(index, config.batch_size, error, 0.0)
+        made.append((match_views(batch, config.model)[0], np.asarray(batch.genuine)))
+    return made
+
+
+def verification(
+    model: MatcherModel, held: Sequence[HeldViews], fusion_global: float
+) -> dict[str, float]:
+    """Return ROC-AUC and EER of the fused score, in eval mode."""
+    view = nnx.view(model, use_running_average=True)
+    found = [(np.asarray(fused_scores(view, v, fusion_global)), genuine) for v, genuine in held]
     score, genuine = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return {
         "auc": auc(score[genuine], score[~genuine]),
@@ -156,13 +165,15 @@ def train_match(
     keep_earlier(path)
     error = AlignmentError(config.alignment_shift_px, config.alignment_rotation)
 
+    views_held = held_views(held, config, VALIDATION_PAIRS)
+
     def step(index: int) -> dict:
         batch = train.aligned(index, config.batch_size, error, config.template_ratio)
         views, matches0 = match_views(batch, config.model)
         return match_step(trainer, optimizer, views, matches0, batch, config)
 
     def validate() -> dict[str, float]:
-        measured = verification(model, held, config, VALIDATION_PAIRS, min(32, VALIDATION_PAIRS))
+        measured = verification(model, views_held, config.fusion_global)
         return {f"val_{name}": value for name, value in measured.items()}
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> Path:

@@ -13,7 +13,6 @@ from ifvit.data.aligned import SyntheticAligned
 from ifvit.data.synthetic import SyntheticPairs
 from ifvit.training import dense, match
 from ifvit.training.loop import make_optimizer
-from ifvit.training.match import verification
 
 SHORT = {
     "epochs": 1,
@@ -22,11 +21,6 @@ SHORT = {
     "fingers": 4,
     "val_fingers": 4,
 }
-
-
-def small_verification(model, source, config, pairs, batch_size):
-    """Verify by eight pairs in batches of the training's size: nothing is compiled for it."""
-    return verification(model, source, config, 8, SHORT["batch_size"])
 
 
 @pytest.fixture(scope="session")
@@ -82,7 +76,7 @@ def match_run(match_config, few_masters_per_call, one_optimizer):
     logger.addHandler(keep)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(match, "verification", small_verification)
+            patch.setattr(match, "VALIDATION_PAIRS", 8)
             path = match.train_match(match_config)
             return path, "\n".join(records)
     finally:

@@ -19,7 +19,13 @@ from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import Alignment
 from ifvit.pipeline.register import Canvas, Registrar
 from ifvit.training.folder import FolderAligned, folder_sources
-from ifvit.training.match import check_classes, start_weights, train_match, verification
+from ifvit.training.match import (
+    check_classes,
+    held_views,
+    start_weights,
+    train_match,
+    verification,
+)
 from ifvit.training.steps import MatchTrainer, match_losses, match_step, match_views
 from ifvit.weights.files import load_dense, load_matcher, read_metadata, sha256_of
 
@@ -133,7 +139,7 @@ def test_embedding_losses_are_means_over_both_branches(batch, match_config, micr
 def test_verification_leaves_the_model_alone(aligned, match_config, match_run):
     model, _ = load_matcher(match_run[0])
     before = values(model, nnx.BatchStat)
-    measured = verification(model, aligned, match_config, 8, 2)
+    measured = verification(model, held_views(aligned, match_config, 8), 0.6)
     assert set(measured) == {"auc", "eer"}
     assert all(0 <= value <= 1 for value in measured.values())
     assert all(same(before, values(model, nnx.BatchStat)))

@@ -170,7 +170,7 @@ def test_garbage_and_foreign_files(tmp_path: Path) -> None:
 def test_other_weight_formats_are_named_whatever_they_are_called(tmp_path: Path) -> None:
     np.savez(tmp_path / "loftr.npz", x=np.zeros(2))
     renamed = (tmp_path / "loftr.npz").rename(tmp_path / "dense_reg_ckpt.safetensors")
-    with pytest.raises(ValueError, match=r"converted LoFTR weights.*train-dense --loftr"):
+    with pytest.raises(ValueError, match=r"converted LoFTR weights.*loftr_pretrained_ckpt"):
         load_dense(renamed)
     with zipfile.ZipFile(tmp_path / "outdoor_ds.ckpt", "w") as archive:
         archive.writestr("archive/data.pkl", b"")
