@@ -16,12 +16,8 @@ from typing import Annotated, Any
 import tyro
 
 from ifvit.config import DENSE_PRESETS, MATCH_PRESETS, DenseConfig, MatchConfig, preset
+from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, match
 from ifvit.synthesis.dataset import DatasetSpec
-
-MATCHER_FILES = (
-    "checkpoints/dense_reg/dense_reg_ckpt.safetensors",
-    "checkpoints/matcher/matcher_ckpt.safetensors",
-)
 
 
 @dataclass(frozen=True)
@@ -52,8 +48,8 @@ class MatchArgs:
     """Print the whole result as JSON."""
     ppi: int | None = None
     """Resolution of both prints; 500 if not given."""
-    dense_ckpt: str = MATCHER_FILES[0]
-    matcher_ckpt: str = MATCHER_FILES[1]
+    dense_ckpt: str = DENSE_CKPT
+    matcher_ckpt: str = MATCHER_CKPT
 
 
 @dataclass(frozen=True)
@@ -109,8 +105,6 @@ def run_inspect(args: InspectArgs) -> None:
 
 def run_match(args: MatchArgs) -> None:
     """Match two prints and print the result."""
-    from ifvit.pipeline.match import match
-
     result = match(
         args.image0,
         args.image1,
