@@ -89,6 +89,19 @@ class TrainConfig:
     """Share of pairs of two different fingers."""
     lambda_D: float = 1.0
 
+    def __post_init__(self) -> None:
+        """Refuse numbers that nothing can be trained with."""
+        for name in ("fingers", "val_fingers"):
+            if getattr(self, name) < 2:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}: expected at least 2, for an impostor pair"
+                )
+        for name in ("epochs", "pairs_per_epoch", "batch_size"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
+        if not 0 <= self.impostor_ratio <= 1:
+            raise ValueError(f"impostor_ratio is {self.impostor_ratio}: expected 0 to 1")
+
 
 @dataclass(frozen=True)
 class DenseConfig(TrainConfig):

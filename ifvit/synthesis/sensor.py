@@ -65,7 +65,9 @@ def smooth_noise(key: PRNGKeyArray, shape: tuple[int, int], scale: float) -> Flo
     grid = tuple(int(side / scale) + 2 for side in shape)
     noise = jax.random.normal(key, grid)
     # Linear interpolation is cheap, but shows its lattice where the grains are wide.
-    return 1.3 * jax.image.resize(noise, shape, "cubic" if scale >= 20 else "linear")
+    if scale >= 20:
+        return 1.1 * jax.image.resize(noise, shape, "cubic")
+    return 1.3 * jax.image.resize(noise, shape, "linear")
 
 
 def _contact(
@@ -124,9 +126,9 @@ def _read_out(
     capacitive = level - grey * ink - 0.18 * specks * (1 - ink) + 0.03 * fine + 0.02 * slow
     # Thermal: full contrast within the contact, a grey field with vertical streaks around it.
     streaks = smooth_noise(k[6], (1, shape[1]), 5.0)
-    around = uniform(k[7], minval=0.25, maxval=0.6) + 0.02 * streaks + 0.10 * slow
+    around = uniform(k[7], minval=0.25, maxval=0.6) + 0.02 * streaks + 0.04 * slow
     # The pad's rim warms the sensor unevenly: bright on some sides, dark on others.
-    rim = 0.03 + 0.06 * slow
+    rim = 0.03 + 0.02 * slow
     inside = jax.nn.sigmoid((depth + rim) / 0.03)
     thermal = inside * (1.0 - 0.98 * ink) + (1 - inside) * around + 0.02 * fine
     stack = jnp.stack([optical, capacitive, thermal])

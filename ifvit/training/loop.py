@@ -78,8 +78,7 @@ def fit(task: Task, config: TrainConfig, directory: Path, extra: dict | None = N
             path = task.save(epoch, epoch * steps, metrics)
             _append(log, {"event": "epoch", "epoch": epoch, "seconds": seconds, **metrics})
             bar.write(epoch_line(epoch, config.epochs, metrics, task.losses))
-    if path is None:
-        raise ValueError(f"nothing to train: epochs is {config.epochs}, expected at least 1")
+    assert path is not None, "a config has at least one epoch"
     return path
 
 
@@ -105,7 +104,7 @@ def _check_finite(read: list[dict[str, float]], first: int) -> None:
         if wrong:
             raise ValueError(
                 f"{wrong[0]} is {metrics[wrong[0]]} at step {first + offset}: training stopped, "
-                "the checkpoint of the last epoch stands; lower --learning-rate or look at the "
+                "what was saved before stands; lower --learning-rate or look at the "
                 f"prints of batch {first + offset}"
             )
 

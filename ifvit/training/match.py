@@ -91,8 +91,8 @@ def start_weights(config: MatchConfig) -> tuple[MatcherModel, tuple[dict[str, st
     report = load_module1_transformer_weights(
         model, path, share_global_local=config.share_global_local
     )
-    logger.info("everything else starts at random, from seed %d", config.seed)
     if config.transfer == "transformer":
+        logger.info("everything else starts at random, from seed %d", config.seed)
         return model, report.lineage
     load_module1_backbone_weights(model, path)
     *earlier, link = report.lineage
