@@ -12,6 +12,7 @@ from ifvit.weights.files import (
 )
 from ifvit.weights.transfer import (
     TransferReport,
+    load_module1_backbone_weights,
     load_module1_transformer_weights,
     require_module1,
     scratch_lineage,
@@ -23,6 +24,7 @@ __all__ = [
     "describe",
     "load_dense",
     "load_matcher",
+    "load_module1_backbone_weights",
     "load_module1_transformer_weights",
     "load_weights",
     "parameter_summary",

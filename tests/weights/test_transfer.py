@@ -1,3 +1,4 @@
+import dataclasses
 import logging
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from ifvit.config import DenseConfig, MatchConfig, ModelConfig
 from ifvit.models import DenseRegModel, MatcherModel
 from ifvit.weights import (
     Metadata,
+    load_module1_backbone_weights,
     load_module1_transformer_weights,
     require_module1,
     save_weights,
@@ -47,6 +49,30 @@ def test_every_byte_of_the_transformer_arrives(
     assert (report.num_arrays, report.num_params) == (20, 2 * (10 * 64 + 4 * 8))
     assert f"epoch 3, in {dense_ckpt}" in caplog.text
     assert f"copied 20 arrays, 1344 parameters, to {' and '.join(branches)}" in caplog.text
+
+
+def test_the_backbone_comes_too_when_asked_for(
+    model_config: ModelConfig, dense: DenseRegModel, dense_ckpt: Path
+) -> None:
+    matcher = MatcherModel(model_config, rngs=nnx.Rngs(9))
+    embedding = leaves(matcher.EmbeddingHead)
+    copied = load_module1_backbone_weights(matcher, dense_ckpt)
+    assert leaves(matcher.ResNet18) == leaves(dense.ResNet18)
+    assert leaves(matcher.DenseMatchingHead) == leaves(dense.DenseMatchingHead)
+    assert leaves(matcher.EmbeddingHead) == embedding
+    statistics = [nnx.state(m.ResNet18, nnx.BatchStat) for m in (matcher, dense)]
+    same = jax.tree.map(np.array_equal, *statistics)
+    assert all(jax.tree.leaves(same))
+    assert copied > sum(x.size for x in jax.tree.leaves(nnx.state(dense.ResNet18, nnx.Param)))
+
+
+def test_a_backbone_of_another_width_is_refused(
+    model_config: ModelConfig, dense_ckpt: Path
+) -> None:
+    wider = dataclasses.replace(model_config, backbone_widths=(8, 8, 24))
+    matcher = MatcherModel(wider, rngs=nnx.Rngs(9))
+    with pytest.raises(ValueError, match=r"backbone_widths is .* in Module 1 and \(8, 8, 24\)"):
+        load_module1_backbone_weights(matcher, dense_ckpt)
 
 
 def test_separate_branches_do_not_share_a_buffer(
