@@ -18,7 +18,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from ifvit.config import ModelConfig
 from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.data.synthetic import SyntheticPairs, draw_pairs, render_frames, take
-from ifvit.synthesis import ImpressionParams, Master, from_master, in_contact, to_master
+from ifvit.synthesis import ImpressionParams, Master, correspondence
 
 IMPOSTOR_SPREAD = 1.5
 """How much wider than a genuine pair's error the placement of an impostor pair is drawn: two
@@ -125,7 +125,7 @@ def rough_pairs(
     genuine = finger[:, 0] == finger[:, 1]
 
     def place(p0: ImpressionParams, p1: ImpressionParams, shift: Array, key: Array, same: Array):
-        points1, valid = core_correspondence(p0, p1, shift, centres, side)
+        points1, valid = correspondence(p0, p1, centres, (side, side), shift)
         spread = jnp.where(same, 1.0, IMPOSTOR_SPREAD)
         return disturb(key, fit_similarity(centres, points1, valid), spread, error, side)
 
@@ -148,32 +148,13 @@ def aligned_truth(
     """Return points1, points0 and valid of :class:`AlignedBatch` under the given alignment."""
     side, centres = frame_side(model), cell_centres(model)
     params = draw_pairs(seed, finger, impression, max_rotation)
-    still = jnp.zeros(2)
 
     def one(p0: ImpressionParams, p1: ImpressionParams, H: Array, same: Array):
-        points1, valid = core_correspondence(p0, p1, still, centres, side)
-        points0, _ = core_correspondence(p1, p0, still, transform(H, centres), side)
+        points1, valid = correspondence(p0, p1, centres, (side, side))
+        points0, _ = correspondence(p1, p0, transform(H, centres), (side, side))
         return transform(inverse(H), points1), points0, valid & same
 
     return jax.vmap(one)(*params, H_0to1, finger[:, 0] == finger[:, 1])
-
-
-def core_correspondence(
-    params0: ImpressionParams,
-    params1: ImpressionParams,
-    shift: Float[Array, "2"],
-    points0: Float[Array, "N 2"],
-    side: int,
-) -> tuple[Float[Array, "N 2"], Bool[Array, " N"]]:
-    """Map frame points 0→1 between masters that lie ``shift`` apart, with validity.
-
-    For one finger, whose shift is zero, this is its exact correspondence.
-    """
-    shape = (side, side)
-    points1 = from_master(params1, to_master(params0, points0, shape) + shift, shape)
-    framed = ((points1 >= 0) & (points1 <= side - 1)).all(-1)
-    touched = in_contact(params0, points0, shape) & in_contact(params1, points1, shape)
-    return points1, touched & framed
 
 
 class SyntheticAligned(SyntheticPairs):

@@ -150,12 +150,15 @@ def correspondence(
     params1: ImpressionParams,
     points0: Float[Array, "*P 2"],
     shape: tuple[int, int],
+    shift: Float[Array, "2"] | float = 0.0,
 ) -> tuple[Float[Array, "*P 2"], Bool[Array, "*P"]]:
     """Map points of impression 0 to impression 1 of the same finger, exactly (map 0→1).
 
     Returns the points in frame 1 and their validity: inside both contact regions and both frames.
+    With the distance of two fingers' cores as ``shift`` (x, y) it lays one finger on the other,
+    core on core.
     """
-    points1 = from_master(params1, to_master(params0, points0, shape), shape)
+    points1 = from_master(params1, to_master(params0, points0, shape) + shift, shape)
     limit = jnp.array([shape[1] - 1, shape[0] - 1])
     framed = ((points1 >= 0) & (points1 <= limit)).all(-1)
     valid = in_contact(params0, points0, shape) & in_contact(params1, points1, shape)

@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 
 from ifvit.config import MatchConfig, ModelConfig
 from ifvit.data.aligned import AlignedBatch
-from ifvit.data.pairs import IGNORE, UNMATCHED, PairBatch, cell_matches, frame_foreground
+from ifvit.data.pairs import PairBatch, cell_matches, frame_foreground, impostor_matches
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.overlap import matcher_input
@@ -70,7 +70,7 @@ def match_views(batch: AlignedBatch, model: ModelConfig) -> tuple[MatcherInput, 
     mask = views.global_mask0
     truth = partial(cell_matches, model=model)
     matches0 = jax.vmap(truth)(batch.points1, batch.valid, batch.points0, mask, mask)
-    none = jnp.where(mask.reshape(matches0.shape), UNMATCHED, IGNORE)
+    none = impostor_matches(matches0, mask)
     return views, jnp.where(batch.genuine[:, None], matches0, none)
 
 

@@ -9,7 +9,6 @@ from ifvit.data.aligned import (
     AlignmentError,
     SyntheticAligned,
     compose,
-    core_correspondence,
     disturb,
     fit_similarity,
     inverse,
@@ -152,14 +151,14 @@ def test_stand_alone_pairs_show_one_print_twice(source, disturbed, micro):
         np.testing.assert_array_equal(np.asarray(own)[~genuine], np.asarray(before)[~genuine])
 
 
-def test_core_correspondence_is_exact_for_one_finger_and_core_on_core_for_two(micro):
+def test_a_shift_lays_two_fingers_core_on_core(micro):
     params = [draw_impression(finger_key(0, finger), 1) for finger in (0, 1)]
-    side, centres = 64, cell_centres(micro)
-    same, valid = core_correspondence(*params, jnp.zeros(2), centres, side)
-    points, expected = correspondence(*params, centres, (side, side))
+    shape, centres = (64, 64), cell_centres(micro)
+    same, valid = correspondence(*params, centres, shape, jnp.zeros(2))
+    points, expected = correspondence(*params, centres, shape)
     np.testing.assert_allclose(same, points, atol=1e-3)
     np.testing.assert_array_equal(valid, expected)
     cores = jnp.array([[190.0, 230.0], [205.0, 221.0]])
-    core0, core1 = (from_master(p, c, (side, side)) for p, c in zip(params, cores, strict=True))
-    moved, _ = core_correspondence(*params, cores[1] - cores[0], core0[None], side)
+    core0, core1 = (from_master(p, c, shape) for p, c in zip(params, cores, strict=True))
+    moved, _ = correspondence(*params, core0[None], shape, cores[1] - cores[0])
     np.testing.assert_allclose(moved[0], core1, atol=0.01)
