@@ -45,5 +45,5 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
 	@echo "Installing ifvit and its test tools into $(VENV) (a few minutes the first time)"
-	$(BIN)/python -m pip install --quiet -e '.[dev]'
+	$(BIN)/python -m pip install --quiet -e '.[convert,dev]'
 	@touch $@ $(VENV)/.installed

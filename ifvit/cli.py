@@ -30,8 +30,27 @@ class SynthArgs:
 
 
 @dataclass(frozen=True)
+class ConvertArgs:
+    """Convert LoFTR's PyTorch weights to the .npz that Module 1 starts from."""
+
+    pytorch_ckpt: str
+    """LoFTR's checkpoint, such as outdoor_ds.ckpt. Its tensors are read; nothing in it is run."""
+    output: str = "loftr_transformer.npz"
+    prefix: str | None = None
+    """What stands before layers.N.* in the checkpoint, where it is not one of the known layouts."""
+    num_heads: int | None = None
+    """Attention heads, which the tensors do not tell; known for the released shape."""
+    temp_bug_fix: bool | None = None
+    """The sine encoding that the weights were trained with: False for the released outdoor_ds and
+    indoor_ds, True for indoor_ds_new."""
+
+
+@dataclass(frozen=True)
 class InspectArgs:
-    """Show a checkpoint's tree, counts, config, epoch, metrics and lineage."""
+    """Show a checkpoint's tree, counts, config, epoch, metrics and lineage.
+
+    Exit code 2 if the file is not usable.
+    """
 
     ckpt: Annotated[str, tyro.conf.Positional]
 
@@ -96,6 +115,21 @@ def run_train_match(config: MatchConfig) -> None:
     print(f"Module 2 is in {path}\nnext: ifvit match A B --matcher-ckpt {path}")
 
 
+def run_convert(args: ConvertArgs) -> None:
+    """Convert LoFTR's weights."""
+    from ifvit.weights.convert import convert_loftr
+
+    arrays, record = convert_loftr(
+        args.pytorch_ckpt,
+        args.output,
+        prefix=args.prefix,
+        num_heads=args.num_heads,
+        temp_bug_fix=args.temp_bug_fix,
+    )
+    print(f"{record.summary(arrays)}, in {args.output}")
+    print(f"next: ifvit train-dense --loftr-pretrained-ckpt {args.output}")
+
+
 def run_inspect(args: InspectArgs) -> None:
     """Describe a checkpoint."""
     from ifvit.weights.describe import describe
@@ -131,6 +165,7 @@ def run_demo(args: DemoArgs) -> None:
 
 COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "synth": (SynthArgs, run_synth),
+    "convert-loftr": (ConvertArgs, run_convert),
     "train-dense": (DenseConfig, run_train_dense),
     "train-match": (MatchConfig, run_train_match),
     "inspect": (InspectArgs, run_inspect),

@@ -110,7 +110,9 @@ class DenseConfig(TrainConfig):
     model: ModelConfig = field(default_factory=ModelConfig)
     checkpoint_dir: str = "checkpoints/dense_reg"
     loftr_pretrained_ckpt: str | None = None
-    """Converted LoFTR weights to start from; this version cannot load them yet."""
+    """Converted LoFTR weights to start the transformer from, `ifvit convert-loftr`'s .npz."""
+    loftr_first_layers: bool = False
+    """Let a model with fewer layers take the first ones of the LoFTR weights."""
     max_rotation: float = 60.0
     """Rotation between the prints of a training pair, ± degrees."""
 

@@ -27,11 +27,11 @@ from ifvit.evaluation.scores import ScoreRow, score_pairs, write_scores
 from ifvit.pipeline.match import Matcher, MatchResult
 from ifvit.synthesis.dataset import DatasetSpec, write_dataset
 from ifvit.training.dense import cell_accuracy, held_batches, synthetic_source, train_dense
-from ifvit.training.loop import keep_earlier
 from ifvit.training.match import train_match
 from ifvit.viz import contact_sheet, draw_match
 from ifvit.weights.describe import describe
-from ifvit.weights.files import load_dense, read_metadata, sha256_of
+from ifvit.weights.files import load_dense, read_metadata
+from ifvit.weights.storage import keep_earlier, sha256_of
 
 logger = logging.getLogger("ifvit")
 

@@ -38,6 +38,20 @@ def ifvit_data() -> Path:
 
 
 @pytest.fixture(scope="session")
+def loftr_ckpt() -> Path:
+    """A trained LoFTR of 4 layers and 32 channels, LoFTR_teacher.pt, from IFVIT_LOFTR_CKPT.
+
+    Published by Kolkir/Coarse_LoFTR_TRT (Apache-2.0).
+    """
+    file = os.environ.get("IFVIT_LOFTR_CKPT")
+    if not file:
+        pytest.skip("needs a trained LoFTR: set IFVIT_LOFTR_CKPT to LoFTR_teacher.pt")
+    if not Path(file).is_file():
+        pytest.fail(f"IFVIT_LOFTR_CKPT is not a file: {file}")
+    return Path(file)
+
+
+@pytest.fixture(scope="session")
 def micro():
     """The smallest model that does everything: 6×6 cells, frames of 96 pixels at 500 ppi."""
     from ifvit.config import ModelConfig

@@ -18,7 +18,8 @@ from ifvit.pipeline.overlap import matcher_input
 from ifvit.pipeline.register import Canvas, Registrar, compiled
 from ifvit.pipeline.result import MatchResult
 from ifvit.pipeline.score import NOT_ALIGNED, scores
-from ifvit.weights.files import load_dense, load_matcher, sha256_of
+from ifvit.weights.files import load_dense, load_matcher
+from ifvit.weights.storage import sha256_of
 
 DENSE_CKPT = f"{DENSE_CONFIG.checkpoint_dir}/dense_reg_ckpt.safetensors"
 MATCHER_CKPT = f"{MATCH_CONFIG.checkpoint_dir}/matcher_ckpt.safetensors"

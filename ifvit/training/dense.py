@@ -18,11 +18,13 @@ from ifvit.data.prints import Print
 from ifvit.data.readers import check_readable, read_dataset, split_fingers
 from ifvit.data.synthetic import VALIDATION_FINGERS, SyntheticPairs, masters_of
 from ifvit.models.registration import DenseRegModel
-from ifvit.training.loop import Task, fit, keep_earlier, make_optimizer
+from ifvit.training.loop import Task, fit, make_optimizer
 from ifvit.training.steps import cell_hits, dense_step
 from ifvit.weights.describe import parameter_summary
 from ifvit.weights.files import save_weights
+from ifvit.weights.loftr import load_loftr_weights
 from ifvit.weights.metadata import Metadata
+from ifvit.weights.storage import keep_earlier
 
 logger = logging.getLogger("ifvit")
 
@@ -55,6 +57,22 @@ def cell_accuracy(model: DenseRegModel, batches: Sequence[PairBatch]) -> dict[st
     total = np.sum([np.asarray(cell_hits(view, batch, cells)) for batch in batches], axis=0)
     exact, near = total[1:] / max(total[0], 1)
     return {"cell_accuracy": float(exact), "within_one_cell": float(near)}
+
+
+def start_weights(config: DenseConfig) -> tuple[DenseRegModel, tuple[dict[str, str], ...]]:
+    """Build Module 1, with LoFTR's transformer in it where there is one; return it and its lineage.
+
+    Raises as :func:`ifvit.weights.loftr.load_loftr_weights`.
+    """
+    model = DenseRegModel(config.model, rngs=nnx.Rngs(config.seed))
+    if config.loftr_pretrained_ckpt is None:
+        logger.info("Module 1, all weights from seed %d", config.seed)
+        return model, ()
+    lineage = load_loftr_weights(
+        model, config.loftr_pretrained_ckpt, first_layers=config.loftr_first_layers
+    )
+    logger.info("everything else starts at random, from seed %d", config.seed)
+    return model, lineage
 
 
 def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
@@ -104,14 +122,10 @@ def train_dense(
     ``sources`` (training, validation) replaces the ones that ``config`` names. Raises ValueError
     and FileNotFoundError as the readers and the loop do.
     """
-    if config.loftr_pretrained_ckpt is not None:
-        raise ValueError(
-            f"loftr_pretrained_ckpt={config.loftr_pretrained_ckpt}: loading LoFTR weights is "
-            "not part of this version; leave the setting away"
-        )
+    # First, so that weights which do not fit are refused before any print is grown or read.
+    model, lineage = start_weights(config)
     train, held = sources or dense_sources(config)
-    model = DenseRegModel(config.model, rngs=nnx.Rngs(config.seed))
-    logger.info("Module 1, all weights from seed %d\n%s", config.seed, parameter_summary(model))
+    logger.info("Module 1\n%s", parameter_summary(model))
     optimizer = make_optimizer(model, config)
     path = Path(config.checkpoint_dir) / DENSE_FILE
     keep_earlier(path)
@@ -122,7 +136,7 @@ def train_dense(
         return {f"val_{name}": value for name, value in measured.items()}
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> Path:
-        meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics)
+        meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
         save_weights(path, model, meta)
         return path
 
@@ -134,4 +148,4 @@ def train_dense(
         validate=validate,
         save=save,
     )
-    return fit(task, config, path.parent)
+    return fit(task, config, path.parent, {"lineage": list(lineage)})

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,8 +14,6 @@ from flax import nnx
 from tqdm import tqdm
 
 from ifvit.config import TrainConfig, to_json
-
-logger = logging.getLogger("ifvit")
 
 NAN_CHECK_EVERY = 20
 """Steps between looks at the losses: each look waits for the device."""
@@ -114,17 +111,6 @@ def epoch_line(epoch: int, epochs: int, metrics: dict[str, float], losses: tuple
     parts = [f"{name}: {metrics[name]:.3f}" for name in losses]
     parts += [f"{name} {value:.3f}" for name, value in metrics.items() if name.startswith("val_")]
     return f"Epoch {epoch}/{epochs} | " + " | ".join(parts)
-
-
-def keep_earlier(path: Path) -> None:
-    """Move a file or folder of an earlier run aside: nothing that was saved is lost."""
-    if not path.exists():
-        return
-    stamp = 1
-    while (kept := path.with_name(f"{path.stem}.{stamp}{path.suffix}")).exists():
-        stamp += 1
-    path.rename(kept)
-    logger.info("kept what an earlier run left in %s as %s", path, kept)
 
 
 def _append(path: Path, line: dict) -> None:

@@ -17,11 +17,12 @@ from ifvit.evaluation.metrics import auc, eer
 from ifvit.models.matcher import MatcherInput, MatcherModel
 from ifvit.pipeline.register import Registrar
 from ifvit.training.folder import folder_sources
-from ifvit.training.loop import Task, fit, keep_earlier, make_optimizer
+from ifvit.training.loop import Task, fit, make_optimizer
 from ifvit.training.steps import MatchTrainer, fused_scores, match_step, match_views
 from ifvit.weights.describe import parameter_summary
 from ifvit.weights.files import load_dense, save_weights
 from ifvit.weights.metadata import Metadata
+from ifvit.weights.storage import keep_earlier
 from ifvit.weights.transfer import (
     load_module1_backbone_weights,
     load_module1_transformer_weights,

@@ -8,8 +8,8 @@ from ifvit.weights.files import (
     load_weights,
     read_metadata,
     save_weights,
-    sha256_of,
 )
+from ifvit.weights.storage import sha256_of
 from ifvit.weights.transfer import (
     TransferReport,
     load_module1_backbone_weights,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from flax import nnx
 
-from ifvit.weights.files import load_dense, load_matcher, read_metadata, sha256_of
+from ifvit.weights.files import load_dense, load_matcher, read_metadata
+from ifvit.weights.loftr import lineage_of, read_loftr
 from ifvit.weights.metadata import Metadata
+from ifvit.weights.storage import foreign_kind, sha256_of
 
 
 def parameter_summary(module: nnx.Module) -> str:
@@ -20,8 +23,11 @@ def describe(path: str | Path) -> str:
     """Everything there is to know of a checkpoint: tree, counts, config, epoch, metrics, lineage.
 
     The weights are loaded into the model, so that what is described is known to be usable.
-    Raises FileNotFoundError, and ValueError for a file that is not.
+    Converted LoFTR weights are described too. Raises FileNotFoundError, and ValueError for a file
+    that is not usable.
     """
+    if Path(path).is_file() and foreign_kind(path) == "loftr":
+        return _describe_loftr(Path(path))
     meta = read_metadata(path)
     model, _ = load_dense(path) if meta.module == "dense_reg" else load_matcher(path)
     size = Path(path).stat().st_size / 1e6
@@ -32,6 +38,16 @@ def describe(path: str | Path) -> str:
     lines += ["", f"epoch {meta.epoch}, step {meta.step}", *_metrics(meta)]
     lines += ["", "config", *_config(meta)]
     lines += ["", *_lineage(path, meta)]
+    return "\n".join(lines)
+
+
+def _describe_loftr(path: Path) -> str:
+    arrays, record = read_loftr(path)
+    heads = "not known" if record.num_heads is None else record.num_heads
+    lines = [f"{path}: LoFTR, converted, {path.stat().st_size / 1e6:.1f} MB", ""]
+    lines += [record.summary(arrays), f"heads: {heads}"]
+    lines += [f"temp_bug_fix={record.temp_bug_fix} ({record.temp_bug_fix_from})"]
+    lines += ["", *_links(lineage_of(path, record, record.num_layers))]
     return "\n".join(lines)
 
 
@@ -68,19 +84,26 @@ def _config(meta: Metadata) -> list[str]:
 
 
 def _lineage(path: str | Path, meta: Metadata) -> list[str]:
-    lines = ["lineage, oldest first"]
-    for entry in meta.lineage:
-        if entry["role"] == "scratch":
-            lines.append(f"  scratch    {entry['note']}")
-        else:
-            lines.append(f"  {entry['role']:<9}  {entry['sha256']}  {entry['file']}")
-            lines.append(f"             {entry['note']}")
+    lines = _links(meta.lineage)
     lines.append(f"  this file  {sha256_of(path)}  {Path(path).name}")
     if "scratch" in meta.roles:
         lines.append(
             "The Module 1 link was skipped: this matcher did not start from a trained Module 1, "
             "which is outside the method."
         )
-    elif meta.module == "dense_reg" and "loftr" not in meta.roles:
-        lines.append("Module 1 started at random, without converted LoFTR weights.")
+    elif "loftr" not in meta.roles:
+        lines.append(
+            "The LoFTR link was skipped: Module 1 started at random, without converted weights."
+        )
+    return lines
+
+
+def _links(lineage: Sequence[Mapping[str, str]]) -> list[str]:
+    lines = ["lineage, oldest first"]
+    for entry in lineage:
+        if entry["role"] == "scratch":
+            lines.append(f"  scratch    {entry['note']}")
+        else:
+            lines.append(f"  {entry['role']:<9}  {entry['sha256']}  {entry['file']}")
+            lines.append(f"             {entry['note']}")
     return lines

@@ -7,8 +7,6 @@ Tensors are named by their place in the model, ``params/ResNet18/...`` and
 from __future__ import annotations
 
 import hashlib
-import os
-import zipfile
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -26,6 +24,8 @@ from ifvit.weights.metadata import (
     metadata_from_json,
     metadata_to_json,
 )
+from ifvit.weights.storage import check_exists, foreign_kind, write_atomically
+from ifvit.weights.tensors import tensor_problems
 
 METADATA_KEY = "ifvit"
 
@@ -42,7 +42,7 @@ def save_weights(path: str | Path, module: nnx.Module, meta: Metadata) -> str:
     tensors = {name: np.array(var[...], order="C") for name, _, var in _variables(module)}
     # One metadata entry: safetensors writes several in no fixed order, and the hash would change.
     data = save(tensors, {METADATA_KEY: metadata_to_json(meta)})
-    _write_atomically(Path(path), data)
+    write_atomically(Path(path), data)
     return hashlib.sha256(data).hexdigest()
 
 
@@ -68,7 +68,7 @@ def load_weights(path: str | Path, module: nnx.Module) -> Metadata:
         tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     variables = _variables(module)
     wanted = {name: var.shape for name, _, var in variables}
-    problems = _problems(wanted, tensors)
+    problems = tensor_problems(wanted, tensors)
     if problems:
         raise ValueError(f"{path} does not fit its model: {'; '.join(problems)}")
     filled = [(p, var.replace(jnp.asarray(tensors[n], jnp.float32))) for n, p, var in variables]
@@ -114,49 +114,12 @@ def expect_module(path: str | Path, module: str) -> Metadata:
     return meta
 
 
-def sha256_of(path: str | Path) -> str:
-    """Return the hexadecimal sha256 of a file's bytes; raises FileNotFoundError."""
-    _check_exists(path)
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def foreign_kind(path: str | Path) -> str | None:
-    """Name the other kind of weight file that ``path`` is: ``loftr``, ``pytorch`` or None.
-
-    Decided by what is inside, so that a renamed file is recognised too.
-    """
-    if not zipfile.is_zipfile(path):
-        return None
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
-    if any(name.endswith(".npy") for name in names):
-        return "loftr"
-    return "pytorch" if any(name.endswith("data.pkl") for name in names) else None
-
-
 def _variables(module: nnx.Module) -> list[tuple[str, tuple, nnx.Variable]]:
     """Each parameter and batch statistic of a module: tensor name, NNX path, variable."""
     variables = []
     for path, var in nnx.to_flat_state(nnx.state(module)):
         variables.append(("/".join([COLLECTIONS[type(var)], *map(str, path)]), path, var))
     return variables
-
-
-def _problems(wanted: dict[str, tuple[int, ...]], tensors: dict[str, np.ndarray]) -> list[str]:
-    missing = sorted(set(wanted) - set(tensors))
-    unknown = sorted(set(tensors) - set(wanted))
-    problems = [f"{name} is missing" for name in missing]
-    problems += [f"{name} has no place in the model" for name in unknown]
-    for name in sorted(set(wanted) & set(tensors)):
-        tensor = tensors[name]
-        if tensor.shape != wanted[name]:
-            problems.append(f"{name} has shape {tensor.shape}, expected {wanted[name]}")
-        elif not jnp.issubdtype(tensor.dtype, jnp.floating):
-            problems.append(f"{name} holds {tensor.dtype}, expected floating point")
-        elif not np.isfinite(tensor.astype(np.float32)).all():
-            problems.append(f"{name} holds values that are not finite")
-    return problems
 
 
 def _check_module(path: str, found: str, module: nnx.Module) -> None:
@@ -172,15 +135,8 @@ def _wrong_module(path: str, found: str, expected: str) -> str:
     )
 
 
-def _check_exists(path: str | Path) -> None:
-    if not Path(path).exists():
-        raise FileNotFoundError(f"{path} does not exist: expected a checkpoint of ifvit")
-    if not Path(path).is_file():
-        raise ValueError(f"{path} is a folder: expected a checkpoint file, *.safetensors")
-
-
 def _open(path: str | Path) -> safe_open:
-    _check_exists(path)
+    check_exists(path)
     kind = foreign_kind(path)
     if kind == "loftr":
         raise ValueError(
@@ -212,17 +168,3 @@ def _metadata_of(path: str | Path, file: safe_open) -> Metadata:
         return metadata_from_json(text)
     except ValueError as error:
         raise ValueError(f"{path} cannot be used: {error}") from error
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target: a rename is atomic only within one file system.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -34,8 +34,9 @@ class Metadata:
     lineage: tuple[dict[str, str], ...] = ()
     """The files that these weights came from, oldest first, each with role, file, sha256, note.
 
-    Roles: ``loftr`` (converted LoFTR weights), ``dense_reg`` (Module 1), ``scratch`` (an explicit
-    start without Module 1). A matcher's lineage must hold one of the last two.
+    Roles: ``pytorch`` (LoFTR's checkpoint), ``loftr`` (what it was converted to), ``dense_reg``
+    (Module 1), ``scratch`` (an explicit start without Module 1). A matcher's lineage must hold one
+    of the last two.
     """
 
     @classmethod

@@ -16,8 +16,10 @@ from flax import nnx
 
 from ifvit.config import MatchConfig, ModelConfig
 from ifvit.models.matcher import MatcherModel
-from ifvit.weights.files import expect_module, foreign_kind, load_dense, sha256_of
+from ifvit.weights.files import expect_module, load_dense
 from ifvit.weights.metadata import HOW_TO_GET, Metadata
+from ifvit.weights.storage import foreign_kind, sha256_of
+from ifvit.weights.tensors import check_copied, parameter_arrays
 
 LOG = logging.getLogger("ifvit")
 
@@ -98,14 +100,15 @@ def load_module1_transformer_weights(
     _check_same_transformer(path, _module1_metadata(path), matcher.config)
     dense, meta = load_dense(path)
     source = nnx.state(dense.loftr_transformer, nnx.Param)
+    arrays = parameter_arrays(dense.loftr_transformer)
     branches = ["loftr_transformer_global"]
     if not share_global_local:
         branches.append("loftr_transformer_local")
     for branch in branches:
         # A copy each: two branches on one buffer could not be donated to a compiled step.
         nnx.update(getattr(matcher, branch), jax.tree.map(jnp.copy, source))
-        _check_copied(path, dense.loftr_transformer, getattr(matcher, branch), branch)
-    report = _report(path, meta, _arrays(dense.loftr_transformer), tuple(branches))
+        check_copied(path, arrays, getattr(matcher, branch), branch)
+    report = _report(path, meta, arrays, tuple(branches))
     LOG.info("found %s", report.found)
     LOG.info(
         "copied %d arrays, %d parameters, to %s",
@@ -134,8 +137,9 @@ def load_module1_backbone_weights(matcher: MatcherModel, dense_ckpt_path: str | 
     for part in ("ResNet18", "DenseMatchingHead"):
         source, target = getattr(dense, part), getattr(matcher, part)
         nnx.update(target, jax.tree.map(jnp.copy, nnx.state(source)))
-        _check_copied(path, source, target, part)
-        copied += sum(array.size for array in _arrays(source).values())
+        arrays = parameter_arrays(source)
+        check_copied(path, arrays, target, part)
+        copied += sum(array.size for array in arrays.values())
     LOG.info("copied %d parameters of Module 1's ResNet18 and DenseMatchingHead as well", copied)
     return copied
 
@@ -191,23 +195,3 @@ def _check_same_transformer(path: Path, meta: Metadata, model: ModelConfig) -> N
             f"the transformer of {path} does not fit this Module 2: {'; '.join(differences)}; "
             f"set {wanted} for Module 2 (or use the same --preset), or train Module 1 again"
         )
-
-
-def _check_copied(path: Path, source: nnx.Module, target: nnx.Module, branch: str) -> None:
-    """Compare bit for bit after the copy: an update that silently does nothing is an error."""
-    wanted, got = _arrays(source), _arrays(target)
-    if not wanted:
-        raise ValueError(f"nothing was copied to {branch}: {path} holds no transformer weights")
-    wrong = sorted(set(wanted) ^ set(got))
-    wrong += [
-        name for name in wanted if name in got and wanted[name].tobytes() != got[name].tobytes()
-    ]
-    if wrong:
-        raise ValueError(
-            f"the copy from {path} to {branch} does not hold the same weights: {', '.join(wrong)}"
-        )
-
-
-def _arrays(module: nnx.Module) -> dict[str, np.ndarray]:
-    state = nnx.to_flat_state(nnx.state(module, nnx.Param))
-    return {"/".join(map(str, path)): np.asarray(var[...]) for path, var in state}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ifvit.config import TrainConfig
-from ifvit.training.loop import Task, epoch_line, fit, keep_earlier, steps_per_epoch
+from ifvit.training.loop import Task, epoch_line, fit, steps_per_epoch
 
 CONFIG = TrainConfig(epochs=2, pairs_per_epoch=6, batch_size=2)
 
@@ -95,17 +95,3 @@ def test_no_epochs_is_an_error(tmp_path):
 def test_steps_per_epoch():
     assert steps_per_epoch(TrainConfig(pairs_per_epoch=1000, batch_size=128)) == 7
     assert steps_per_epoch(TrainConfig(pairs_per_epoch=5, batch_size=128)) == 1
-
-
-def test_an_earlier_checkpoint_is_kept(tmp_path):
-    path = tmp_path / "dense_reg_ckpt.safetensors"
-    keep_earlier(path)
-    for content in ("first", "second"):
-        path.write_text(content)
-        keep_earlier(path)
-        assert not path.exists()
-    kept = {p.name: p.read_text() for p in tmp_path.iterdir()}
-    assert kept == {
-        "dense_reg_ckpt.1.safetensors": "first",
-        "dense_reg_ckpt.2.safetensors": "second",
-    }

@@ -91,11 +91,6 @@ def test_batch_statistics_move_in_training_and_not_in_validation(micro, pairs):
     assert not any(same(trained, values(model, nnx.BatchStat)))
 
 
-def test_loftr_weights_are_refused_for_now(dense_config):
-    with pytest.raises(ValueError, match="not part of this version"):
-        train_dense(replace(dense_config, loftr_pretrained_ckpt="loftr_transformer.npz"))
-
-
 def test_a_folder_of_prints_trains(dense_config, print_folder, tmp_path, caplog, one_optimizer):
     config = replace(dense_config, dataset_root=str(print_folder), checkpoint_dir=str(tmp_path))
     with pytest.MonkeyPatch.context() as patch, caplog.at_level("INFO", "ifvit"):

@@ -27,7 +27,8 @@ from ifvit.training.match import (
     verification,
 )
 from ifvit.training.steps import MatchTrainer, match_losses, match_step, match_views
-from ifvit.weights.files import load_dense, load_matcher, read_metadata, sha256_of
+from ifvit.weights.files import load_dense, load_matcher, read_metadata
+from ifvit.weights.storage import sha256_of
 
 NONE = AlignmentError(0.0, 0.0)
 

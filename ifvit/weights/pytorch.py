@@ -1,0 +1,109 @@
+"""PyTorch files read as plain tensors: nothing in them is run.
+
+PyTorch is needed for this alone, and imported only here: ``pip install 'ifvit[convert]'``.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "weights")
+"""Keys under which trainers keep the state dict beside the optimiser's."""
+
+MOST_WRAPPERS = 4
+"""Depth to look in: a dictionary in a pickle may hold itself."""
+
+SAFE_TORCH = (2, 6)
+"""Before it, ``weights_only=True`` could be made to run code (CVE-2025-32434)."""
+
+
+def read_state_dict(path: Path) -> dict[str, np.ndarray]:
+    """Read the named tensors of a PyTorch file, floating-point ones as float32.
+
+    Raises ValueError where PyTorch is not installed, or where the file is damaged, would run code,
+    or holds no named tensors.
+    """
+    torch = _torch(path)
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    # Whatever a broken or hostile file makes PyTorch raise, and there is no list of it.
+    except Exception as error:
+        raise ValueError(_why_unreadable(path, str(error))) from error
+    return {name: _array(torch, path, name, t) for name, t in _unwrap(path, content).items()}
+
+
+def _torch(path: Path) -> Any:
+    try:
+        import torch
+    except ImportError as error:
+        raise ValueError(
+            f"reading {path} needs PyTorch, which is not installed: pip install 'ifvit[convert]'"
+        ) from error
+    if tuple(map(int, torch.__version__.split(".")[:2])) < SAFE_TORCH:
+        raise ValueError(
+            f"PyTorch {torch.__version__} can be made to run code by a checkpoint "
+            "(CVE-2025-32434): pip install 'torch>=2.6'"
+        )
+    return torch
+
+
+def _why_unreadable(path: Path, error: str) -> str:
+    named = re.search(r"GLOBAL ([\w.]+)", error)
+    if named:
+        return (
+            f"{path} asks for {named[1]} to be run, which is never done: expected tensors alone; "
+            "if you trust its origin, save its state_dict by itself where you can load it"
+        )
+    # PyTorch's own advice, to load without weights_only, is the one thing not to do.
+    detail = re.search(r"WeightsUnpickler error:\s*(.+)", error)
+    first = " ".join((detail[1] if detail else error).split())[:100].rstrip(" .")
+    return (
+        f"{path} cannot be read as a PyTorch checkpoint ({first}): it is damaged, cut short or "
+        "something else; get it again"
+    )
+
+
+def _unwrap(path: Path, content: Any) -> dict[str, Any]:
+    """Return the named tensors in ``content``, taken out of the known wrappers."""
+    for _ in range(MOST_WRAPPERS):
+        if not isinstance(content, Mapping):
+            break
+        inner = [content[key] for key in WRAPPERS if isinstance(content.get(key), Mapping)]
+        if not inner:
+            tensors = {str(k): v for k, v in content.items() if hasattr(v, "is_floating_point")}
+            if tensors:
+                return tensors
+            raise ValueError(
+                f"{path} holds no named tensors: found the keys "
+                f"{some_of(map(str, content)) or 'none'}, looked in {', '.join(WRAPPERS)}"
+            )
+        content = inner[0]
+    raise ValueError(
+        f"{path} holds a {type(content).__name__}, not a checkpoint: expected a state dict, or a "
+        f"dict with one under {', '.join(WRAPPERS)}"
+    )
+
+
+def _array(torch: Any, path: Path, name: str, tensor: Any) -> np.ndarray:
+    try:
+        plain = tensor.detach()
+        # NumPy has no bfloat16.
+        return (plain.to(torch.float32) if plain.is_floating_point() else plain).numpy()
+    except (RuntimeError, TypeError, NotImplementedError, MemoryError) as error:
+        kind = f"{tensor.layout}, {tensor.dtype}".replace("torch.", "")
+        raise ValueError(
+            f"{path}: the tensor {name} cannot be read ({kind}): expected an ordinary, dense one"
+        ) from error
+
+
+def some_of(names: Iterable[str], most: int = 6) -> str:
+    """Return the first names of a list and the number of the others, for an error message."""
+    listed = list(names)
+    return ", ".join(listed[:most]) + (f" and {len(listed) - most} more" if listed[most:] else "")

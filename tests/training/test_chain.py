@@ -1,0 +1,161 @@
+"""The whole chain: LoFTR's checkpoint, converted, to Module 1, to Module 2, and what is proved."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import optax
+import pytest
+import torch
+from flax import nnx
+
+from ifvit.config import DenseConfig, MatchConfig
+from ifvit.data.aligned import AlignmentError
+from ifvit.models.matcher import MatcherModel
+from ifvit.models.registration import DenseRegModel
+from ifvit.training import dense, match
+from ifvit.training.steps import MatchTrainer, match_step, match_views
+from ifvit.weights import describe, sha256_of
+from ifvit.weights.convert import TABLE, convert_loftr
+from ifvit.weights.files import load_dense, read_metadata
+from ifvit.weights.tensors import parameter_arrays
+
+
+@pytest.fixture(scope="module")
+def chain(tmp_path_factory, micro, dense_config, match_config, few_masters_per_call, one_optimizer):
+    """Every file of a chain, each made from the one before by the public functions."""
+    folder = tmp_path_factory.mktemp("chain")
+    width, layers = micro.d_model, micro.num_layers
+    shapes = {"mlp.0.weight": (2 * width, 2 * width), "mlp.2.weight": (width, 2 * width)}
+    generator = torch.Generator().manual_seed(0)
+    tensors = {}
+    for layer in range(layers):
+        for name in TABLE:
+            shape = (width,) if name.startswith("norm") else shapes.get(name, (width, width))
+            values = 0.2 * torch.randn(shape, generator=generator)
+            tensors[f"matcher.loftr_coarse.layers.{layer}.{name}"] = values
+    torch.save({"state_dict": tensors}, folder / "outdoor_ds.ckpt")
+    npz = folder / "loftr_transformer.npz"
+    convert_loftr(folder / "outdoor_ds.ckpt", npz, num_heads=micro.num_heads, temp_bug_fix=True)
+
+    config = replace(
+        dense_config, checkpoint_dir=str(folder / "dense"), loftr_pretrained_ckpt=str(npz)
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dense, "VALIDATION_PAIRS", 2)
+        patch.setattr(match, "VALIDATION_PAIRS", 8)
+        dense_ckpt = dense.train_dense(config)
+        second = replace(
+            match_config,
+            checkpoint_dir=str(folder / "matcher"),
+            pretrained_ckpt=str(dense_ckpt),
+        )
+        return folder, npz, config, dense_ckpt, second, match.train_match(second)
+
+
+def test_module_1_starts_from_the_converted_file_and_trains_on(chain):
+    _, npz, config, dense_ckpt, _, _ = chain
+    start, lineage = dense.start_weights(config)
+    with np.load(npz, allow_pickle=False) as archive:
+        for name, array in parameter_arrays(start.loftr_transformer).items():
+            assert array.tobytes() == archive[name].tobytes()
+    assert read_metadata(dense_ckpt).lineage == lineage
+    trained = parameter_arrays(load_dense(dense_ckpt)[0].loftr_transformer)
+    moved = [not np.array_equal(trained[n], a) for n, a in
+             parameter_arrays(start.loftr_transformer).items()]  # fmt: skip
+    assert all(moved)
+    # Backbone and head are those of the seed.
+    fresh = DenseRegModel(config.model, rngs=nnx.Rngs(config.seed))
+    for part in ("ResNet18", "DenseMatchingHead"):
+        assert equal(getattr(start, part), getattr(fresh, part))
+
+
+def equal(left: nnx.Module, right: nnx.Module) -> bool:
+    one, other = parameter_arrays(left), parameter_arrays(right)
+    return set(one) == set(other) and all(one[n].tobytes() == other[n].tobytes() for n in one)
+
+
+@pytest.mark.parametrize("share", [True, False])
+def test_module_2_holds_module_1s_bytes_and_the_rest_is_fresh(chain, share):
+    _, _, _, dense_ckpt, config, _ = chain
+    config = replace(config, share_global_local=share)
+    model, _ = match.start_weights(config)
+    module1, _ = load_dense(dense_ckpt)
+    fresh = MatcherModel(config.model, share_global_local=share, rngs=nnx.Rngs(config.seed))
+    branches = ["loftr_transformer_global"] + ([] if share else ["loftr_transformer_local"])
+    for branch in branches:
+        assert equal(getattr(model, branch), module1.loftr_transformer)
+        assert not equal(getattr(model, branch), getattr(fresh, branch))
+    for part in ("ResNet18", "EmbeddingHead", "DenseMatchingHead"):
+        assert equal(getattr(model, part), getattr(fresh, part)), part
+    for part in ("ResNet18", "DenseMatchingHead"):
+        assert not equal(getattr(model, part), getattr(module1, part)), part
+
+
+def train_one_step(model: MatcherModel, config: MatchConfig, aligned, micro) -> None:
+    """Take one step of plain gradient descent."""
+    made = aligned.aligned(0, 4, AlignmentError(8.0, 4.0), 0.0)
+    views, matches0 = match_views(made, micro)
+    trainer = MatchTrainer(model, 4, rngs=nnx.Rngs(1))
+    optimizer = nnx.Optimizer(trainer, optax.sgd(1e-2), wrt=nnx.Param)
+    match_step(trainer, optimizer, views, matches0, made, config)
+
+
+def test_shared_is_one_set_of_parameters_and_separate_are_two_that_diverge(chain, aligned, micro):
+    _, _, _, _, config, _ = chain
+    shared, _ = match.start_weights(config)
+    separate, _ = match.start_weights(replace(config, share_global_local=False))
+    for part in ("ResNet18", "EmbeddingHead", "DenseMatchingHead"):
+        nnx.update(getattr(separate, part), nnx.state(getattr(shared, part)))
+    start = parameter_arrays(shared.loftr_transformer_global)
+    for model in (shared, separate):
+        train_one_step(model, config, aligned, micro)
+    one = parameter_arrays(shared.loftr_transformer_global)
+    globally = parameter_arrays(separate.loftr_transformer_global)
+    locally = parameter_arrays(separate.loftr_transformer_local)
+    # The same module is not stored under two names, where an optimiser would see it twice.
+    assert not hasattr(shared, "loftr_transformer_local")
+    transformer = sum(array.size for array in one.values())
+    sizes = [sum(a.size for a in parameter_arrays(m).values()) for m in (shared, separate)]
+    assert sizes[1] - sizes[0] == transformer
+    # Both branches send their gradient to the one; two start alike and go separate ways. A plain
+    # step is linear in the gradient, so the shared move is the sum of the two.
+    for name in one:
+        assert not np.array_equal(globally[name], locally[name]), name
+        moves = (globally[name] - start[name]) + (locally[name] - start[name])
+        scale = np.abs(moves).max()
+        np.testing.assert_allclose(one[name] - start[name], moves, atol=1e-3 * scale + 1e-8)
+
+
+def test_inspect_shows_the_whole_lineage_down_to_loftr(chain):
+    folder, npz, _, dense_ckpt, _, matcher_ckpt = chain
+    text = describe(matcher_ckpt)
+    order = [
+        sha256_of(folder / "outdoor_ds.ckpt"),
+        sha256_of(npz),
+        sha256_of(dense_ckpt),
+        sha256_of(matcher_ckpt),
+    ]
+    places = [text.index(digest) for digest in order]
+    assert places == sorted(places)
+    assert "skipped" not in text
+
+
+def test_a_skipped_loftr_link_is_said_in_words(match_run):
+    text = describe(match_run[0])
+    assert "The LoFTR link was skipped: Module 1 started at random" in text
+    assert "Module 1 link was skipped" not in text
+
+
+def test_weights_that_do_not_fit_are_refused_before_any_finger_is_grown(
+    chain, dense_config: DenseConfig, monkeypatch
+):
+    _, npz, _, _, _, _ = chain
+    monkeypatch.setattr(dense, "dense_sources", lambda _: pytest.fail("prints were made first"))
+    wider = replace(dense_config.model, d_model=32)
+    config = replace(dense_config, model=wider, loftr_pretrained_ckpt=str(npz))
+    with pytest.raises(ValueError, match=r"d_model is 16 in LoFTR and 32 here"):
+        dense.train_dense(config)
+    assert jax.tree.leaves(nnx.state(dense.start_weights(dense_config)[0]))
