@@ -20,6 +20,7 @@ import json
 import logging
 import shutil
 import statistics
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, partial
@@ -142,9 +143,9 @@ def run(comparison: Comparison, out: Path, seeds: int, epochs: int) -> dict[str,
 
 
 def table(comparison: Comparison, curves: dict[str, list[list[float]]]) -> str:
-    """Markdown: the metric at a quarter, half and the end, mean ± deviation over the seeds."""
+    """Markdown: the metric on the way and at the end, mean ± deviation over the seeds."""
     epochs = len(next(iter(curves.values()))[0])
-    marks = sorted({max(1, epochs // 4), epochs // 2, epochs})
+    marks = sorted({1, max(1, epochs // 3), max(1, 2 * epochs // 3), epochs})
     head = ["start", *(f"{mark * comparison.steps} steps" for mark in marks), "better than random"]
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     for name, runs in curves.items():
@@ -185,11 +186,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--out", type=Path, default=Path("runs/ablation"))
     parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=10, help="measurements, 20 steps apart")
+    parser.add_argument("--epochs", type=int, default=6, help="measurements, 20 steps apart")
     parser.add_argument("--loftr", type=Path, help="converted LoFTR weights, for Module 1")
     parser.add_argument("--loftr-heads", type=int, default=8, help="where the file has none")
     parser.add_argument("--docs", type=Path, help="folder to write table and plot to")
     options = parser.parse_args()
+    start = time.perf_counter()
     logging.basicConfig(level=logging.WARNING)
 
     comparisons = [compare_module2(trained_module1(options.out / "dense_reg"), options.epochs)]
@@ -198,7 +200,7 @@ def main() -> None:
         comparisons.insert(0, first)
     results = [(c, run(c, options.out, options.seeds, options.epochs)) for c in comparisons]
     text = "\n\n".join(f"**{c.title}** ({c.metric})\n\n{table(c, curves)}" for c, curves in results)
-    print(f"\n{text}")
+    print(f"\n{text}\n\n{(time.perf_counter() - start) / 60:.0f} minutes")
     if options.docs is not None:
         plot(results, options.docs / "img" / "transfer_ablation.png")
         (options.docs / "img" / "transfer_ablation.md").write_text(text + "\n")

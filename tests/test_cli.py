@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from flax import nnx
 from PIL import Image
 
@@ -20,7 +21,9 @@ from ifvit.cli import COMMANDS, main, parse
 from ifvit.config import DENSE_PRESETS, DenseConfig, MatchConfig
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
+from ifvit.weights.convert import TABLE
 from ifvit.weights.files import save_weights
+from ifvit.weights.loftr import transformer_shapes
 from ifvit.weights.metadata import Metadata
 
 
@@ -299,3 +302,37 @@ def test_the_installed_program_ends_in_one_line(tmp_path):
     done = subprocess.run(command, capture_output=True, text=True, env=dict(os.environ))
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("ifvit: error: ") and done.stderr.count("\n") == 1
+
+
+def test_loftr_is_converted_and_inspected(capsys, tmp_path):
+    back = {ours: theirs for theirs, ours in TABLE.items()}
+    tensors = {}
+    for name, shape in transformer_shapes(8, 2).items():
+        _, layer, part = name.split("/", 2)
+        tensors[f"matcher.loftr_coarse.layers.{layer}.{back[part]}"] = torch.ones(shape[::-1])
+    source, output = tmp_path / "outdoor_ds.ckpt", tmp_path / "loftr_transformer.npz"
+    torch.save({"state_dict": tensors}, source)
+    arguments = ("--pytorch-ckpt", str(source), "--output", str(output), "--num_heads", "2")
+    assert main(["convert-loftr", *arguments]) == 0
+    out = capsys.readouterr().out
+    assert "20 parameter arrays, 0.00 M parameters, 2 layers (self, cross × 1), d=8" in out
+    assert main(["inspect", str(output)]) == 0
+    assert "heads: 2" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"not a checkpoint"])
+def test_what_is_no_checkpoint_is_not_converted(capsys, tmp_path, content):
+    source, output = tmp_path / "outdoor_ds.ckpt", tmp_path / "loftr_transformer.npz"
+    source.write_bytes(content)
+    line = complaint(
+        capsys, "convert-loftr", "--pytorch-ckpt", str(source), "--output", str(output)
+    )
+    assert "cannot be read as a PyTorch checkpoint" in line
+    assert not output.exists()
+
+
+def test_loftr_weights_that_do_not_fit(capsys, tmp_path):
+    path = tmp_path / "loftr_transformer.npz"
+    np.savez(path, x=np.zeros(2))
+    line = complaint(capsys, "train-dense", "--loftr-pretrained-ckpt", str(path))
+    assert "without a record of ifvit" in line
