@@ -5,7 +5,6 @@ Everything is made, trained and measured here; no data and no network are needed
 
 from __future__ import annotations
 
-import base64
 import html
 import json
 import logging
@@ -21,6 +20,7 @@ from ifvit.data.prints import load_canvas, read_image
 from ifvit.data.readers import read_dataset
 from ifvit.data.synthetic import TEST_FINGERS
 from ifvit.evaluation.metrics import auc, eer
+from ifvit.evaluation.page import page, picture, table
 from ifvit.evaluation.plots import score_histogram
 from ifvit.evaluation.protocols import Pair, all_pairs
 from ifvit.evaluation.scores import ScoreRow, score_pairs, write_scores
@@ -86,11 +86,11 @@ def demo(out: str | Path, seed: int = 0) -> Path:
     }
     descriptions = (describe(dense_ckpt), describe(matcher_ckpt))
     (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
-    page = out / "report.html"
-    page.write_text(render_page(Outcome(report, pictures, descriptions), rows))
+    written = out / "report.html"
+    written.write_text(render_page(Outcome(report, pictures, descriptions), rows))
     print(json.dumps({k: report[k] for k in ("module1", "module2", "seconds")}, indent=2))
-    print(f"The report is in {page}")
-    return page
+    print(f"The report is in {written}")
+    return written
 
 
 def make_test_prints(folder: Path, seed: int) -> dict[str, Path]:
@@ -169,34 +169,25 @@ def render_page(outcome: Outcome, rows: list[ScoreRow]) -> str:
     report = outcome.report
     genuine = [row.fused for row in rows if row.label]
     impostor = [row.fused for row in rows if not row.label]
-    figures = "".join(
-        f"<tr><td>{module}.{name}</td><td>{value:.4g}</td></tr>"
+    figures = [
+        [f"{module}.{name}", f"{value:.4g}"]
         for module in ("module1", "module2")
         for name, value in report[module].items()
-    )
+    ]
     sections = [
-        ("Figures, on fingers never trained on", f"<table>{figures}</table>"),
-        ("Scores", _image(score_histogram(genuine, impostor, "fused score"))),
-        ("A genuine pair, of median score", _image(outcome.pictures["genuine"].read_bytes())),
-        ("An impostor pair, of median score", _image(outcome.pictures["impostor"].read_bytes())),
-        ("Some of the prints it was tested on", _image(outcome.pictures["prints"].read_bytes())),
+        ("Figures, on fingers never trained on", table(figures)),
+        ("Scores", picture(score_histogram(genuine, impostor, "fused score"))),
+        ("A genuine pair, of median score", picture(outcome.pictures["genuine"].read_bytes())),
+        ("An impostor pair, of median score", picture(outcome.pictures["impostor"].read_bytes())),
+        ("Some of the prints it was tested on", picture(outcome.pictures["prints"].read_bytes())),
         *(
             (f"Module {number}", f"<pre>{html.escape(text)}</pre>")
             for number, text in enumerate(outcome.descriptions, start=1)
         ),
     ]
-    body = "".join(f"<h2>{title}</h2>{content}" for title, content in sections)
-    return (
-        "<!doctype html><meta charset='utf-8'><title>ifvit demo</title><style>"
-        "body{font:16px/1.5 system-ui,sans-serif;max-width:960px;margin:2em auto;padding:0 1em}"
-        "img{max-width:100%}td{padding:.1em 1.5em .1em 0}pre{overflow-x:auto;font-size:13px}"
-        f"</style><h1>ifvit: the golden path</h1><p>Synthetic prints → Module 1 → Module 2 → "
-        f"match, in {report['seconds']:.0f} seconds.</p>{body}\n"
-    )
-
-
-def _image(data: bytes) -> str:
-    return f"<img alt='' src='data:image/png;base64,{base64.b64encode(data).decode()}'>"
+    seconds = f"{report['seconds']:.0f} seconds"
+    lead = f"Synthetic prints → Module 1 → Module 2 → match, in {seconds}."
+    return page("ifvit: the golden path", lead, sections)
 
 
 def _say(step: int, what: str) -> None:

@@ -6,6 +6,7 @@ and no display is needed.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -45,6 +46,13 @@ def save(picture: UInt8[np.ndarray, "H W 3"], path: str | Path) -> None:
     """Write a picture to a file of the kind that its name says; the folder is made if need be."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(picture).save(path)
+
+
+def png(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:
+    """Return a picture as the bytes of a PNG file."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="png")
+    return buffer.getvalue()
 
 
 def draw_match(result: MatchResult, path: str | Path | None = None) -> UInt8[np.ndarray, "H W 3"]:

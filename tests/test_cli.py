@@ -17,7 +17,8 @@ import torch
 from flax import nnx
 from PIL import Image
 
-from ifvit.cli import COMMANDS, main, parse
+from ifvit.cli import main, parse
+from ifvit.commands import COMMANDS
 from ifvit.config import DENSE_PRESETS, DenseConfig, MatchConfig
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel

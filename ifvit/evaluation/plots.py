@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Mapping
+from statistics import NormalDist
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -13,6 +14,9 @@ from numpy.typing import ArrayLike
 from ifvit.evaluation.metrics import eer, error_curve
 
 DPI = 110
+
+DET_TICKS = (1e-4, 1e-3, 5e-3, 0.01, 0.02, 0.05, 0.1, 0.2, 0.4)
+"""Marked rates of a DET plot, as shares."""
 
 
 def _png(figure: Figure) -> bytes:
@@ -24,31 +28,45 @@ def _png(figure: Figure) -> bytes:
 
 
 def det_plot(systems: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> bytes:
-    """Draw the DET curve, FNMR over FMR on log axes, of each named (genuine, impostor) pair; PNG.
+    """Draw the DET curve of each named (genuine, impostor) pair of score lists; PNG.
 
-    The axes end at the smallest rate above 0 that the comparisons can show. Raises ValueError as
-    ``metrics.error_curve`` does, and for no system at all.
+    FNMR over FMR on normal-deviate axes, where normal scores give a straight line (Martin et al.,
+    "The DET curve in assessment of detection task performance", Eurospeech 1997; ISO/IEC 19795-1).
+    A rate of 0 is drawn half a comparison above it. Raises ValueError as ``metrics.error_curve``
+    does, and for no system at all.
     """
     if not systems:
         raise ValueError("no scores to plot: expected at least one named pair of score lists")
     figure = Figure(figsize=(5.4, 4.8), layout="constrained")
     axes = figure.add_subplot()
-    lowest = 1.0
+    lowest = 0.5
     for name, (genuine, impostor) in systems.items():
         curve = error_curve(genuine, impostor)
-        floor = 0.5 / max(np.size(genuine), np.size(impostor))
-        lowest = min(lowest, floor)
-        # A log axis has no 0: rates of 0 are drawn half a comparison above it.
-        fmr, fnmr = np.maximum(curve.fmr, floor), np.maximum(curve.fnmr, floor)
+        floors = 0.5 / np.size(impostor), 0.5 / np.size(genuine)
+        lowest = min(lowest, *floors)
+        fmr, fnmr = (
+            _deviate(np.clip(rate, floor, 1 - floor))
+            for rate, floor in zip((curve.fmr, curve.fnmr), floors, strict=True)
+        )
         label = f"{name}, EER {100 * eer(genuine, impostor):.1f} %"
         axes.step(fmr, fnmr, where="post", label=label)
-    axes.plot([lowest, 1], [lowest, 1], color="0.7", linewidth=0.8, linestyle="--")
-    axes.set(xscale="log", yscale="log", xlim=(lowest, 1), ylim=(lowest, 1.05))
-    axes.set(xlabel="FMR (impostors accepted)", ylabel="FNMR (genuine rejected)")
-    axes.grid(True, which="both", color="0.92")
+    shown = [tick for tick in DET_TICKS if tick >= lowest]
+    limits = float(_deviate(lowest)), float(_deviate(0.6))
+    axes.plot(limits, limits, color="0.7", linewidth=0.8, linestyle="--")
+    for axis, set_limits in ((axes.xaxis, axes.set_xlim), (axes.yaxis, axes.set_ylim)):
+        axis.set_ticks(_deviate(shown), [f"{100 * tick:g}" for tick in shown])
+        set_limits(*limits)
+    axes.set(xlabel="FMR in % (impostors accepted)", ylabel="FNMR in % (genuine rejected)")
+    axes.grid(True, color="0.92")
     axes.set_axisbelow(True)
-    axes.legend(loc="lower left", fontsize=8)
+    axes.legend(loc="upper right", fontsize=8)
     return _png(figure)
+
+
+def _deviate(share: ArrayLike) -> np.ndarray:
+    """Return the standard normal quantile of shares in (0, 1)."""
+    quantile = NormalDist().inv_cdf
+    return np.vectorize(quantile, otypes=[float])(np.asarray(share, float))
 
 
 def score_histogram(genuine: ArrayLike, impostor: ArrayLike, label: str = "score") -> bytes:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from itertools import combinations
+from pathlib import Path
 from typing import NamedTuple
 
 from ifvit.data.prints import Print
+
+logger = logging.getLogger("ifvit")
+
+LABELS = {"genuine": True, "impostor": False}
 
 
 class Pair(NamedTuple):
@@ -73,3 +79,91 @@ def all_pairs(prints: Sequence[Print]) -> list[Pair]:
         for index1 in finger1
     ]
     return [*_genuine(fingers), *impostor]
+
+
+def protocol_pairs(prints: Sequence[Print], protocol: str, root: str | Path) -> list[Pair]:
+    """Return the comparisons of ``fvc``, ``all``, or of a list in a file.
+
+    ``root`` is the data set's folder, which names in a list are relative to. Raises as the three.
+    """
+    if protocol == "fvc":
+        _check_complete(prints)
+        return fvc_pairs(prints)
+    if protocol == "all":
+        return all_pairs(prints)
+    if not Path(protocol).is_file():
+        raise FileNotFoundError(
+            f"protocol {protocol!r} is neither fvc nor all, and no such file exists: expected a "
+            "list of comparisons, one `NAME0 NAME1 genuine|impostor` a line"
+        )
+    return read_comparisons(protocol, prints, root)
+
+
+def print_name(item: Print, root: str | Path) -> str:
+    """Return a print's name in lists and score tables: its path below the data set's folder."""
+    return item.path.relative_to(root).as_posix()
+
+
+def write_comparisons(
+    path: str | Path, pairs: Sequence[Pair], prints: Sequence[Print], root: str | Path
+) -> None:
+    """Write a list of comparisons: two names and a label a line, separated by tabs."""
+    names = [print_name(item, root) for item in prints]
+    lines = [
+        f"{names[pair.index0]}\t{names[pair.index1]}\t{'genuine' if pair.genuine else 'impostor'}\n"
+        for pair in pairs
+    ]
+    Path(path).write_text("".join(lines), encoding="utf-8")
+
+
+def read_comparisons(path: str | Path, prints: Sequence[Print], root: str | Path) -> list[Pair]:
+    """Read what :func:`write_comparisons` wrote; ``#`` starts a comment, blanks separate too.
+
+    Raises ValueError that names the line for a print that is not in the data set, an unknown
+    label, a label that contradicts the fingers, or a print compared with itself.
+    """
+    index = {print_name(item, root): number for number, item in enumerate(prints)}
+    pairs = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        text = line.partition("#")[0].strip()
+        if not text:
+            continue
+        fields = text.split("\t") if "\t" in text else text.split()
+        try:
+            pairs.append(_pair(fields, index, prints))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {number}: {error}") from error
+    if not pairs:
+        raise ValueError(f"{path} lists no comparisons")
+    return pairs
+
+
+def _pair(fields: list[str], index: dict[str, int], prints: Sequence[Print]) -> Pair:
+    if len(fields) != 3 or fields[2] not in LABELS:
+        raise ValueError(f"{' '.join(fields)!r}: expected NAME0 NAME1 genuine|impostor")
+    for name in fields[:2]:
+        if name not in index:
+            raise ValueError(f"there is no print {name!r} in the data set")
+    first, second, genuine = index[fields[0]], index[fields[1]], LABELS[fields[2]]
+    if first == second:
+        raise ValueError(f"{fields[0]} is compared with itself")
+    same = prints[first].finger == prints[second].finger
+    if same != genuine:
+        raise ValueError(
+            f"{fields[2]}, but {fields[0]} and {fields[1]} are of "
+            f"{'one finger' if same else 'two fingers'}"
+        )
+    return Pair(first, second, genuine)
+
+
+def _check_complete(prints: Sequence[Print]) -> None:
+    """Warn where the FVC counts F·K(K-1)/2 and F(F-1)/2 cannot come out."""
+    fingers = _by_finger(prints)
+    most = max(map(len, fingers))
+    short = [prints[own[0]].finger for own in fingers if len(own) < most]
+    if short:
+        logger.warning(
+            "%d of %d fingers have fewer than %d impressions (%s): the FVC protocol's counts are "
+            "those of what is there",
+            *(len(short), len(fingers), most, ", ".join(short[:5])),
+        )

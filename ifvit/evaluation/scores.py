@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from ifvit.evaluation.protocols import Pair
 from ifvit.pipeline.match import Matcher
+from ifvit.pipeline.result import MatchResult
 
 SCORES = ("fused", "global_score", "local_score")
 
@@ -32,6 +33,9 @@ class ScoreRow:
     fused: float
     num_inliers: int
     status: str
+    """``ok``, ``not_aligned``, or ``failed`` for a print that could not be processed."""
+    finger0: str = ""
+    finger1: str = ""
 
 
 def score_pairs(
@@ -55,19 +59,22 @@ def score_pairs(
     rows = []
     for pair in tqdm(pairs, desc="matching", unit="pair", disable=not progress):
         result = matcher.match_images(canvases[pair.index0], canvases[pair.index1])
-        rows.append(
-            ScoreRow(
-                name0=labels[pair.index0],
-                name1=labels[pair.index1],
-                label=int(pair.genuine),
-                global_score=_number(result.global_score),
-                local_score=_number(result.local_score),
-                fused=result.score,
-                num_inliers=result.num_inliers,
-                status=result.status,
-            )
-        )
+        rows.append(row_of(result, labels[pair.index0], labels[pair.index1], pair.genuine))
     return rows
+
+
+def row_of(result: MatchResult, name0: str, name1: str, genuine: bool) -> ScoreRow:
+    """Return a match as a row of the table."""
+    return ScoreRow(
+        name0=name0,
+        name1=name1,
+        label=int(genuine),
+        global_score=_number(result.global_score),
+        local_score=_number(result.local_score),
+        fused=result.score,
+        num_inliers=result.num_inliers,
+        status=result.status,
+    )
 
 
 def _number(score: float | None) -> float:
@@ -127,4 +134,6 @@ def _row(values: dict[str, str]) -> ScoreRow:
         fused=float(values["fused"]),
         num_inliers=int(values["num_inliers"]),
         status=values["status"],
+        finger0=values["finger0"],
+        finger1=values["finger1"],
     )

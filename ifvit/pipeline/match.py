@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -23,6 +24,9 @@ from ifvit.weights.storage import sha256_of
 
 DENSE_CKPT = f"{DENSE_CONFIG.checkpoint_dir}/dense_reg_ckpt.safetensors"
 MATCHER_CKPT = f"{MATCH_CONFIG.checkpoint_dir}/matcher_ckpt.safetensors"
+
+EMBED_BATCH = 8
+"""Prints whose templates are made in one call."""
 
 
 class Matcher:
@@ -48,6 +52,8 @@ class Matcher:
         self.config = matcher.config
         self.fusion_global = match_config.fusion_global
         self.registrar = Registrar(dense, align_config)
+        self.sha256 = ""
+        """Of Module 2's checkpoint, where it came from one."""
         self._embed = compiled(nnx.view(matcher, use_running_average=True), MatcherModel.__call__)
 
     @classmethod
@@ -71,7 +77,9 @@ class Matcher:
             )
         settings = metadata.settings()
         assert isinstance(settings, MatchConfig), "load_matcher accepts no other module"
-        return cls(dense, matcher, settings)
+        loaded = cls(dense, matcher, settings)
+        loaded.sha256 = sha256_of(matcher_ckpt)
+        return loaded
 
     def embed_pair(
         self, canvas0: Canvas, canvas1: Canvas, H_0to1: Float[np.ndarray, "2 3"]
@@ -88,6 +96,25 @@ class Matcher:
         )
         x, y = (int(value) for value in corner[0])
         return self._embed(views), (x, y, self.config.roi_px)
+
+    def embed(self, canvases: Sequence[Canvas]) -> Float[np.ndarray, "P 2 E"]:
+        """Return stand-alone templates of P prints: each one's global and local unit embedding.
+
+        A template is the pair (print, print): the same network without a partner, so that it can be
+        stored. Prints go through in batches of one size, which is compiled once.
+        """
+        made = [np.zeros((0, 2, self.config.embedding_dim), np.float32)]
+        for start in range(0, len(canvases), EMBED_BATCH):
+            few = list(canvases[start : start + EMBED_BATCH])
+            padded = few + few[-1:] * (EMBED_BATCH - len(few))
+            image = jnp.stack([canvas.image for canvas in padded])
+            mask = jnp.stack([canvas.mask for canvas in padded])
+            as_it_is = jnp.tile(jnp.eye(2, 3), (EMBED_BATCH, 1, 1))
+            views, _ = matcher_input(image, mask, image, mask, as_it_is, self.config)
+            output = self._embed(views)
+            both = np.stack([output.global0, output.local0], axis=1)
+            made.append(np.asarray(both, np.float32)[: len(few)])
+        return np.concatenate(made)
 
     def match_images(
         self,

@@ -129,7 +129,7 @@ def load_loftr_weights(
     _check_fits(path, weights.record, model.config, first_layers)
     if weights.record.num_heads is None:
         logger.warning(
-            "%s does not say its number of heads, and a wrong one is not noticed: took num_heads=%d",
+            "%s does not say its heads, and a wrong number is not noticed: took num_heads=%d",
             path,
             model.config.num_heads,
         )
@@ -178,7 +178,9 @@ def _read_arrays(path: str | Path) -> dict[str, np.ndarray]:
     except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
         # numpy answers both to an object array and to a file of no known kind by naming pickles.
         objects = "Object arrays cannot be loaded" in str(error)
-        reason = "it holds Python objects, which are never loaded" if objects else "damaged or no .npz"
+        reason = (
+            "it holds Python objects, which are never loaded" if objects else "damaged or no .npz"
+        )
         raise ValueError(
             f"{path} cannot be read as an .npz ({reason}): expected {EXPECTED}"
         ) from error

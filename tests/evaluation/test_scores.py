@@ -1,12 +1,13 @@
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from ifvit.evaluation.protocols import Pair
 from ifvit.evaluation.scores import ScoreRow, read_scores, score_pairs, split_scores, write_scores
+from ifvit.pipeline.align import Alignment
 from ifvit.pipeline.match import Matcher
+from ifvit.pipeline.result import MatchResult
 
 NAN = float("nan")
 ROWS = [
@@ -14,6 +15,16 @@ ROWS = [
     ScoreRow("1_1", "2_1", 0, -0.1, 0.2, 0.02, 9, "ok"),
     ScoreRow("1_2", "2_1", 0, NAN, NAN, -1.0, 3, "not_aligned"),
 ]
+
+
+def result(status: str, score: float, branch: float | None, inliers: int) -> MatchResult:
+    blank, none = np.zeros((2, 2), np.float32), np.zeros((0, 2))
+    alignment = Alignment(
+        *(status == "ok", "", np.eye(2, 3), none, none, none[:, 0], np.zeros(0, bool), 0.0)
+    )
+    return MatchResult(
+        *(status, "", score, branch, branch, inliers, inliers, alignment, blank, blank, None)
+    )
 
 
 class FakeMatcher(Matcher):
@@ -29,13 +40,9 @@ class FakeMatcher(Matcher):
 
     def match_images(self, image0, image1, **_names):
         if image1 == 0:
-            return SimpleNamespace(
-                status="not_aligned", score=-1.0, global_score=None, local_score=None, num_inliers=2
-            )
+            return result("not_aligned", -1.0, None, 2)
         score = 1 - abs(image0 - image1)
-        return SimpleNamespace(
-            status="ok", score=score, global_score=score, local_score=score, num_inliers=20
-        )
+        return result("ok", score, score, 20)
 
 
 def test_score_pairs_prepares_each_print_once() -> None:

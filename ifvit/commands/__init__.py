@@ -1,0 +1,24 @@
+"""What each command of ``ifvit`` takes, and what it does with it; parsed by :mod:`ifvit.cli`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from ifvit.commands import make, use
+from ifvit.config import DenseConfig, MatchConfig
+from ifvit.evaluation.evaluate import EvaluateConfig
+
+COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
+    "synth": (make.SynthArgs, make.run_synth),
+    "convert-loftr": (make.ConvertArgs, make.run_convert),
+    "train-dense": (DenseConfig, make.run_train_dense),
+    "train-match": (MatchConfig, make.run_train_match),
+    "inspect": (make.InspectArgs, make.run_inspect),
+    "match": (use.MatchArgs, use.run_match),
+    "embed": (use.EmbedArgs, use.run_embed),
+    "compare": (use.CompareArgs, use.run_compare),
+    "evaluate": (EvaluateConfig, use.run_evaluate),
+    "report": (use.ReportArgs, use.run_report),
+    "demo": (make.DemoArgs, make.run_demo),
+}

@@ -1,0 +1,120 @@
+"""The commands that make something: prints, converted weights, trained modules, the demo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import tyro
+
+from ifvit.config import DenseConfig, MatchConfig
+from ifvit.synthesis.dataset import DatasetSpec
+
+
+@dataclass(frozen=True)
+class SynthArgs:
+    """Make a synthetic data set: FVC-named PNGs, manifest.csv and contact_sheet.png."""
+
+    out: str
+    """Folder to write to."""
+    spec: Annotated[DatasetSpec, tyro.conf.arg(name="")] = field(default_factory=DatasetSpec)
+
+
+@dataclass(frozen=True)
+class ConvertArgs:
+    """Convert LoFTR's PyTorch weights to the .npz that Module 1 starts from."""
+
+    pytorch_ckpt: str
+    """LoFTR's checkpoint, such as outdoor_ds.ckpt. Its tensors are read; nothing in it is run."""
+    output: str = "loftr_transformer.npz"
+    prefix: str | None = None
+    """What stands before layers.N.* in the checkpoint, where it is not one of the known layouts."""
+    num_heads: int | None = None
+    """Attention heads, which the tensors do not tell; known for the released shape."""
+    temp_bug_fix: bool | None = None
+    """The sine encoding that the weights were trained with: False for the released outdoor_ds and
+    indoor_ds, True for indoor_ds_new."""
+
+
+@dataclass(frozen=True)
+class InspectArgs:
+    """Show a checkpoint's tree, counts, config, epoch, metrics and lineage.
+
+    Exit code 2 if the file is not usable.
+    """
+
+    ckpt: Annotated[str, tyro.conf.Positional]
+
+
+@dataclass(frozen=True)
+class DemoArgs:
+    """Run the golden path on synthetic prints and write a report."""
+
+    out: str = "demo"
+    """Folder for checkpoints, prints, pictures and the report."""
+    seed: int = 0
+
+
+def run_synth(args: SynthArgs) -> None:
+    """Write the data set and its contact sheet."""
+    from tqdm import tqdm
+
+    from ifvit.data.prints import read_image
+    from ifvit.synthesis.dataset import write_dataset
+    from ifvit.viz import contact_sheet
+
+    def progress(items: Any, total: int) -> Any:
+        return tqdm(items, "prints", total=total, unit="print")
+
+    paths = write_dataset(args.out, args.spec, progress)
+    sheet = Path(args.out) / "contact_sheet.png"
+    shown = paths[: 8 * args.spec.impressions]
+    columns = args.spec.impressions
+    contact_sheet([read_image(p) for p in shown], [p.stem for p in shown], sheet, columns)
+    print(f"{len(paths)} prints in {args.out}; see {sheet}")
+
+
+def run_train_dense(config: DenseConfig) -> None:
+    """Train Module 1."""
+    from ifvit.training.dense import train_dense
+
+    path = train_dense(config)
+    print(f"Module 1 is in {path}\nnext: ifvit train-match --pretrained-ckpt {path}")
+
+
+def run_train_match(config: MatchConfig) -> None:
+    """Train Module 2."""
+    from ifvit.training.match import train_match
+
+    path = train_match(config)
+    print(f"Module 2 is in {path}\nnext: ifvit match A B --matcher-ckpt {path}")
+
+
+def run_convert(args: ConvertArgs) -> None:
+    """Convert LoFTR's weights."""
+    from ifvit.weights.convert import convert_loftr
+
+    arrays, record = convert_loftr(
+        args.pytorch_ckpt,
+        args.output,
+        prefix=args.prefix,
+        num_heads=args.num_heads,
+        temp_bug_fix=args.temp_bug_fix,
+    )
+    print(f"{record.summary(arrays)}, in {args.output}")
+    print(f"next: ifvit train-dense --loftr-pretrained-ckpt {args.output}")
+
+
+def run_inspect(args: InspectArgs) -> None:
+    """Describe a checkpoint."""
+    from ifvit.weights.describe import describe
+
+    print(describe(args.ckpt))
+
+
+def run_demo(args: DemoArgs) -> None:
+    """Run the demo."""
+    from ifvit.demo import demo
+
+    demo(args.out, args.seed)

@@ -1,0 +1,191 @@
+"""A data set compared by a protocol: every comparison a row, and the work never done twice."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from tqdm import tqdm
+
+from ifvit.data.prints import Print
+from ifvit.data.readers import read_dataset
+from ifvit.evaluation.protocols import Pair, print_name, protocol_pairs
+from ifvit.evaluation.scores import ScoreRow, read_scores, row_of
+from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, Matcher
+from ifvit.pipeline.register import Canvas
+from ifvit.pipeline.score import NOT_ALIGNED
+from ifvit.weights.storage import sha256_of
+
+logger = logging.getLogger("ifvit")
+
+SCORES_FILE, RUN_FILE = "scores.csv", "run.json"
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """Compare the prints of a data set by a protocol and write OUT/scores.csv.
+
+    An interrupted run goes on where it stopped.
+    """
+
+    dataset_root: str
+    """A folder of prints."""
+    protocol: str = "fvc"
+    """``fvc``, ``all``, or a file that lists comparisons."""
+    mode: Literal["pair", "template"] = "pair"
+    """``pair``: align and compare each pair; ``template``: embed each print by itself, once."""
+    out: str = "evaluation"
+    """Folder for scores.csv and run.json."""
+    ppi: int | None = None
+    """Resolution of the prints, where the data set is not a known one."""
+    dense_ckpt: str = DENSE_CKPT
+    matcher_ckpt: str = MATCHER_CKPT
+
+
+def evaluate(config: EvaluateConfig) -> Path:
+    """Score every comparison of the protocol; return the path of the table.
+
+    A print that cannot be processed, or a pair that cannot be aligned, is a row with a status.
+    Raises FileNotFoundError and ValueError as the readers and loaders do, and ValueError where
+    ``out`` holds the scores of another run.
+    """
+    prints = read_dataset(config.dataset_root, config.ppi)
+    pairs = protocol_pairs(prints, config.protocol, config.dataset_root)
+    names = [print_name(item, config.dataset_root) for item in prints]
+    matcher = Matcher.from_checkpoints(config.dense_ckpt, config.matcher_ckpt)
+    out = Path(config.out)
+    out.mkdir(parents=True, exist_ok=True)
+    _same_run(out / RUN_FILE, _describe(config, pairs, names))
+    table = out / SCORES_FILE
+    done = _resume(table, pairs, names)
+    logger.info(
+        "%d genuine and %d impostor comparisons, %d of them there already",
+        *(sum(p.genuine for p in pairs), sum(not p.genuine for p in pairs), done),
+    )
+    canvases = _Canvases(matcher, prints)
+    score = _pair_score if config.mode == "pair" else _template_score(matcher, canvases, pairs)
+    with table.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(ScoreRow)])
+        for pair in tqdm(
+            pairs[done:], desc=config.mode, unit="pair", initial=done, total=len(pairs)
+        ):
+            row = score(matcher, canvases, pair, names[pair.index0], names[pair.index1])
+            fingers = prints[pair.index0].finger, prints[pair.index1].finger
+            writer.writerow(asdict(replace(row, finger0=fingers[0], finger1=fingers[1])))
+            file.flush()
+    return table
+
+
+class _Canvases:
+    """Each print prepared once, when it is first needed; None for one that cannot be."""
+
+    def __init__(self, matcher: Matcher, prints: Sequence[Print]) -> None:
+        self.matcher, self.prints = matcher, prints
+        self._made: dict[int, Canvas | None] = {}
+
+    def __getitem__(self, index: int) -> Canvas | None:
+        if index not in self._made:
+            item, registrar = self.prints[index], self.matcher.registrar
+            try:
+                self._made[index] = registrar.prepare(registrar.load(item.path, item.ppi))
+            except (ValueError, OSError) as error:
+                logger.warning("%s counts as failed: %s", item.path.name, error)
+                self._made[index] = None
+        return self._made[index]
+
+
+Score = Callable[[Matcher, _Canvases, Pair, str, str], ScoreRow]
+
+
+def _pair_score(
+    matcher: Matcher, canvases: _Canvases, pair: Pair, name0: str, name1: str
+) -> ScoreRow:
+    canvas0, canvas1 = canvases[pair.index0], canvases[pair.index1]
+    if canvas0 is None or canvas1 is None:
+        return _failed(pair, name0, name1)
+    return row_of(matcher.match_images(canvas0, canvas1), name0, name1, pair.genuine)
+
+
+def _template_score(matcher: Matcher, canvases: _Canvases, pairs: Sequence[Pair]) -> Score:
+    """Embed all prints that the pairs name, and return what compares two of them."""
+    used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
+    made = {index: canvas for index in used if (canvas := canvases[index]) is not None}
+    embedded = dict(zip(made, matcher.embed(list(made.values())), strict=True))
+
+    def score(_: Matcher, __: _Canvases, pair: Pair, name0: str, name1: str) -> ScoreRow:
+        if pair.index0 not in embedded or pair.index1 not in embedded:
+            return _failed(pair, name0, name1)
+        both = np.clip((embedded[pair.index0] * embedded[pair.index1]).sum(axis=1), -1.0, 1.0)
+        global_score, local_score = map(float, both)
+        share = matcher.fusion_global
+        fused = share * global_score + (1 - share) * local_score
+        label = int(pair.genuine)
+        return ScoreRow(name0, name1, label, global_score, local_score, fused, 0, "ok")
+
+    return score
+
+
+def _failed(pair: Pair, name0: str, name1: str) -> ScoreRow:
+    nan = float("nan")
+    return ScoreRow(name0, name1, int(pair.genuine), nan, nan, NOT_ALIGNED, 0, "failed")
+
+
+def _describe(config: EvaluateConfig, pairs: Sequence[Pair], names: Sequence[str]) -> dict:
+    """What makes two runs the same run."""
+    listed = "\n".join(f"{names[p.index0]} {names[p.index1]} {p.genuine}" for p in pairs)
+    return {
+        "dataset": Path(config.dataset_root).resolve().name,
+        "protocol": config.protocol if config.protocol in ("fvc", "all") else "list",
+        "mode": config.mode,
+        "ppi": config.ppi,
+        "comparisons": len(pairs),
+        "comparisons_sha256": hashlib.sha256(listed.encode()).hexdigest(),
+        "dense_ckpt_sha256": sha256_of(config.dense_ckpt),
+        "matcher_ckpt_sha256": sha256_of(config.matcher_ckpt),
+    }
+
+
+def _same_run(path: Path, run: dict) -> None:
+    """Write down what is run; raises ValueError where something else was."""
+    if not path.exists():
+        path.write_text(json.dumps(run, indent=2) + "\n")
+        return
+    earlier = json.loads(path.read_text())
+    differences = [
+        f"{key} was {earlier.get(key)} and is {value}"
+        for key, value in run.items()
+        if earlier.get(key) != value
+    ]
+    if differences:
+        raise ValueError(
+            f"{path.parent} holds the scores of another run: {'; '.join(differences)}; choose "
+            "another --out"
+        )
+
+
+def _resume(table: Path, pairs: Sequence[Pair], names: Sequence[str]) -> int:
+    """Return how many comparisons are in the table, which is begun if it is not there.
+
+    A row that was cut off in the middle is dropped. Raises ValueError where rows are not the
+    protocol's.
+    """
+    header = ",".join(field.name for field in fields(ScoreRow)) + "\r\n"
+    if not table.exists() or not table.read_bytes().count(b"\n"):
+        table.write_bytes(header.encode())
+        return 0
+    content = table.read_bytes()
+    whole = content[: content.rindex(b"\n") + 1]
+    if whole != content:
+        table.write_bytes(whole)
+    rows = read_scores(table)
+    expected = [(names[p.index0], names[p.index1]) for p in pairs[: len(rows)]]
+    if [(row.name0, row.name1) for row in rows] != expected:
+        raise ValueError(f"{table} has rows of another list of comparisons: choose another --out")
+    return len(rows)

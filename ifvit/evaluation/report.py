@@ -1,0 +1,143 @@
+"""From a table of scores to a report: figures with their intervals, curves, the worst pairs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ifvit.evaluation.bootstrap import Estimate, estimates
+from ifvit.evaluation.page import page, picture, table
+from ifvit.evaluation.plots import det_plot, score_histogram
+from ifvit.evaluation.scores import SCORES, ScoreRow, read_scores, split_scores
+
+FNMR_AT = (0.05, 0.01, 0.001)
+"""FMRs at which FNMR is reported, beside those that have names."""
+
+Draw = Callable[[ScoreRow], bytes]
+"""A comparison to the PNG of its match."""
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a table of scores says. Rates are shares; an interval holds 95 %."""
+
+    counts: dict[str, int]
+    figures: dict[str, Estimate]
+    """Of the fused score."""
+    by_branch: dict[str, dict[str, float]]
+    """EER and AUC of each branch by itself."""
+    worst_genuine: list[ScoreRow]
+    """The lowest of the genuine comparisons, those that failed first."""
+    worst_impostor: list[ScoreRow]
+    """The highest of the impostor comparisons."""
+
+    def to_json(self) -> str:
+        """Return all of it as JSON."""
+        figures = {name: found._asdict() for name, found in self.figures.items()}
+        worst = {
+            "genuine": [vars(row) for row in self.worst_genuine],
+            "impostor": [vars(row) for row in self.worst_impostor],
+        }
+        values = {"counts": self.counts, "figures": figures, "by_branch": self.by_branch}
+        text = json.dumps({**values, "worst": worst}, indent=2)
+        return text.replace(": NaN", ": null") + "\n"
+
+
+def summarise(
+    rows: Sequence[ScoreRow],
+    fnmr_at: Sequence[float] = FNMR_AT,
+    *,
+    worst: int = 5,
+    samples: int = 1000,
+    seed: int = 0,
+) -> Report:
+    """Compute a report's figures.
+
+    A comparison that failed has the score -inf: it counts in every FNMR and never in an FMR.
+    Raises ValueError where there are no genuine or no impostor comparisons.
+    """
+    scores = np.array([row.fused if row.status == "ok" else -np.inf for row in rows])
+    labels = [row.label for row in rows]
+    fingers = [row.finger0 for row in rows], [row.finger1 for row in rows]
+    figures = estimates(scores, labels, *fingers, fnmr_at, samples=samples, seed=seed)
+    by_branch = {}
+    for name in SCORES:
+        single = estimates(*_labelled(rows, name), *fingers, samples=0)
+        by_branch[name] = {"EER": single["EER"].value, "AUC": single["AUC"].value}
+    order = np.argsort(scores, kind="stable")
+    genuine = [rows[i] for i in order if rows[i].label]
+    impostor = [rows[i] for i in order[::-1] if not rows[i].label]
+    return Report(_counts(rows), figures, by_branch, genuine[:worst], impostor[:worst])
+
+
+def write_report(
+    scores_csv: str | Path, out: str | Path, draw: Draw | None = None, worst: int = 5
+) -> Report:
+    """Write OUT/report.html and OUT/report.json from a table of scores.
+
+    ``draw`` makes the pictures of the worst pairs; without it they are listed. Raises
+    FileNotFoundError and ValueError as ``read_scores`` and :func:`summarise`.
+    """
+    rows = read_scores(scores_csv)
+    found = summarise(rows, worst=worst)
+    out = Path(out)
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "report.json").write_text(found.to_json())
+    (out / "report.html").write_text(_render(found, rows, draw))
+    return found
+
+
+def figures_table(figures: dict[str, Estimate]) -> list[list[str]]:
+    """Return the rows of the figures' table, rates in per cent."""
+    return [
+        [name, f"{100 * f.value:.2f} %", f"{100 * f.low:.2f} to {100 * f.high:.2f} %"]
+        for name, f in figures.items()
+    ]
+
+
+def _labelled(rows: Sequence[ScoreRow], name: str) -> tuple[np.ndarray, list[int]]:
+    genuine, impostor = split_scores(rows, name)
+    values = np.zeros(len(rows))
+    labels = [row.label for row in rows]
+    values[np.array(labels) == 1], values[np.array(labels) == 0] = genuine, impostor
+    return values, labels
+
+
+def _counts(rows: Sequence[ScoreRow]) -> dict[str, int]:
+    counts = {}
+    for kind, label in (("genuine", 1), ("impostor", 0)):
+        own = [row for row in rows if row.label == label]
+        counts[kind] = len(own)
+        for status in ("not_aligned", "failed"):
+            counts[f"{kind}_{status}"] = sum(row.status == status for row in own)
+    return counts
+
+
+def _render(found: Report, rows: Sequence[ScoreRow], draw: Draw | None) -> str:
+    scores = {name: split_scores(rows, name) for name in SCORES}
+    labels = {"fused": "fused", "global_score": "global", "local_score": "local"}
+    head = ["figure", "value", "95 % interval, by finger"]
+    sections = [
+        ("Figures", table(figures_table(found.figures), head)),
+        ("Comparisons", table([[name, str(number)] for name, number in found.counts.items()])),
+        ("DET", picture(det_plot({labels[name]: pair for name, pair in scores.items()}))),
+        ("Scores", picture(score_histogram(*scores["fused"], "fused score"))),
+        ("The lowest genuine comparisons", _worst(found.worst_genuine, draw)),
+        ("The highest impostor comparisons", _worst(found.worst_impostor, draw)),
+    ]
+    lead = (
+        f"{found.counts['genuine']} genuine and {found.counts['impostor']} impostor comparisons; "
+        "one that failed counts as rejected."
+    )
+    return page("ifvit: verification report", lead, sections)
+
+
+def _worst(rows: Sequence[ScoreRow], draw: Draw | None) -> str:
+    listed = [[row.name0, row.name1, f"{row.fused:.3f}", row.status] for row in rows]
+    text = table(listed, ["print 0", "print 1", "score", "status"])
+    drawable = [row for row in rows if row.status != "failed"] if draw else []
+    return text + "".join(picture(draw(row)) for row in drawable if draw)

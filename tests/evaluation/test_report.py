@@ -1,0 +1,88 @@
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score, roc_curve
+
+from ifvit.evaluation.report import figures_table, summarise, write_report
+from ifvit.evaluation.scores import ScoreRow, write_scores
+
+NAN = float("nan")
+
+
+def rows() -> list[ScoreRow]:
+    """Five fingers of two impressions; one pair not aligned, one print failed."""
+    rng = np.random.default_rng(0)
+    made = []
+    prints = [(f, i) for f in range(5) for i in range(2)]
+    for index, (f, i) in enumerate(prints):
+        for g, j in prints[index + 1 :]:
+            score = float(rng.normal(0.6 if f == g else 0.2, 0.2))
+            made.append(
+                ScoreRow(
+                    *(f"{f}_{i}.png", f"{g}_{j}.png", int(f == g), score, score / 2, score, 20),
+                    *("ok", str(f), str(g)),
+                )
+            )
+    made[0] = ScoreRow("0_0.png", "0_1.png", 1, NAN, NAN, -1.0, 3, "not_aligned", "0", "0")
+    made[1] = ScoreRow("0_0.png", "1_0.png", 0, NAN, NAN, -1.0, 0, "failed", "0", "1")
+    return made
+
+
+def test_figures_agree_with_scikit_learn():
+    table = rows()
+    found = summarise(table, samples=50)
+    labels = [row.label for row in table]
+    # A failed comparison is below every score that was made.
+    scores = [row.fused if row.status == "ok" else -9.0 for row in table]
+    assert found.figures["AUC"].value == pytest.approx(roc_auc_score(labels, scores))
+    fpr, tpr, _ = roc_curve(labels, scores, drop_intermediate=False)
+    for limit in (0.05, 0.01):
+        expected = 1 - tpr[fpr <= limit].max()
+        name = f"FNMR at FMR {100 * limit:g} %"
+        assert found.figures[name].value == pytest.approx(expected)
+    # The EER lies where the ROC crosses the other diagonal.
+    expected = np.interp(0.0, fpr + tpr - 1, fpr)
+    assert found.figures["EER"].value == pytest.approx(expected)
+
+
+def test_counts_and_worst_pairs():
+    found = summarise(rows(), worst=2, samples=10)
+    assert found.counts == {
+        "genuine": 5,
+        "genuine_not_aligned": 1,
+        "genuine_failed": 0,
+        "impostor": 40,
+        "impostor_not_aligned": 0,
+        "impostor_failed": 1,
+    }
+    assert found.worst_genuine[0].status == "not_aligned"
+    highest = max((r for r in rows() if not r.label), key=lambda r: r.fused)
+    assert repr(found.worst_impostor[0]) == repr(highest)
+    assert set(found.by_branch) == {"fused", "global_score", "local_score"}
+
+
+def test_a_page_and_json_are_written(tmp_path):
+    write_scores(rows(), tmp_path / "scores.csv")
+    drawn: list[str] = []
+
+    def draw(row: ScoreRow) -> bytes:
+        drawn.append(row.name0)
+        return b"PNG"
+
+    found = write_report(tmp_path / "scores.csv", tmp_path / "out", draw, worst=2)
+    page = (tmp_path / "out" / "report.html").read_text()
+    # Two curves' pictures and those of the worst pairs that could be made: nothing from outside.
+    assert page.count("data:image/png;base64,") == 2 + len(drawn) == 2 + 4
+    assert "src='http" not in page and "href" not in page
+    written = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert written["figures"]["EER"]["value"] == found.figures["EER"].value
+    assert written["worst"]["genuine"][0]["global_score"] is None
+    assert figures_table(found.figures)[0][0] == "EER"
+
+
+def test_a_table_without_impostors_is_refused(tmp_path):
+    write_scores([row for row in rows() if row.label], tmp_path / "scores.csv")
+    with pytest.raises(ValueError, match="no impostor scores"):
+        write_report(tmp_path / "scores.csv", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
