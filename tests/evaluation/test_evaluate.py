@@ -36,6 +36,15 @@ def config(micro, tmp_path_factory, print_folder) -> EvaluateConfig:
     )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def one_matcher(config):
+    """Load and compile once for all runs; what is tested is around it."""
+    loaded = Matcher.from_checkpoints(config.dense_ckpt, config.matcher_ckpt)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Matcher, "from_checkpoints", lambda *_: loaded)
+        yield
+
+
 def test_templates_of_the_fvc_protocol(config, tmp_path):
     rows = read_scores(evaluate(replace(config, out=str(tmp_path))))
     # Three fingers of two impressions: F·K(K-1)/2 genuine and F(F-1)/2 impostor comparisons.
