@@ -203,7 +203,7 @@ def main() -> None:
     print(f"\n{text}\n\n{(time.perf_counter() - start) / 60:.0f} minutes")
     if options.docs is not None:
         plot(results, options.docs / "img" / "transfer_ablation.png")
-        (options.docs / "img" / "transfer_ablation.md").write_text(text + "\n")
+        (options.docs / "results" / "transfer_ablation.md").write_text(text + "\n")
 
 
 if __name__ == "__main__":
