@@ -23,7 +23,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from PIL import Image
 
-from ifvit.pipeline.align import apply
+from ifvit.pipeline.geometry import apply
 from ifvit.pipeline.result import MatchResult
 
 COLOURS = "viridis"

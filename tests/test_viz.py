@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ifvit.pipeline.align import Alignment, apply, similarity
+from ifvit.pipeline.align import Alignment
+from ifvit.pipeline.geometry import apply, similarity
 from ifvit.pipeline.result import MatchResult
 from ifvit.viz import contact_sheet, draw_match
 

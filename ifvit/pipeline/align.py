@@ -1,14 +1,12 @@
 """Rotation search and robust alignment of two prints by Module 1's correspondences.
 
-Transforms are 2×3 similarity matrices in pixels (x, y) of the canvas at 500 ppi.
-``H_0to1`` takes a point of image 0 to image 1; used as an output-to-input map it is also what
-draws image 1 in image 0's frame (:func:`warp`).
+Transforms are 2×3 similarity matrices in pixels (x, y) of the canvas at 500 ppi
+(:mod:`ifvit.pipeline.geometry`).
 
 What is turned for the search is the raw grey print and its foreground mask, at 500 ppi; the result
 is then reduced to the network's resolution and normalised there with the turned mask. So the one
-interpolation happens where a ridge period has nine pixels rather than four, the network sees what
-it was trained on (normalised at its own resolution, never blurred afterwards), and the pixels that
-a rotation brings in are outside the mask, so that they are no edge and move no local statistics.
+interpolation happens where a ridge period has nine pixels rather than four, and the pixels that a
+rotation brings in are outside the mask, so that they are no edge and move no local statistics.
 """
 
 from __future__ import annotations
@@ -21,12 +19,12 @@ import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Bool, Float
 
 from ifvit.config import ModelConfig
 from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.models.matching import mutual_matches
+from ifvit.pipeline.geometry import apply, similarity
 
 DenseFn = Callable[[Float[np.ndarray, "A 2 3"]], Float[Array, "A N M"]]
 """Module 1 for one pair: A transforms from a turned image 1's pixels to image 1's own, to the
@@ -37,11 +35,14 @@ log dual-softmax confidence between image 0 and image 1 so turned."""
 class AlignConfig:
     """Settings of search and RANSAC. Lengths in pixels at 500 ppi, angles in degrees."""
 
-    search_range: float = 60.0
+    search_range: float = 180.0
     """Rotations tried, ± degrees. A Module 1 that never saw a print upside down has nothing
-    against it: over the full circle it took some prints for their own half turn."""
-    angle_step: float = 20.0
+    against it, and takes some prints for their own half turn: the ridges then decide
+    (:mod:`ifvit.pipeline.refine`)."""
+    angle_step: float = 30.0
     """Steps between them; Module 1 is trained for at least half a step."""
+    followed: int = 3
+    """Rotations whose alignments are followed up."""
     min_confidence: float = 0.05
     """Dual-softmax confidence of a mutual match worth keeping; RANSAC sorts out the rest."""
     inlier_px: float = 12.0
@@ -77,52 +78,16 @@ class Alignment:
     confidence: Float[np.ndarray, " K"]
     inliers: Bool[np.ndarray, " K"]
     angle: float
+    displacement: Float[np.ndarray, "h w 2"] | None = None
+    """What the skin's distortion adds per coarse cell, where ridges were laid on ridges: the point
+    x of image 0 shows the skin of ``H_0to1(x + displacement)``."""
+    ridge_ncc: float | None = None
+    """Correlation of the enhanced ridges over the overlap, distortion removed, in [-1, 1]."""
 
     @property
     def num_inliers(self) -> int:
         """Return how many correspondences agree with ``H_0to1``."""
         return int(self.inliers.sum())
-
-
-def similarity(angle: float, centre: tuple[float, float]) -> Float[np.ndarray, "2 3"]:
-    """Return the rotation by ``angle`` degrees (x axis towards y axis) about ``centre`` (x, y)."""
-    cos, sin = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
-    rotation = np.array([[cos, -sin], [sin, cos]])
-    point = np.asarray(centre, dtype=float)
-    return np.column_stack([rotation, point - rotation @ point])
-
-
-def apply(H: Float[np.ndarray, "2 3"], points: Float[np.ndarray, "K 2"]) -> np.ndarray:
-    """Return the points (K, 2) moved by the 2×3 transform ``H``."""
-    return points @ H[:, :2].T + H[:, 2]
-
-
-def invert(H: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
-    """Return the inverse of a 2×3 transform."""
-    inverse = np.linalg.inv(H[:, :2])
-    return np.column_stack([inverse, -inverse @ H[:, 2]])
-
-
-def warp(
-    image: Float[Array, "H W"], mask: Bool[Array, "H W"], transforms: Float[Array, "A 2 3"]
-) -> tuple[Float[Array, "A H W"], Bool[Array, "A H W"]]:
-    """Draw a print and its mask through A output-to-input transforms, bilinear.
-
-    Beyond the image its border is repeated and nothing is foreground: no edge appears where the
-    image ends, which would disturb the local statistics inside it.
-    """
-    height, width = image.shape
-    y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
-    grid = jnp.stack([x, y, jnp.ones_like(x)]).astype(jnp.float32)
-    soft = mask.astype(jnp.float32)
-
-    def one(transform: Array) -> tuple[Array, Array]:
-        source = jnp.einsum("ij,jhw->ihw", transform, grid, precision="highest")
-        at = [source[1], source[0]]
-        drawn = map_coordinates(image, at, order=1, mode="nearest")
-        return drawn, map_coordinates(soft, at, order=1, mode="constant") > 0.5
-
-    return jax.vmap(one)(transforms)
 
 
 @partial(jax.jit, static_argnames="threshold")
@@ -206,33 +171,45 @@ def candidates(
     return made
 
 
-def _best(made: list[Alignment]) -> Alignment:
-    """Return the first of the alignments whose inliers are the most confident in sum.
+def _confidence(alignment: Alignment) -> float:
+    # In sum, not number: at a wrong angle many weak matches can agree.
+    return float(alignment.confidence[alignment.inliers].sum())
 
-    Confidence decides between angles, not number: at a wrong one many weak matches can agree.
+
+def coarse(
+    dense: DenseFn, model: ModelConfig, settings: AlignConfig = ALIGN_CONFIG
+) -> list[Alignment]:
+    """Align two prints in several ways, the most confident first: all rotations as one batch.
+
+    ``dense`` is Module 1 bound to the pair (:data:`DenseFn`); ``model`` says what its canvas and
+    cells are. The best ``settings.followed`` rotations are passed through Module 1 once more, image
+    1 drawn in image 0's frame, so that what is left to bridge is distortion. Deterministic.
+    Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
     """
-    return max(made, key=lambda one: float(one.confidence[one.inliers].sum()))
+    steps = round(2 * settings.search_range / settings.angle_step)
+    # A full circle ends where it began.
+    count = steps if settings.search_range >= 180 else steps + 1
+    middle = (frame_side(model) - 1) / 2
+    angles = [settings.angle_step * k - settings.search_range for k in range(count)]
+    turns = np.stack([similarity(angle, (middle, middle)) for angle in angles])
+    made = sorted(candidates(dense(turns), turns, model, settings), key=_confidence, reverse=True)
+    chosen = made[: settings.followed]
+    starts = np.stack([one.H_0to1 for one in chosen])
+    again = candidates(dense(starts), starts, model, settings)
+    better = [
+        new if old.num_inliers >= 3 and new.num_inliers >= old.num_inliers else old
+        for old, new in zip(chosen, again, strict=True)
+    ]
+    return sorted(better, key=_confidence, reverse=True)
 
 
 def align(dense: DenseFn, model: ModelConfig, settings: AlignConfig = ALIGN_CONFIG) -> Alignment:
-    """Align two prints: all rotations as one batch, then once more from the best estimate.
+    """Align two prints by Module 1 alone: the first of :func:`coarse`, judged."""
+    return judged(coarse(dense, model, settings)[0], settings)
 
-    ``dense`` is Module 1 bound to the pair (:data:`DenseFn`); ``model`` says what its canvas and
-    cells are. The second pass sees image 1
-    drawn in image 0's frame, so that what is left to bridge is distortion. Deterministic. Prints
-    that too few cells agree on are returned with ``ok=False`` and the reason; nothing is raised.
-    Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
-    """
-    count = round(settings.search_range / settings.angle_step)
-    middle = (frame_side(model) - 1) / 2
-    angles = [settings.angle_step * k for k in range(-count, count + 1)]
-    turns = np.stack([similarity(angle, (middle, middle)) for angle in angles])
-    alignment = _best(candidates(dense(turns), turns, model, settings))
-    if alignment.num_inliers >= 3:
-        start = alignment.H_0to1[None]
-        refined = candidates(dense(start), start, model, settings)[0]
-        if refined.num_inliers >= alignment.num_inliers:
-            alignment = refined
+
+def judged(alignment: Alignment, settings: AlignConfig) -> Alignment:
+    """Return an alignment, with the reason where too few cells agree on it; nothing is raised."""
     if alignment.num_inliers >= settings.min_inliers:
         return alignment
     reason = (

@@ -16,8 +16,8 @@ from jaxtyping import Array, Bool, Float, Int
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.data.normalise import cell_mask, normalise, shrink
 from ifvit.models.matcher import MatcherInput
-from ifvit.pipeline.align import warp
 from ifvit.pipeline.enhance import enhance
+from ifvit.pipeline.geometry import warp
 
 
 def warp_pairs(

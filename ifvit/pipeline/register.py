@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,15 +19,21 @@ from ifvit.data.normalise import cell_mask
 from ifvit.data.pairs import frame_foreground, frame_side
 from ifvit.data.prints import load_canvas
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, Alignment, align, candidates, warp
+from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, Alignment, candidates, coarse, judged
+from ifvit.pipeline.elastic import Ridges, displaced
+from ifvit.pipeline.enhance import enhance
+from ifvit.pipeline.geometry import apply, warp
 from ifvit.pipeline.overlap import network_view, warp_pairs
+from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine
 
 
 class Canvas(NamedTuple):
-    """A print ready to be matched: grey at 500 ppi in [0, 1], ridges dark, and its foreground."""
+    """A print ready to be matched: grey at 500 ppi in [0, 1], ridges dark, its foreground, and its
+    enhanced ridges at the network's resolution."""
 
     image: Float[Array, "S S"]
     mask: Bool[Array, "S S"]
+    ridges: Ridges
 
 
 def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -41,20 +48,29 @@ def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., A
 
 
 @partial(jax.jit, static_argnames="config")
-def _foreground(frame: Float[Array, "S S"], config: ModelConfig) -> Bool[Array, "S S"]:
-    return frame_foreground(frame[None], config)[0]
+def _canvas(frame: Float[Array, "S S"], config: ModelConfig) -> Canvas:
+    mask = frame_foreground(frame[None], config)
+    view, coarse_mask = network_view(frame[None], mask, config)
+    enhanced = enhance(view, coarse_mask, config.ppi)
+    return Canvas(frame, mask[0], Ridges(enhanced.image[0], coarse_mask[0]))
 
 
 class Registrar:
     """A trained Module 1, ready to align prints. Compiles once, then serves any number."""
 
-    def __init__(self, dense: DenseRegModel, align_config: AlignConfig = ALIGN_CONFIG) -> None:
+    def __init__(
+        self,
+        dense: DenseRegModel,
+        align_config: AlignConfig = ALIGN_CONFIG,
+        refine_config: RefineConfig = REFINE_CONFIG,
+    ) -> None:
         """Take the model, which is used in eval mode.
 
         Raises ValueError where its resolution does not divide 500 ppi.
         """
         self.config = dense.config
         self.align_config = align_config
+        self.refine_config = refine_config
         self.side = frame_side(self.config)
         view = nnx.view(dense, use_running_average=True)
         self._log_p = compiled(view, self._dense_log_p)
@@ -68,7 +84,7 @@ class Registrar:
         return load_canvas(path, ppi, REFERENCE_PPI, self.side)
 
     def prepare(self, image: Float[np.ndarray, "H W"]) -> Canvas:
-        """Find a canvas's foreground, once per print however often it is matched.
+        """Find a canvas's foreground and ridges, once per print however often it is matched.
 
         Raises ValueError for an array that is not a canvas of this model's size.
         """
@@ -78,15 +94,46 @@ class Registrar:
                 f"canvas of shape {image.shape}: expected finite grey values of shape "
                 f"({self.side}, {self.side}) at {REFERENCE_PPI} ppi; Registrar.load makes one"
             )
-        grey = jnp.asarray(image)
-        return Canvas(grey, _foreground(grey, self.config))
+        return _canvas(jnp.asarray(image), self.config)
 
     def align(self, canvas0: Canvas, canvas1: Canvas) -> Alignment:
-        """Register two prints by Module 1 alone; coordinates in canvas pixels at 500 ppi."""
-        return align(
+        """Register two prints by Module 1, and below its cells by their ridges.
+
+        Coordinates are in canvas pixels at 500 ppi.
+        """
+        found = coarse(
             lambda H: self._log_p(canvas0, canvas1, jnp.asarray(H, jnp.float32)),
             self.config,
             self.align_config,
+        )
+        if found[0].num_inliers >= 3:
+            starts = jnp.asarray([one.H_0to1 for one in found], jnp.float32)
+            refined = refine(
+                canvas0.ridges, canvas1.ridges, starts, self.config, self.refine_config
+            )
+            found = [self._refined(one, refined) for one in found]
+        # All now lie at one place: the one whose matches say so too.
+        best = max(found, key=lambda one: one.num_inliers)
+        return judged(best, self.align_config)
+
+    def _refined(self, alignment: Alignment, refined: Refined) -> Alignment:
+        """Return an alignment with the refined transform, and its matches moved by it.
+
+        A match within reach of where the ridges place it is taken there, to a fraction of a cell;
+        the others do not agree.
+        """
+        H, displacement = np.asarray(refined.H_0to1, float), np.asarray(refined.displacement, float)
+        placed = apply(H, displaced(alignment.points0, displacement, self.config))
+        away = np.linalg.norm(placed - alignment.points1, axis=1)
+        inliers = away <= self.align_config.inlier_px
+        return replace(
+            alignment,
+            H_0to1=H,
+            points1=np.where(inliers[:, None], placed, alignment.points1),
+            inliers=inliers,
+            angle=float(np.rad2deg(np.arctan2(H[1, 0], H[0, 0]))),
+            displacement=displacement,
+            ridge_ncc=float(refined.ncc),
         )
 
     def refine(

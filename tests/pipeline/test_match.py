@@ -12,7 +12,7 @@ from ifvit.data.pairs import cell_centres
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.matching import log_dual_softmax
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.align import apply, invert
+from ifvit.pipeline.geometry import apply, invert
 from ifvit.pipeline.match import Matcher
 from ifvit.weights.files import save_weights
 from ifvit.weights.metadata import Metadata

@@ -5,7 +5,7 @@ import pytest
 from ifvit.config import ModelConfig
 from ifvit.data.pairs import frame_foreground
 from ifvit.models.matcher import MatcherInput
-from ifvit.pipeline.align import invert, similarity, warp
+from ifvit.pipeline.geometry import invert, similarity, warp
 from ifvit.pipeline.overlap import crop, matcher_input, place_roi
 
 

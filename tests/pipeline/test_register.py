@@ -9,7 +9,7 @@ from flax import nnx
 
 from ifvit.config import ModelConfig
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.align import apply, similarity
+from ifvit.pipeline.geometry import apply, similarity
 from ifvit.pipeline.register import Registrar
 
 

@@ -1,0 +1,242 @@
+"""What a similarity leaves: the skin's own distortion, block by block, and how well ridges agree.
+
+Around every coarse cell the enhanced ridges of both prints are compared under small shifts, and the
+shifts smoothed over neighbouring cells. Three rounds, each from where the one before arrived: cells
+whose ridges already lie on each other carry their neighbours near enough to find their own.
+
+Points and displacements are in frame pixels at 500 ppi; images at the network's resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.ndimage import map_coordinates
+from jaxtyping import Array, Bool, Float
+
+from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
+from ifvit.data.aligned import transform
+
+
+@dataclass(frozen=True)
+class ElasticConfig:
+    """Settings of the elastic step. Lengths in pixels at 500 ppi."""
+
+    rounds: int = 3
+    block: float = 20.0
+    """Standard deviation of the Gaussian window that a block is compared in: about two ridges."""
+    reach: int = 6
+    """Displacements tried in a round, ±: more than half a ridge period, less than a whole one."""
+    min_ncc: float = 0.3
+    """Correlation below which a block says nothing."""
+    smoothing_cells: float = 1.5
+    """Standard deviation over which neighbouring blocks' displacements are averaged."""
+    stiffness: float = 0.01
+    """Weight of staying where it is, beside the squared correlations of the blocks around."""
+
+
+ELASTIC_CONFIG = ElasticConfig()
+
+
+class Ridges(NamedTuple):
+    """An enhanced print at the network's resolution: about unit variance, 0 outside the mask."""
+
+    image: Float[Array, "H W"]
+    mask: Bool[Array, "H W"]
+
+
+def network_transform(H: Float[Array, "*A 2 3"], config: ModelConfig) -> Float[Array, "*A 2 3"]:
+    """Return a transform of pixels at 500 ppi as one of the network's pixels."""
+    factor = REFERENCE_PPI / config.ppi
+    offset = (factor - 1) / 2  # a coarse pixel's centre among the pixels that it is the mean of
+    moved = H[..., :2] @ jnp.array([offset, offset]) + H[..., 2] - offset
+    return jnp.concatenate([H[..., :2], moved[..., None] / factor], axis=-1)
+
+
+def elastic(
+    ridges0: Ridges,
+    ridges1: Ridges,
+    H: Float[Array, "2 3"],
+    config: ModelConfig,
+    settings: ElasticConfig = ELASTIC_CONFIG,
+    rounds: int | None = None,
+) -> tuple[Float[Array, "h w 2"], Float[Array, "h w"]]:
+    """Return each cell's displacement before ``H`` is applied, and its blocks' correlation.
+
+    ``rounds`` replaces that of the settings.
+    """
+    displacement = jnp.zeros((config.cells, config.cells, 2))
+    quality = jnp.zeros((config.cells, config.cells))
+    for _ in range(settings.rounds if rounds is None else rounds):
+        found = _blocks(ridges0, ridges1, H, displacement, config, settings)
+        displacement, quality = _smooth(found, displacement, settings), found.quality
+    return displacement, quality
+
+
+def agreement(
+    ridges0: Ridges,
+    ridges1: Ridges,
+    H: Float[Array, "2 3"],
+    displacement: Float[Array, "h w 2"],
+    config: ModelConfig,
+) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """Return NCC over the overlap, and the overlap's share of the frame."""
+    image1, inside = _draw(ridges1, H, displacement, config)
+    mask = ridges0.mask & inside
+    image0, image1 = jnp.where(mask, ridges0.image, 0.0), jnp.where(mask, image1, 0.0)
+    power = (image0**2).sum() * (image1**2).sum()
+    return (image0 * image1).sum() / jnp.sqrt(jnp.maximum(power, 1.0)), mask.mean()
+
+
+def displaced(
+    points: Float[np.ndarray, "K 2"],
+    displacement: Float[np.ndarray, "h w 2"],
+    config: ModelConfig,
+) -> Float[np.ndarray, "K 2"]:
+    """Return points of frame 0 with the displacement of where they lie, bilinear between cells."""
+    cell = STRIDE * REFERENCE_PPI / config.ppi
+    at = np.clip((points + 0.5) / cell - 0.5, 0, config.cells - 1)
+    low = np.minimum(at.astype(int), config.cells - 2)
+    share = at - low
+    found = np.zeros(points.shape)
+    for dx in (0, 1):
+        for dy in (0, 1):
+            weight = np.abs(1 - dx - share[:, 0]) * np.abs(1 - dy - share[:, 1])
+            found += weight[:, None] * displacement[low[:, 1] + dy, low[:, 0] + dx]
+    return points + found
+
+
+def peak(values: Float[Array, " S"], index: Array) -> Array:
+    """Return the place of a maximum between the samples, by the parabola through three of them."""
+    middle = jnp.clip(index, 1, len(values) - 2)
+    left, top, right = values[middle - 1], values[middle], values[middle + 1]
+    bend = left - 2 * top + right
+    between = jnp.where(bend < 0, 0.5 * (left - right) / jnp.where(bend < 0, bend, -1.0), 0.0)
+    return index + jnp.where(index == middle, jnp.clip(between, -0.5, 0.5), 0.0)
+
+
+def _draw(
+    ridges: Ridges, H: Float[Array, "2 3"], displacement: Float[Array, "h w 2"], config: ModelConfig
+) -> tuple[Float[Array, "H W"], Bool[Array, "H W"]]:
+    """Draw a print in the other's frame through displacement and transform, bilinear."""
+    height, width = ridges.image.shape
+    factor = REFERENCE_PPI // config.ppi
+    field = jax.image.resize(displacement, (height, width, 2), "linear") / factor
+    y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
+    at = transform(network_transform(H, config), jnp.stack([x, y], axis=-1) + field)
+    sample = partial(map_coordinates, coordinates=[at[..., 1], at[..., 0]], order=1)
+    inside = sample(ridges.mask.astype(jnp.float32), mode="constant") > 0.5
+    return jnp.where(inside, sample(ridges.image, mode="nearest"), 0.0), inside
+
+
+class _Blocks(NamedTuple):
+    """What every block found: the best shift tried, the correlation's slope and downward bend there
+    (x and y, per pixel at 500 ppi), and the correlation itself, 0 where it says nothing."""
+
+    place: Float[Array, "h w 2"]
+    slope: Float[Array, "h w 2"]
+    bend: Float[Array, "h w 2 2"]
+    quality: Float[Array, "h w"]
+
+
+def _window(config: ModelConfig, settings: ElasticConfig) -> Float[np.ndarray, "h H"]:
+    """Return the Gaussian weight of every pixel in every coarse cell's block, along one axis."""
+    sigma = settings.block * config.ppi / REFERENCE_PPI
+    centre = STRIDE * np.arange(config.cells)[:, None] + (STRIDE - 1) / 2
+    return np.exp(-0.5 * ((np.arange(config.canvas) - centre) / sigma) ** 2).astype(np.float32)
+
+
+def _blocks(
+    ridges0: Ridges,
+    ridges1: Ridges,
+    H: Float[Array, "2 3"],
+    displacement: Float[Array, "h w 2"],
+    config: ModelConfig,
+    settings: ElasticConfig,
+) -> _Blocks:
+    """Compare every cell's surroundings under small shifts; see :class:`_Blocks`.
+
+    A cell whose best shift is the farthest tried counts as having none: its peak lies elsewhere.
+    """
+    factor = REFERENCE_PPI // config.ppi
+    reach = -(-settings.reach // factor)
+    image1, inside = _draw(ridges1, H, displacement, config)
+    padded = [jnp.pad(x, reach) for x in (image1, inside.astype(jnp.float32))]
+    soft0 = ridges0.mask.astype(jnp.float32)
+    image0, window = ridges0.image * soft0, _window(config, settings)
+    full = float(window.sum(axis=1).max() ** 2)
+
+    def block_sum(x: Array) -> Array:
+        return window @ x @ window.T
+
+    def at(shift: Array) -> Array:
+        moved, seen = (jax.lax.dynamic_slice(x, (shift[0], shift[1]), soft0.shape) for x in padded)
+        power = block_sum(image0**2 * seen) * block_sum(soft0 * moved**2)
+        ncc = block_sum(image0 * moved) / jnp.sqrt(jnp.maximum(power, 1e-3))
+        return jnp.where(block_sum(soft0 * seen) > 0.3 * full, ncc, 0.0)
+
+    count = 2 * reach + 1
+    grid = jnp.stack(jnp.meshgrid(jnp.arange(count), jnp.arange(count), indexing="ij"), -1)
+    ncc = jax.vmap(at)(grid.reshape(-1, 2)).reshape(count, count, -1)
+    best = jnp.argmax(ncc.reshape(count * count, -1), axis=0)
+    row, column = best // count, best % count
+    edge = (row == 0) | (column == 0) | (row == count - 1) | (column == count - 1)
+    quality = jnp.where(edge, 0.0, ncc.max(axis=(0, 1)))
+    around = jax.vmap(_around, in_axes=(2, 0, 0))(ncc, row, column)
+    slope, bend = _quadratic(around)
+    place = jnp.stack([column, row], axis=-1) - reach
+    shape = (config.cells, config.cells)
+    return _Blocks(
+        (factor * place).reshape(*shape, 2),
+        (slope / factor).reshape(*shape, 2),
+        (bend / factor**2).reshape(*shape, 2, 2),
+        quality.reshape(shape),
+    )
+
+
+def _around(ncc: Float[Array, "S S"], row: Array, column: Array) -> Float[Array, "3 3"]:
+    last = ncc.shape[0] - 3
+    start = (jnp.clip(row - 1, 0, last), jnp.clip(column - 1, 0, last))
+    return jax.lax.dynamic_slice(ncc, start, (3, 3))
+
+
+def _quadratic(
+    around: Float[Array, "N 3 3"],
+) -> tuple[Float[Array, "N 2"], Float[Array, "N 2 2"]]:
+    """Return slope and downward bend, as (x, y), of the parabola through the samples at a peak."""
+    left, right = around[:, 1, 0], around[:, 1, 2]
+    above, below, middle = around[:, 0, 1], around[:, 2, 1], around[:, 1, 1]
+    slope = jnp.stack([(right - left) / 2, (below - above) / 2], axis=-1)
+    xx, yy = 2 * middle - left - right, 2 * middle - above - below
+    xy = (around[:, 0, 2] + around[:, 2, 0] - around[:, 0, 0] - around[:, 2, 2]) / 4
+    # Both bends are positive at a peak; the mixed one is kept from making a saddle of it.
+    most = 0.95 * jnp.sqrt(jnp.maximum(xx * yy, 0.0))
+    xy = jnp.clip(xy, -most, most)
+    bend = jnp.stack([jnp.stack([xx, xy], -1), jnp.stack([xy, yy], -1)], axis=-2)
+    return slope, jnp.maximum(bend, jnp.where(jnp.eye(2, dtype=bool), 0.0, -jnp.inf))
+
+
+def _smooth(
+    found: _Blocks, before: Float[Array, "h w 2"], settings: ElasticConfig
+) -> Float[Array, "h w 2"]:
+    """Return the displacements that the blocks around each cell agree on, by least squares.
+
+    Each block says where its parabola has its top, and by its bend in which direction it knows:
+    along straight ridges it does not, and leaves that to neighbours whose ridges run otherwise.
+    """
+    cells = np.arange(len(before))
+    distance = (cells[:, None] - cells) / settings.smoothing_cells
+    kernel = np.exp(-0.5 * distance**2).astype(np.float32)
+    weight = jnp.maximum(found.quality - settings.min_ncc, 0.0) ** 2
+    bend = found.bend * weight[..., None, None]
+    pull = jnp.einsum("hwij,hwj->hwi", bend, before + found.place)
+    pull = pull + found.slope * weight[..., None]
+    total = jnp.einsum("ih,hwab,jw->ijab", kernel, bend, kernel)
+    moved = jnp.einsum("ih,hwa,jw->ija", kernel, pull, kernel)
+    stiff = settings.stiffness * jnp.eye(2)
+    return jnp.linalg.solve(total + stiff, moved[..., None])[..., 0]

@@ -1,0 +1,54 @@
+"""Plane transforms: 2×3 matrices in pixels (x, y), and prints drawn through them.
+
+``H_0to1`` takes a point of image 0 to image 1; used as an output-to-input map it is also what
+draws image 1 in image 0's frame (:func:`warp`).
+"""
+
+from __future__ import annotations
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.ndimage import map_coordinates
+from jaxtyping import Array, Bool, Float
+
+
+def similarity(angle: float, centre: tuple[float, float]) -> Float[np.ndarray, "2 3"]:
+    """Return the rotation by ``angle`` degrees (x axis towards y axis) about ``centre`` (x, y)."""
+    cos, sin = np.cos(np.deg2rad(angle)), np.sin(np.deg2rad(angle))
+    rotation = np.array([[cos, -sin], [sin, cos]])
+    point = np.asarray(centre, dtype=float)
+    return np.column_stack([rotation, point - rotation @ point])
+
+
+def apply(H: Float[np.ndarray, "2 3"], points: Float[np.ndarray, "K 2"]) -> np.ndarray:
+    """Return the points (K, 2) moved by the 2×3 transform ``H``."""
+    return points @ H[:, :2].T + H[:, 2]
+
+
+def invert(H: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
+    """Return the inverse of a 2×3 transform."""
+    inverse = np.linalg.inv(H[:, :2])
+    return np.column_stack([inverse, -inverse @ H[:, 2]])
+
+
+def warp(
+    image: Float[Array, "H W"], mask: Bool[Array, "H W"], transforms: Float[Array, "A 2 3"]
+) -> tuple[Float[Array, "A H W"], Bool[Array, "A H W"]]:
+    """Draw a print and its mask through A output-to-input transforms, bilinear.
+
+    Beyond the image its border is repeated and nothing is foreground: no edge appears where the
+    image ends, which would disturb the local statistics inside it.
+    """
+    height, width = image.shape
+    y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
+    grid = jnp.stack([x, y, jnp.ones_like(x)]).astype(jnp.float32)
+    soft = mask.astype(jnp.float32)
+
+    def one(transform: Array) -> tuple[Array, Array]:
+        source = jnp.einsum("ij,jhw->ihw", transform, grid, precision="highest")
+        at = [source[1], source[0]]
+        drawn = map_coordinates(image, at, order=1, mode="nearest")
+        return drawn, map_coordinates(soft, at, order=1, mode="constant") > 0.5
+
+    return jax.vmap(one)(transforms)

@@ -1,0 +1,204 @@
+"""From a coarse alignment to one below the cell: two prints' ridges laid on each other.
+
+Coarse cells are two ridge periods wide, so that their matches place a print to within a few pixels.
+Here the enhanced ridges themselves are correlated: as a whole, over small rotations, scales and
+shifts, where minutiae and curvature leave one place only; then block by block
+(:mod:`ifvit.pipeline.elastic`). The normalised correlation that is reached is the field's measure
+of how well two prints agree ridge by ridge.
+
+Transforms are 2×3 matrices in frame pixels at 500 ppi; images at the network's resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from ifvit.config import REFERENCE_PPI, ModelConfig
+from ifvit.data.aligned import compose, fit_similarity, inverse, transform
+from ifvit.data.pairs import cell_centres
+from ifvit.pipeline.elastic import (
+    ELASTIC_CONFIG,
+    ElasticConfig,
+    Ridges,
+    agreement,
+    elastic,
+    network_transform,
+    peak,
+)
+from ifvit.pipeline.geometry import warp
+
+
+@dataclass(frozen=True)
+class Search:
+    """A grid around an alignment: turns in degrees, scales, and shifts ± pixels at 500 ppi."""
+
+    turns: tuple[float, ...]
+    scales: tuple[float, ...]
+    shift: int
+
+
+@dataclass(frozen=True)
+class RefineConfig:
+    """Settings of the refinement."""
+
+    wide: Search = Search((-10, -8, -6, -4, -2, 0, 2, 4, 6, 8, 10), (1.0,), 20)
+    """First the error of the coarse alignment, which is a few degrees and up to a coarse cell."""
+    fine: Search = Search((-1.5, -0.75, 0, 0.75, 1.5), (0.97, 1.0, 1.03), 6)
+    """Skin is stretched by a few per cent, as a whole too."""
+    places: int = 8
+    """Places of the wide search that are followed for one elastic round."""
+    finished: int = 2
+    """Those of them that are followed to the end."""
+    elastic: ElasticConfig = ELASTIC_CONFIG
+    min_overlap: float = 0.08
+    """Share of the frame that must be foreground in both prints."""
+
+
+REFINE_CONFIG = RefineConfig()
+
+
+class Refined(NamedTuple):
+    """A refined alignment.
+
+    ``ncc`` is the correlation of the ridges over the overlap, distortion removed, in [-1, 1];
+    ``overlap`` its share of the frame; ``displacement`` what the skin's distortion adds, for each
+    coarse cell: the point x of frame 0 shows the skin of ``H_0to1(x + displacement)``, pixels at
+    500 ppi; ``block_ncc`` how well each cell's surroundings agree, 0 where nothing can be said.
+    """
+
+    H_0to1: Float[Array, "*A 2 3"]
+    ncc: Float[Array, "*A"]
+    overlap: Float[Array, "*A"]
+    displacement: Float[Array, "*A h w 2"]
+    block_ncc: Float[Array, "*A h w"]
+
+    @property
+    def evidence(self) -> Float[Array, "*A"]:
+        """Return the correlation weighed by the root of its area: what chance reaches as rarely."""
+        return self.ncc * jnp.sqrt(self.overlap)
+
+
+@partial(jax.jit, static_argnames=("config", "settings"))
+def refine(
+    ridges0: Ridges,
+    ridges1: Ridges,
+    H_0to1: Float[Array, "A 2 3"],
+    config: ModelConfig,
+    settings: RefineConfig = REFINE_CONFIG,
+) -> Refined:
+    """Refine A coarse alignments of one pair and return the one of most evidence.
+
+    Deterministic; nothing is raised. Ridges one period off look alike, so that several places of
+    each alignment are followed: many roughly, few to the end.
+    """
+
+    def search(grid: Search, count: int, H: Array) -> tuple[Array, Array]:
+        return _search(ridges0, ridges1, H, grid, count, config, settings)
+
+    def lay(rounds: int, H: Array) -> Refined:
+        displacement, quality = elastic(ridges0, ridges1, H, config, settings.elastic, rounds)
+        H, displacement = _refit(H, displacement, quality, config, settings)
+        ncc, overlap = agreement(ridges0, ridges1, H, displacement, config)
+        return Refined(H, ncc, overlap, displacement, quality)
+
+    def finish(H: Array) -> Refined:
+        return lay(settings.elastic.rounds, search(settings.fine, 1, H)[0][0])
+
+    places, evidence = jax.lax.map(partial(search, settings.wide, settings.places), H_0to1)
+    likely = jax.lax.top_k(evidence.reshape(-1), settings.places)[1]
+    rough = jax.lax.map(partial(lay, 1), places.reshape(-1, 2, 3)[likely])
+    kept = jax.lax.top_k(rough.evidence, settings.finished)[1]
+    finished = jax.lax.map(finish, rough.H_0to1[kept])
+    return jax.tree.map(lambda x: x[jnp.argmax(finished.evidence)], finished)
+
+
+def _turned(turn: Array, scale: Array, side: int) -> Float[Array, "2 3"]:
+    """Return a turn (degrees) and a scaling about the frame's middle."""
+    cos, sin = scale * jnp.cos(jnp.deg2rad(turn)), scale * jnp.sin(jnp.deg2rad(turn))
+    linear = jnp.array([[cos, -sin], [sin, cos]])
+    middle = jnp.full(2, (side - 1) / 2)
+    return jnp.concatenate([linear, (middle - linear @ middle)[:, None]], axis=1)
+
+
+def _search(
+    ridges0: Ridges,
+    ridges1: Ridges,
+    H: Float[Array, "2 3"],
+    grid: Search,
+    count: int,
+    config: ModelConfig,
+    settings: RefineConfig,
+) -> tuple[Float[Array, "count 2 3"], Float[Array, " count"]]:
+    """Return the best turns, scales and shifts about an alignment, and the evidence for each.
+
+    None is a neighbour of another.
+    """
+    factor = REFERENCE_PPI // config.ppi
+    pairs = jnp.array([(turn, scale) for turn in grid.turns for scale in grid.scales])
+    side = config.canvas * factor
+    tried = jax.vmap(lambda pair: compose(H, _turned(pair[0], pair[1], side)))(pairs)
+    reach = -(-grid.shift // factor)
+    evidence = _correlation(ridges0, ridges1, network_transform(tried, config), reach, settings)
+    which, y, x = jnp.meshgrid(*map(jnp.arange, evidence.shape), indexing="ij")
+    made, found = [], []
+    for _ in range(count):
+        at, row, column = jnp.unravel_index(jnp.argmax(evidence), evidence.shape)
+        offset = [peak(evidence[at, row], column), peak(evidence[at, :, column], row)]
+        move = jnp.concatenate([jnp.eye(2), factor * (jnp.stack(offset) - reach)[:, None]], axis=1)
+        made.append(compose(tried[at], move))
+        found.append(evidence[at, row, column])
+        # Less than a ridge period away it is the same place.
+        near = (abs(which - at) <= 1) & (abs(y - row) <= 2) & (abs(x - column) <= 2)
+        evidence = jnp.where(near, -2.0, evidence)
+    return jnp.stack(made), jnp.stack(found)
+
+
+def _correlation(
+    ridges0: Ridges,
+    ridges1: Ridges,
+    transforms: Float[Array, "T 2 3"],
+    reach: int,
+    settings: RefineConfig,
+) -> Float[Array, "T S S"]:
+    """Return NCC times the root of the overlap's share, for each transform and each shift.
+
+    By the Fourier transform, with room so that shifts up to ``reach`` do not wrap around.
+    """
+    height, width = ridges0.image.shape
+    size = (height + reach + reach % 2, width + reach + reach % 2)
+    image1, mask1 = warp(ridges1.image, ridges1.mask, transforms)
+    soft0, soft1 = ridges0.mask.astype(jnp.float32), mask1.astype(jnp.float32)
+    image0, image1 = ridges0.image * soft0, image1 * soft1
+    first = [jnp.conj(jnp.fft.rfft2(x, size)) for x in (image0, image0**2, soft0)]
+    second = [jnp.fft.rfft2(x, size) for x in (image1, image1**2, soft1)]
+    shifts = jnp.arange(-reach, reach + 1)
+
+    def at_shifts(product: Array) -> Array:
+        return jnp.fft.irfft2(product, size)[:, shifts[:, None], shifts[None, :]]
+
+    both = at_shifts(first[0] * second[0])
+    power = at_shifts(first[1] * second[2]) * at_shifts(first[2] * second[1])
+    share = at_shifts(first[2] * second[2]) / (height * width)
+    ncc = both / jnp.sqrt(jnp.maximum(power, 1.0))
+    return jnp.where(share > settings.min_overlap, ncc * jnp.sqrt(jnp.maximum(share, 0.0)), -1.0)
+
+
+def _refit(
+    H: Float[Array, "2 3"],
+    displacement: Float[Array, "h w 2"],
+    quality: Float[Array, "h w"],
+    config: ModelConfig,
+    settings: RefineConfig,
+) -> tuple[Float[Array, "2 3"], Float[Array, "h w 2"]]:
+    """Return the similarity that the blocks agree on, and what then remains to be displaced."""
+    centres = cell_centres(config)
+    moved = centres + displacement.reshape(-1, 2)
+    fitted = fit_similarity(centres, moved, quality.reshape(-1) > settings.elastic.min_ncc)
+    remaining = transform(inverse(fitted), moved) - centres
+    return compose(H, fitted), remaining.reshape(displacement.shape)
