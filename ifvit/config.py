@@ -145,6 +145,8 @@ class MatchConfig(TrainConfig):
     """Additive angular margin, radians."""
     fusion_global: float = 0.6
     """Weight of the global score in the fused one; the local score has the rest."""
+    fusion_ridge: float = 0.5
+    """Weight of the ridges' correlation in the score of a pair; the embeddings have the rest."""
     template_ratio: float = 0.25
     """Share of genuine pairs shown as two stand-alone templates, (print, print)."""
     alignment_shift_px: float = 8.0

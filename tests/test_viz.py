@@ -32,6 +32,7 @@ def result(count: int = 30) -> MatchResult:
         score=0.5,
         global_score=0.5,
         local_score=0.5,
+        ridge_score=0.5,
         num_matches=count,
         num_inliers=alignment.num_inliers,
         alignment=alignment,

@@ -127,14 +127,14 @@ def _template_score(matcher: Matcher, canvases: _Canvases, pairs: Sequence[Pair]
         share = matcher.fusion_global
         fused = share * global_score + (1 - share) * local_score
         label = int(pair.genuine)
-        return ScoreRow(name0, name1, label, global_score, local_score, fused, 0, "ok")
+        return ScoreRow(name0, name1, label, global_score, local_score, 0.0, fused, 0, "ok")
 
     return score
 
 
 def _failed(pair: Pair, name0: str, name1: str) -> ScoreRow:
     nan = float("nan")
-    return ScoreRow(name0, name1, int(pair.genuine), nan, nan, NOT_ALIGNED, 0, "failed")
+    return ScoreRow(name0, name1, int(pair.genuine), nan, nan, nan, NOT_ALIGNED, 0, "failed")
 
 
 def _describe(config: EvaluateConfig, pairs: Sequence[Pair], names: Sequence[str]) -> dict:

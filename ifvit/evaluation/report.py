@@ -119,7 +119,7 @@ def _counts(rows: Sequence[ScoreRow]) -> dict[str, int]:
 
 def _render(found: Report, rows: Sequence[ScoreRow], draw: Draw | None) -> str:
     scores = {name: split_scores(rows, name) for name in SCORES}
-    labels = {"fused": "fused", "global_score": "global", "local_score": "local"}
+    labels = {name: name.removesuffix("_score") for name in SCORES}
     head = ["figure", "value", "95 % interval, by finger"]
     sections = [
         ("Figures", table(figures_table(found.figures), head)),

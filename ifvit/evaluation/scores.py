@@ -15,14 +15,15 @@ from ifvit.evaluation.protocols import Pair
 from ifvit.pipeline.match import Matcher
 from ifvit.pipeline.result import MatchResult
 
-SCORES = ("fused", "global_score", "local_score")
+SCORES = ("fused", "global_score", "local_score", "ridge_score")
 
 
 @dataclass(frozen=True)
 class ScoreRow:
     """One comparison. ``label`` is 1 for genuine and 0 for impostor.
 
-    The branches' scores are NaN where ``status`` is not ``ok``; ``fused`` is then -1.
+    The branches' scores are NaN where ``status`` is not ``ok``; ``fused`` is then -1. Stand-alone
+    templates have no ridges to compare, and 0 for their score.
     """
 
     name0: str
@@ -30,6 +31,7 @@ class ScoreRow:
     label: int
     global_score: float
     local_score: float
+    ridge_score: float
     fused: float
     num_inliers: int
     status: str
@@ -71,6 +73,7 @@ def row_of(result: MatchResult, name0: str, name1: str, genuine: bool) -> ScoreR
         label=int(genuine),
         global_score=_number(result.global_score),
         local_score=_number(result.local_score),
+        ridge_score=_number(result.ridge_score) if result.ok else float("nan"),
         fused=result.score,
         num_inliers=result.num_inliers,
         status=result.status,
@@ -131,6 +134,7 @@ def _row(values: dict[str, str]) -> ScoreRow:
         label=int(values["label"]),
         global_score=float(values["global_score"]),
         local_score=float(values["local_score"]),
+        ridge_score=float(values["ridge_score"]),
         fused=float(values["fused"]),
         num_inliers=int(values["num_inliers"]),
         status=values["status"],

@@ -41,7 +41,7 @@ class AlignConfig:
     (:mod:`ifvit.pipeline.refine`)."""
     angle_step: float = 30.0
     """Steps between them; Module 1 is trained for at least half a step."""
-    followed: int = 3
+    followed: int = 4
     """Rotations whose alignments are followed up."""
     min_confidence: float = 0.05
     """Dual-softmax confidence of a mutual match worth keeping; RANSAC sorts out the rest."""
@@ -51,6 +51,9 @@ class AlignConfig:
     min_inliers: int = 8
     """Agreeing cells below which two prints count as not alignable; two unrelated sets of matches
     agree in about five by chance."""
+    min_ridge_ncc: float = 0.35
+    """Correlation of the ridges that is as good a witness as ``min_inliers``: two fingers laid on
+    each other as well as possible reach about 0.15, rarely 0.3."""
     scale_range: tuple[float, float] = (0.8, 1.25)
     """Prints have a known resolution, so a scale far from 1 is an error, not a zoom."""
     iterations: int = 2000
@@ -210,10 +213,15 @@ def align(dense: DenseFn, model: ModelConfig, settings: AlignConfig = ALIGN_CONF
 
 def judged(alignment: Alignment, settings: AlignConfig) -> Alignment:
     """Return an alignment, with the reason where too few cells agree on it; nothing is raised."""
+    ncc = alignment.ridge_ncc
     if alignment.num_inliers >= settings.min_inliers:
+        return alignment
+    if ncc is not None and ncc >= settings.min_ridge_ncc:
         return alignment
     reason = (
         f"the prints cannot be aligned: {alignment.num_inliers} of {len(alignment.points0)} "
         f"matching cells agree on one placement, {settings.min_inliers} are needed"
     )
+    if ncc is not None:
+        reason += f", or ridges that correlate by {settings.min_ridge_ncc}, not {ncc:.2f}"
     return replace(alignment, ok=False, reason=reason)

@@ -18,7 +18,7 @@ from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig
 from ifvit.pipeline.overlap import matcher_input
 from ifvit.pipeline.register import Canvas, Registrar, compiled
 from ifvit.pipeline.result import MatchResult
-from ifvit.pipeline.score import NOT_ALIGNED, scores
+from ifvit.pipeline.score import NOT_ALIGNED, scores, with_ridges
 from ifvit.weights.files import load_dense, load_matcher
 from ifvit.weights.storage import sha256_of
 
@@ -41,8 +41,8 @@ class Matcher:
     ) -> None:
         """Take both models, which are used in eval mode and must have one ``ModelConfig``.
 
-        Of ``match_config`` the fusion weight is used. Raises ValueError where the models differ in
-        shape, or have a resolution that does not divide 500 ppi.
+        Of ``match_config`` the fusion weights are used. Raises ValueError where the models differ
+        in shape, or have a resolution that does not divide 500 ppi.
         """
         if dense.config != matcher.config:
             raise ValueError(
@@ -51,6 +51,7 @@ class Matcher:
             )
         self.config = matcher.config
         self.fusion_global = match_config.fusion_global
+        self.fusion_ridge = match_config.fusion_ridge
         self.registrar = Registrar(dense, align_config)
         self.sha256 = ""
         """Of Module 2's checkpoint, where it came from one."""
@@ -138,13 +139,14 @@ class Matcher:
             output, roi = self.embed_pair(canvas0, canvas1, alignment.H_0to1)
             found = scores(output, self.fusion_global)
             global_score, local_score = float(found.global_score[0]), float(found.local_score[0])
-            score = float(found.fused[0])
+            score = with_ridges(float(found.fused[0]), alignment.ridge_ncc, self.fusion_ridge)
         return MatchResult(
             status="ok" if alignment.ok else "not_aligned",
             reason=alignment.reason,
             score=score,
             global_score=global_score,
             local_score=local_score,
+            ridge_score=alignment.ridge_ncc,
             num_matches=len(alignment.points0),
             num_inliers=alignment.num_inliers,
             alignment=alignment,

@@ -47,11 +47,11 @@ class Search:
 class RefineConfig:
     """Settings of the refinement."""
 
-    wide: Search = Search((-10, -8, -6, -4, -2, 0, 2, 4, 6, 8, 10), (1.0,), 20)
+    wide: Search = Search((-10, -8, -6, -4, -2, 0, 2, 4, 6, 8, 10), (1.0,), 32)
     """First the error of the coarse alignment, which is a few degrees and up to a coarse cell."""
     fine: Search = Search((-1.5, -0.75, 0, 0.75, 1.5), (0.97, 1.0, 1.03), 6)
     """Skin is stretched by a few per cent, as a whole too."""
-    places: int = 8
+    places: int = 10
     """Places of the wide search that are followed for one elastic round."""
     finished: int = 2
     """Those of them that are followed to the end."""

@@ -18,7 +18,8 @@ class MatchResult:
     """What a match came to, and what it was decided by.
 
     ``status`` is ``ok`` or ``not_aligned``; then ``reason`` says why, ``score`` is -1 and the
-    branches' scores are None. Scores are cosines in [-1, 1]; ``score`` is the one to decide by.
+    branches' scores are None. Scores are in [-1, 1]: the embeddings' cosines, and the correlation
+    of the aligned ridges; ``score`` fuses them, and is the one to decide by.
     ``alignment`` is in pixels of ``image0`` and ``image1``, the canvases (S, S) at 500 ppi. ``roi``
     is the local branch's square in image 0: x, y, side.
     """
@@ -28,6 +29,7 @@ class MatchResult:
     score: float
     global_score: float | None
     local_score: float | None
+    ridge_score: float | None
     num_matches: int
     num_inliers: int
     alignment: Alignment
@@ -45,11 +47,12 @@ class MatchResult:
     def summary(self) -> str:
         """Return the result in one line."""
         counts = f"{self.num_inliers} of {self.num_matches} matching cells agree"
+        ridges = "" if self.ridge_score is None else f", ridges {self.ridge_score:.3f}"
         if self.global_score is None or self.local_score is None:
             return f"not aligned: {self.reason}"
         return (
             f"score {self.score:.3f} (global {self.global_score:.3f}, local "
-            f"{self.local_score:.3f}); {counts}, turned by {self.alignment.angle:.1f}°"
+            f"{self.local_score:.3f}{ridges}); {counts}, turned by {self.alignment.angle:.1f}°"
         )
 
     def to_json(self) -> str:
@@ -58,7 +61,7 @@ class MatchResult:
             name: getattr(self, name)
             for name in (
                 *("name0", "name1", "status", "reason", "score", "global_score", "local_score"),
-                *("num_matches", "num_inliers", "roi"),
+                *("ridge_score", "num_matches", "num_inliers", "roi"),
             )
         }
         found = self.alignment

@@ -31,9 +31,25 @@ def scores(output: MatcherOutput, fusion_global: float) -> Scores:
 
     Raises ValueError for a weight outside [0, 1].
     """
-    if not 0.0 <= fusion_global <= 1.0:
-        raise ValueError(f"fusion_global must lie in [0, 1], not {fusion_global}")
+    _check_share("fusion_global", fusion_global)
     global_score = cosine(output.global0, output.global1)
     local_score = cosine(output.local0, output.local1)
     fused = fusion_global * global_score + (1.0 - fusion_global) * local_score
     return Scores(global_score, local_score, fused)
+
+
+def with_ridges(embedding_score: float, ridge_ncc: float | None, fusion_ridge: float) -> float:
+    """Return the score of an aligned pair: the embeddings' and the ridges' together.
+
+    ``fusion_ridge`` in [0, 1] weighs the ridges; without a correlation the embeddings' score
+    stands. Raises ValueError for a weight outside [0, 1].
+    """
+    _check_share("fusion_ridge", fusion_ridge)
+    if ridge_ncc is None:
+        return embedding_score
+    return (1.0 - fusion_ridge) * embedding_score + fusion_ridge * ridge_ncc
+
+
+def _check_share(name: str, share: float) -> None:
+    if not 0.0 <= share <= 1.0:
+        raise ValueError(f"{name} must lie in [0, 1], not {share}")

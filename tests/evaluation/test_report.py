@@ -20,12 +20,21 @@ def rows() -> list[ScoreRow]:
             score = float(rng.normal(0.6 if f == g else 0.2, 0.2))
             made.append(
                 ScoreRow(
-                    *(f"{f}_{i}.png", f"{g}_{j}.png", int(f == g), score, score / 2, score, 20),
+                    *(
+                        f"{f}_{i}.png",
+                        f"{g}_{j}.png",
+                        int(f == g),
+                        score,
+                        score / 2,
+                        score,
+                        score,
+                        20,
+                    ),
                     *("ok", str(f), str(g)),
                 )
             )
-    made[0] = ScoreRow("0_0.png", "0_1.png", 1, NAN, NAN, -1.0, 3, "not_aligned", "0", "0")
-    made[1] = ScoreRow("0_0.png", "1_0.png", 0, NAN, NAN, -1.0, 0, "failed", "0", "1")
+    made[0] = ScoreRow("0_0.png", "0_1.png", 1, NAN, NAN, NAN, -1.0, 3, "not_aligned", "0", "0")
+    made[1] = ScoreRow("0_0.png", "1_0.png", 0, NAN, NAN, NAN, -1.0, 0, "failed", "0", "1")
     return made
 
 
@@ -59,7 +68,7 @@ def test_counts_and_worst_pairs():
     assert found.worst_genuine[0].status == "not_aligned"
     highest = max((r for r in rows() if not r.label), key=lambda r: r.fused)
     assert repr(found.worst_impostor[0]) == repr(highest)
-    assert set(found.by_branch) == {"fused", "global_score", "local_score"}
+    assert set(found.by_branch) == {"fused", "global_score", "local_score", "ridge_score"}
 
 
 def test_a_page_and_json_are_written(tmp_path):

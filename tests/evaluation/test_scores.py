@@ -11,9 +11,9 @@ from ifvit.pipeline.result import MatchResult
 
 NAN = float("nan")
 ROWS = [
-    ScoreRow("1_1", "1_2", 1, 0.5, 0.25, 0.4, 31, "ok"),
-    ScoreRow("1_1", "2_1", 0, -0.1, 0.2, 0.02, 9, "ok"),
-    ScoreRow("1_2", "2_1", 0, NAN, NAN, -1.0, 3, "not_aligned"),
+    ScoreRow("1_1", "1_2", 1, 0.5, 0.25, 0.6, 0.4, 31, "ok"),
+    ScoreRow("1_1", "2_1", 0, -0.1, 0.2, 0.1, 0.02, 9, "ok"),
+    ScoreRow("1_2", "2_1", 0, NAN, NAN, NAN, -1.0, 3, "not_aligned"),
 ]
 
 
@@ -23,7 +23,20 @@ def result(status: str, score: float, branch: float | None, inliers: int) -> Mat
         *(status == "ok", "", np.eye(2, 3), none, none, none[:, 0], np.zeros(0, bool), 0.0)
     )
     return MatchResult(
-        *(status, "", score, branch, branch, inliers, inliers, alignment, blank, blank, None)
+        *(
+            status,
+            "",
+            score,
+            branch,
+            branch,
+            branch,
+            inliers,
+            inliers,
+            alignment,
+            blank,
+            blank,
+            None,
+        )
     )
 
 

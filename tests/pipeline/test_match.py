@@ -44,9 +44,9 @@ def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: n
     result = knowing.match_images(ridge_print, np.roll(ridge_print, 5, axis=1), name0="a")
     assert result.ok and result.status == "ok"
     assert result.global_score is not None and result.local_score is not None
-    assert result.score == pytest.approx(
-        0.6 * result.global_score + 0.4 * result.local_score, abs=1e-6
-    )
+    assert result.ridge_score is not None and result.ridge_score > 0.9
+    embeddings = 0.6 * result.global_score + 0.4 * result.local_score
+    assert result.score == pytest.approx(0.5 * embeddings + 0.5 * result.ridge_score, abs=1e-6)
     assert -1.0 <= result.score <= 1.0
     assert result.roi is not None and result.roi[2] == 90
     assert result.num_inliers > 30
