@@ -66,12 +66,10 @@ def start_weights(config: DenseConfig) -> tuple[DenseRegModel, tuple[dict[str, s
     """
     model = DenseRegModel(config.model, rngs=nnx.Rngs(config.seed))
     if config.loftr_pretrained_ckpt is None:
-        logger.info("Module 1, all weights from seed %d", config.seed)
         return model, ()
     lineage = load_loftr_weights(
         model, config.loftr_pretrained_ckpt, first_layers=config.loftr_first_layers
     )
-    logger.info("everything else starts at random, from seed %d", config.seed)
     return model, lineage
 
 
@@ -125,7 +123,8 @@ def train_dense(
     # First, so that weights which do not fit are refused before any print is grown or read.
     model, lineage = start_weights(config)
     train, held = sources or dense_sources(config)
-    logger.info("Module 1\n%s", parameter_summary(model))
+    rest = "all else" if lineage else "all weights"
+    logger.info("Module 1, %s from seed %d\n%s", rest, config.seed, parameter_summary(model))
     optimizer = make_optimizer(model, config)
     path = Path(config.checkpoint_dir) / DENSE_FILE
     keep_earlier(path)
