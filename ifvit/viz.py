@@ -23,7 +23,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Polygon
 from PIL import Image
 
-from ifvit.pipeline.geometry import apply
 from ifvit.pipeline.result import MatchResult
 
 COLOURS = "viridis"
@@ -72,8 +71,7 @@ def draw_match(result: MatchResult, path: str | Path | None = None) -> UInt8[np.
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     axes.set_axis_off()
     shades = _draw_lines(axes, result, offset)
-    if result.roi is not None:
-        _draw_roi(axes, result, offset)
+    _draw_roi(axes, result, offset)
     figure.colorbar(shades, ax=axes, label="confidence of the match", shrink=0.8)
     axes.set_title(_title(result), fontsize=11)
     picture = pixels(figure)
@@ -100,12 +98,9 @@ def _draw_lines(axes: Axes, result: MatchResult, offset: np.ndarray) -> ScalarMa
 
 
 def _draw_roi(axes: Axes, result: MatchResult, offset: np.ndarray) -> None:
-    assert result.roi is not None
-    x, y, side = result.roi
-    corners = np.array([[x, y], [x + side, y], [x + side, y + side], [x, y + side]]) - 0.5
-    there = apply(result.alignment.H_0to1, corners) + offset
-    for square in (corners, there):
-        axes.add_patch(Polygon(square, fill=False, color="#d62728", linewidth=1.4))
+    for corners, at in ((result.roi0, 0.0), (result.roi1, offset)):
+        if corners is not None:
+            axes.add_patch(Polygon(corners + at, fill=False, color="#d62728", linewidth=1.4))
 
 
 def _title(result: MatchResult) -> str:

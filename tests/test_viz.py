@@ -5,10 +5,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ifvit.pipeline.align import Alignment
+from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.geometry import apply, similarity
 from ifvit.pipeline.result import MatchResult
 from ifvit.viz import contact_sheet, draw_match
+
+SQUARE = np.array([[20, 15], [110, 15], [110, 105], [20, 105]]) - 0.5
 
 
 def result(count: int = 30) -> MatchResult:
@@ -38,7 +40,8 @@ def result(count: int = 30) -> MatchResult:
         alignment=alignment,
         image0=image,
         image1=image,
-        roi=(20, 15, 90),
+        roi0=SQUARE,
+        roi1=SQUARE + 7.0,
         name0="a.png",
         name1="b.png",
     )
@@ -65,7 +68,8 @@ def test_a_failed_match_is_drawn_too(count: int) -> None:
         score=-1.0,
         global_score=None,
         local_score=None,
-        roi=None,
+        roi0=None,
+        roi1=None,
         alignment=replace(found.alignment, ok=False, reason="too few"),
     )
     assert draw_match(failed).std() > 10

@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "train-match": (MatchConfig, make.run_train_match),
     "inspect": (make.InspectArgs, make.run_inspect),
     "match": (use.MatchArgs, use.run_match),
+    "register": (use.RegisterArgs, use.run_register),
     "embed": (use.EmbedArgs, use.run_embed),
     "compare": (use.CompareArgs, use.run_compare),
     "evaluate": (EvaluateConfig, use.run_evaluate),

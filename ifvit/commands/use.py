@@ -32,6 +32,19 @@ class MatchArgs:
 
 
 @dataclass(frozen=True)
+class RegisterArgs:
+    """Lay one print on another: aligned image, overlay, checkerboard, displacement field."""
+
+    image0: Annotated[str, tyro.conf.Positional]
+    image1: Annotated[str, tyro.conf.Positional]
+    out: str = "registration"
+    """Folder for the pictures, registration.json and displacement.npz."""
+    ppi: int | None = None
+    """Resolution of both prints; 500 if not given."""
+    dense_ckpt: str = DENSE_CKPT
+
+
+@dataclass(frozen=True)
 class EmbedArgs:
     """Make stand-alone templates of prints: fixed length, to be stored and compared."""
 
@@ -84,6 +97,22 @@ def run_match(args: MatchArgs) -> None:
         print(result.to_json())
     else:
         print(result.summary())
+
+
+def run_register(args: RegisterArgs) -> None:
+    """Register two prints and write what there is to see."""
+    from ifvit.overlay import draw_registration
+    from ifvit.pipeline.registration import register, save_displacement
+
+    found = register(args.image0, args.image1, dense_ckpt=args.dense_ckpt, ppi=args.ppi)
+    out = Path(args.out)
+    out.mkdir(parents=True, exist_ok=True)
+    pictures = draw_registration(found, out)
+    (out / "registration.json").write_text(found.to_json() + "\n")
+    save_displacement(found, out / "displacement.npz")
+    print(found.summary())
+    names = ", ".join(path.name for path in pictures)
+    print(f"{names}, registration.json and displacement.npz are in {out}")
 
 
 def run_embed(args: EmbedArgs) -> None:

@@ -19,11 +19,12 @@ import cv2
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from ifvit.config import ModelConfig
 from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.models.matching import mutual_matches
+from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.geometry import apply, similarity
 
 DenseFn = Callable[[Float[np.ndarray, "A 2 3"]], Float[Array, "A N M"]]
@@ -61,36 +62,6 @@ class AlignConfig:
 
 
 ALIGN_CONFIG = AlignConfig()
-
-
-@dataclass(frozen=True)
-class Alignment:
-    """How image 0 lies on image 1: K correspondences and the similarity that most agree with.
-
-    ``points0``, ``points1`` (K, 2) are in the original canvases' pixels at 500 ppi, ``confidence``
-    (K,) in [0, 1], ``inliers`` (K,) bool; ``angle`` is the rotation of ``H_0to1`` in degrees, from
-    the x axis towards the y axis. Where ``ok`` is False, ``reason`` says why, and ``H_0to1`` and
-    ``inliers`` are the best that was found (the identity and nobody, if nothing was).
-    """
-
-    ok: bool
-    reason: str
-    H_0to1: Float[np.ndarray, "2 3"]
-    points0: Float[np.ndarray, "K 2"]
-    points1: Float[np.ndarray, "K 2"]
-    confidence: Float[np.ndarray, " K"]
-    inliers: Bool[np.ndarray, " K"]
-    angle: float
-    displacement: Float[np.ndarray, "h w 2"] | None = None
-    """What the skin's distortion adds per coarse cell, where ridges were laid on ridges: the point
-    x of image 0 shows the skin of ``H_0to1(x + displacement)``."""
-    ridge_ncc: float | None = None
-    """Correlation of the enhanced ridges over the overlap, distortion removed, in [-1, 1]."""
-
-    @property
-    def num_inliers(self) -> int:
-        """Return how many correspondences agree with ``H_0to1``."""
-        return int(self.inliers.sum())
 
 
 @partial(jax.jit, static_argnames="threshold")

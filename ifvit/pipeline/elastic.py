@@ -21,6 +21,9 @@ from jaxtyping import Array, Bool, Float
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.data.aligned import transform
+from ifvit.data.pairs import cell_centres
+from ifvit.pipeline.geometry import apply, invert
+from ifvit.synthesis.impression import INVERSE_STEPS
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,10 @@ class ElasticConfig:
 
 
 ELASTIC_CONFIG = ElasticConfig()
+
+
+TIE = 1e-3
+"""Correlation that a block's shift by one pixel of the network has to gain, by its square."""
 
 
 class Ridges(NamedTuple):
@@ -111,6 +118,21 @@ def displaced(
     return points + found
 
 
+def inverse_displacement(
+    displacement: Float[np.ndarray, "h w 2"], H_0to1: Float[np.ndarray, "2 3"], config: ModelConfig
+) -> Float[np.ndarray, "h w 2"]:
+    """Return what the displacement is, cell by cell of frame 1, for the inverse of ``H_0to1``.
+
+    By fixed-point iteration, which converges because skin does not fold.
+    """
+    centres = np.asarray(cell_centres(config), float)
+    target = apply(invert(H_0to1), centres)
+    points0 = target
+    for _ in range(INVERSE_STEPS):
+        points0 = target - (displaced(points0, displacement, config) - points0)
+    return (apply(H_0to1, points0) - centres).reshape(displacement.shape)
+
+
 def peak(values: Float[Array, " S"], index: Array) -> Array:
     """Return the place of a maximum between the samples, by the parabola through three of them."""
     middle = jnp.clip(index, 1, len(values) - 2)
@@ -166,24 +188,24 @@ def _blocks(
     factor = REFERENCE_PPI // config.ppi
     reach = -(-settings.reach // factor)
     image1, inside = _draw(ridges1, H, displacement, config)
-    padded = [jnp.pad(x, reach) for x in (image1, inside.astype(jnp.float32))]
-    soft0 = ridges0.mask.astype(jnp.float32)
+    soft0, soft1 = ridges0.mask.astype(jnp.float32), inside.astype(jnp.float32)
     image0, window = ridges0.image * soft0, _window(config, settings)
-    full = float(window.sum(axis=1).max() ** 2)
 
     def block_sum(x: Array) -> Array:
         return window @ x @ window.T
 
-    def at(shift: Array) -> Array:
-        moved, seen = (jax.lax.dynamic_slice(x, (shift[0], shift[1]), soft0.shape) for x in padded)
-        power = block_sum(image0**2 * seen) * block_sum(soft0 * moved**2)
-        ncc = block_sum(image0 * moved) / jnp.sqrt(jnp.maximum(power, 1e-3))
-        return jnp.where(block_sum(soft0 * seen) > 0.3 * full, ncc, 0.0)
-
+    # What a block holds changes little over such small shifts, and is counted once for all.
+    power = block_sum(image0**2 * soft1) * block_sum(soft0 * image1**2)
+    shared = block_sum(soft0 * soft1) > 0.3 * float(window.sum(axis=1).max() ** 2)
+    strength = jnp.where(shared, jax.lax.rsqrt(jnp.maximum(power, 1e-3)), 0.0)
+    padded, (height, width) = jnp.pad(image1, reach), image0.shape
     count = 2 * reach + 1
-    grid = jnp.stack(jnp.meshgrid(jnp.arange(count), jnp.arange(count), indexing="ij"), -1)
-    ncc = jax.vmap(at)(grid.reshape(-1, 2)).reshape(count, count, -1)
-    best = jnp.argmax(ncc.reshape(count * count, -1), axis=0)
+    moved = [padded[i : i + height, j : j + width] for i in range(count) for j in range(count)]
+    ncc = strength * jax.vmap(block_sum)(image0 * jnp.stack(moved))
+    ncc = ncc.reshape(count, count, -1)
+    # Along straight ridges all shifts are as good: of equal ones the smallest counts.
+    away = np.square(np.indices((count, count)) - reach).sum(axis=0)[..., None]
+    best = jnp.argmax((ncc - TIE * away).reshape(count * count, -1), axis=0)
     row, column = best // count, best % count
     edge = (row == 0) | (column == 0) | (row == count - 1) | (column == count - 1)
     quality = jnp.where(edge, 0.0, ncc.max(axis=(0, 1)))

@@ -15,8 +15,9 @@ from ifvit.config import DENSE_CONFIG, MATCH_CONFIG, MatchConfig
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig
+from ifvit.pipeline.geometry import apply
 from ifvit.pipeline.overlap import matcher_input
-from ifvit.pipeline.register import Canvas, Registrar, compiled
+from ifvit.pipeline.register import Canvas, Registrar, comes_second, compiled
 from ifvit.pipeline.result import MatchResult
 from ifvit.pipeline.score import NOT_ALIGNED, scores, with_ridges
 from ifvit.weights.files import load_dense, load_matcher
@@ -84,8 +85,8 @@ class Matcher:
 
     def embed_pair(
         self, canvas0: Canvas, canvas1: Canvas, H_0to1: Float[np.ndarray, "2 3"]
-    ) -> tuple[MatcherOutput, tuple[int, int, int]]:
-        """Run Module 2 on an aligned pair; return its output and the ROI (x, y, side)."""
+    ) -> tuple[MatcherOutput, Float[np.ndarray, "4 2"]]:
+        """Run Module 2 on an aligned pair; return its output and the ROI's corners in image 0."""
         views: MatcherInput
         views, corner = matcher_input(
             canvas0.image[None],
@@ -95,8 +96,8 @@ class Matcher:
             jnp.asarray(H_0to1[None], jnp.float32),
             self.config,
         )
-        x, y = (int(value) for value in corner[0])
-        return self._embed(views), (x, y, self.config.roi_px)
+        square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * self.config.roi_px
+        return self._embed(views), np.asarray(corner[0]) + square - 0.5
 
     def embed(self, canvases: Sequence[Canvas]) -> Float[np.ndarray, "P 2 E"]:
         """Return stand-alone templates of P prints: each one's global and local unit embedding.
@@ -127,16 +128,20 @@ class Matcher:
     ) -> MatchResult:
         """Match two canvases, grey in [0, 1] at 500 ppi, or what ``registrar`` prepared.
 
-        Two prints that cannot be aligned give a result that says so. Raises ValueError as
-        :meth:`Registrar.prepare` does.
+        Swapped prints give the same scores and the transposed alignment. Two prints that cannot be
+        aligned give a result that says so. Raises ValueError as :meth:`Registrar.prepare` does.
         """
         canvas0 = image0 if isinstance(image0, Canvas) else self.registrar.prepare(image0)
         canvas1 = image1 if isinstance(image1, Canvas) else self.registrar.prepare(image1)
+        if comes_second(canvas0, canvas1):
+            swapped = self.match_images(canvas1, canvas0, name0=name1, name1=name0)
+            return swapped.transposed(self.config)
         alignment = self.registrar.align(canvas0, canvas1)
-        global_score = local_score = roi = None
+        global_score = local_score = roi0 = roi1 = None
         score = NOT_ALIGNED
         if alignment.ok:
-            output, roi = self.embed_pair(canvas0, canvas1, alignment.H_0to1)
+            output, roi0 = self.embed_pair(canvas0, canvas1, alignment.H_0to1)
+            roi1 = apply(alignment.H_0to1, roi0)
             found = scores(output, self.fusion_global)
             global_score, local_score = float(found.global_score[0]), float(found.local_score[0])
             score = with_ridges(float(found.fused[0]), alignment.ridge_ncc, self.fusion_ridge)
@@ -152,7 +157,8 @@ class Matcher:
             alignment=alignment,
             image0=np.asarray(canvas0.image),
             image1=np.asarray(canvas1.image),
-            roi=roi,
+            roi0=roi0,
+            roi1=roi1,
             name0=name0,
             name1=name1,
         )

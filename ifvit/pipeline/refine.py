@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
@@ -51,9 +52,9 @@ class RefineConfig:
     """First the error of the coarse alignment, which is a few degrees and up to a coarse cell."""
     fine: Search = Search((-1.5, -0.75, 0, 0.75, 1.5), (0.97, 1.0, 1.03), 6)
     """Skin is stretched by a few per cent, as a whole too."""
-    places: int = 10
+    places: int = 24
     """Places of the wide search that are followed for one elastic round."""
-    finished: int = 2
+    finished: int = 12
     """Those of them that are followed to the end."""
     elastic: ElasticConfig = ELASTIC_CONFIG
     min_overlap: float = 0.08
@@ -61,6 +62,9 @@ class RefineConfig:
 
 
 REFINE_CONFIG = RefineConfig()
+
+POOL = 4
+"""Pixels along each side of those that overlap is counted in; the canvas is a multiple of it."""
 
 
 class Refined(NamedTuple):
@@ -143,7 +147,7 @@ def _search(
     pairs = jnp.array([(turn, scale) for turn in grid.turns for scale in grid.scales])
     side = config.canvas * factor
     tried = jax.vmap(lambda pair: compose(H, _turned(pair[0], pair[1], side)))(pairs)
-    reach = -(-grid.shift // factor)
+    reach = POOL * -(-grid.shift // (factor * POOL))
     evidence = _correlation(ridges0, ridges1, network_transform(tried, config), reach, settings)
     which, y, x = jnp.meshgrid(*map(jnp.arange, evidence.shape), indexing="ij")
     made, found = [], []
@@ -165,28 +169,48 @@ def _correlation(
     transforms: Float[Array, "T 2 3"],
     reach: int,
     settings: RefineConfig,
-) -> Float[Array, "T S S"]:
+) -> Float[Array, "T R R"]:
     """Return NCC times the root of the overlap's share, for each transform and each shift.
 
-    By the Fourier transform, with room so that shifts up to ``reach`` do not wrap around.
+    By the Fourier transform, with room so that shifts up to ``reach`` do not wrap around. What each
+    print brings into the overlap is smooth, and is counted on a grid :data:`POOL` times coarser.
     """
-    height, width = ridges0.image.shape
-    size = (height + reach + reach % 2, width + reach + reach % 2)
     image1, mask1 = warp(ridges1.image, ridges1.mask, transforms)
     soft0, soft1 = ridges0.mask.astype(jnp.float32), mask1.astype(jnp.float32)
     image0, image1 = ridges0.image * soft0, image1 * soft1
-    first = [jnp.conj(jnp.fft.rfft2(x, size)) for x in (image0, image0**2, soft0)]
-    second = [jnp.fft.rfft2(x, size) for x in (image1, image1**2, soft1)]
-    shifts = jnp.arange(-reach, reach + 1)
-
-    def at_shifts(product: Array) -> Array:
-        return jnp.fft.irfft2(product, size)[:, shifts[:, None], shifts[None, :]]
-
-    both = at_shifts(first[0] * second[0])
-    power = at_shifts(first[1] * second[2]) * at_shifts(first[2] * second[1])
-    share = at_shifts(first[2] * second[2]) / (height * width)
-    ncc = both / jnp.sqrt(jnp.maximum(power, 1.0))
+    both = _shifted_products([(image0, image1)], reach)[0]
+    power0, power1, area0, area1 = map(_pooled, (image0**2, image1**2, soft0, soft1))
+    pairs = [(power0, area1), (area0, power1), (area0, area1)]
+    between = _between(reach // POOL)
+    first, second, area = (
+        between @ (POOL**2 * x) @ between.T for x in _shifted_products(pairs, reach // POOL)
+    )
+    share = area / soft0.size
+    ncc = both / jnp.sqrt(jnp.maximum(first * second, 1.0))
     return jnp.where(share > settings.min_overlap, ncc * jnp.sqrt(jnp.maximum(share, 0.0)), -1.0)
+
+
+def _shifted_products(
+    pairs: list[tuple[Float[Array, "S S"], Float[Array, "T S S"]]], reach: int
+) -> list[Float[Array, "T R R"]]:
+    """Return the sum of x · y, for each of the pairs, under every shift of y up to ``reach``."""
+    height, width = pairs[0][0].shape
+    size = (height + reach + reach % 2, width + reach + reach % 2)
+    shifts = jnp.arange(-reach, reach + 1)
+    products = [jnp.conj(jnp.fft.rfft2(x, size)) * jnp.fft.rfft2(y, size) for x, y in pairs]
+    return [jnp.fft.irfft2(p, size)[:, shifts[:, None], shifts[None, :]] for p in products]
+
+
+def _pooled(image: Float[Array, "*A S S"]) -> Float[Array, "*A s s"]:
+    *lead, height, width = image.shape
+    blocks = image.reshape(*lead, height // POOL, POOL, width // POOL, POOL)
+    return blocks.mean(axis=(-3, -1))
+
+
+def _between(reach: int) -> Float[np.ndarray, "R r"]:
+    """Return the matrix that interpolates shifts of a coarse grid to those of the fine one."""
+    fine = np.arange(-reach * POOL, reach * POOL + 1)[:, None] / POOL
+    return np.maximum(1 - np.abs(fine - np.arange(-reach, reach + 1)), 0).astype(np.float32)
 
 
 def _refit(

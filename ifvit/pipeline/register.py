@@ -19,7 +19,8 @@ from ifvit.data.normalise import cell_mask
 from ifvit.data.pairs import frame_foreground, frame_side
 from ifvit.data.prints import load_canvas
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, Alignment, candidates, coarse, judged
+from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, candidates, coarse, judged
+from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.elastic import Ridges, displaced
 from ifvit.pipeline.enhance import enhance
 from ifvit.pipeline.geometry import apply, warp
@@ -34,6 +35,15 @@ class Canvas(NamedTuple):
     image: Float[Array, "S S"]
     mask: Bool[Array, "S S"]
     ridges: Ridges
+
+
+def comes_second(canvas0: Canvas, canvas1: Canvas) -> bool:
+    """Tell whether the first of two prints is the second in the order of their grey values.
+
+    Cross attention is not symmetric, nor is RANSAC. Each pair is therefore worked on in one order,
+    whichever way it was given: exactly symmetric, and at half the cost of a mean over both orders.
+    """
+    return np.asarray(canvas0.image).tobytes() > np.asarray(canvas1.image).tobytes()
 
 
 def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -99,8 +109,10 @@ class Registrar:
     def align(self, canvas0: Canvas, canvas1: Canvas) -> Alignment:
         """Register two prints by Module 1, and below its cells by their ridges.
 
-        Coordinates are in canvas pixels at 500 ppi.
+        Coordinates are in canvas pixels at 500 ppi. Swapped prints give the transposed alignment.
         """
+        if comes_second(canvas0, canvas1):
+            return self.align(canvas1, canvas0).transposed(self.config)
         found = coarse(
             lambda H: self._log_p(canvas0, canvas1, jnp.asarray(H, jnp.float32)),
             self.config,

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.config import REFERENCE_PPI
-from ifvit.pipeline.align import Alignment
+from ifvit.config import ModelConfig
+from ifvit.pipeline.alignment import Alignment
 
 
 @dataclass(frozen=True)
@@ -20,8 +20,8 @@ class MatchResult:
     ``status`` is ``ok`` or ``not_aligned``; then ``reason`` says why, ``score`` is -1 and the
     branches' scores are None. Scores are in [-1, 1]: the embeddings' cosines, and the correlation
     of the aligned ridges; ``score`` fuses them, and is the one to decide by.
-    ``alignment`` is in pixels of ``image0`` and ``image1``, the canvases (S, S) at 500 ppi. ``roi``
-    is the local branch's square in image 0: x, y, side.
+    ``alignment`` is in pixels of ``image0`` and ``image1``, the canvases (S, S) at 500 ppi, and so
+    are ``roi0`` and ``roi1``, the corners of the local branch's square in each.
     """
 
     status: str
@@ -35,7 +35,8 @@ class MatchResult:
     alignment: Alignment
     image0: Float[np.ndarray, "S S"]
     image1: Float[np.ndarray, "S S"]
-    roi: tuple[int, int, int] | None
+    roi0: Float[np.ndarray, "4 2"] | None
+    roi1: Float[np.ndarray, "4 2"] | None
     name0: str = ""
     name1: str = ""
 
@@ -43,6 +44,19 @@ class MatchResult:
     def ok(self) -> bool:
         """Return whether the prints could be aligned and compared."""
         return self.status == "ok"
+
+    def transposed(self, model: ModelConfig) -> MatchResult:
+        """Return the result for the same prints, given the other way round."""
+        return replace(
+            self,
+            alignment=self.alignment.transposed(model),
+            image0=self.image1,
+            image1=self.image0,
+            roi0=self.roi1,
+            roi1=self.roi0,
+            name0=self.name1,
+            name1=self.name0,
+        )
 
     def summary(self) -> str:
         """Return the result in one line."""
@@ -61,17 +75,10 @@ class MatchResult:
             name: getattr(self, name)
             for name in (
                 *("name0", "name1", "status", "reason", "score", "global_score", "local_score"),
-                *("ridge_score", "num_matches", "num_inliers", "roi"),
+                *("ridge_score", "num_matches", "num_inliers"),
             )
         }
-        found = self.alignment
-        values["alignment"] = {
-            "ppi": REFERENCE_PPI,
-            "angle": round(found.angle, 3),
-            "H_0to1": np.round(found.H_0to1, 6).tolist(),
-            "points0": np.round(found.points0, 2).tolist(),
-            "points1": np.round(found.points1, 2).tolist(),
-            "confidence": np.round(found.confidence.astype(float), 4).tolist(),
-            "inliers": found.inliers.tolist(),
-        }
+        for name, corners in (("roi0", self.roi0), ("roi1", self.roi1)):
+            values[name] = None if corners is None else np.round(corners, 2).tolist()
+        values["alignment"] = self.alignment.record()
         return json.dumps(values, allow_nan=False)

@@ -6,7 +6,8 @@ from jax import Array
 from ifvit.config import TINY_MODEL
 from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.models.matching import log_dual_softmax
-from ifvit.pipeline.align import AlignConfig, Alignment, align
+from ifvit.pipeline.align import AlignConfig, align
+from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.geometry import apply, invert, similarity, warp
 
 SIDE = frame_side(TINY_MODEL)

@@ -26,12 +26,13 @@ def matcher(small: ModelConfig) -> Matcher:
 
 
 @pytest.fixture
-def knowing(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> Matcher:
-    """The same with a Module 1 that knows that the prints lie 5 pixels apart."""
+def knowing(matcher: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Matcher:
+    """The same with a Module 1 that knows that other prints lie 5 pixels to the right of one."""
     centres = np.asarray(cell_centres(matcher.config), np.float64)
 
-    def log_p(_canvas0, _canvas1, transforms):
-        moved = centres + np.array([5.0, 0.0])
+    def log_p(canvas0, _canvas1, transforms):
+        first = np.array_equal(canvas0.image, ridge_print)
+        moved = centres + np.array([5.0 if first else -5.0, 0.0])
         targets = np.stack([apply(invert(np.asarray(t)), moved) for t in transforms])
         distance = ((targets[:, :, None] - centres) ** 2).sum(-1)
         return log_dual_softmax(jnp.asarray(-distance / 128, jnp.float32))
@@ -48,13 +49,36 @@ def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: n
     embeddings = 0.6 * result.global_score + 0.4 * result.local_score
     assert result.score == pytest.approx(0.5 * embeddings + 0.5 * result.ridge_score, abs=1e-6)
     assert -1.0 <= result.score <= 1.0
-    assert result.roi is not None and result.roi[2] == 90
+    assert result.roi0 is not None and np.ptp(result.roi0, axis=0) == pytest.approx([90, 90], abs=1)
     assert result.num_inliers > 30
     np.testing.assert_allclose(result.alignment.H_0to1[:, 2], [5, 0], atol=1.5)
     record = json.loads(result.to_json())
     assert record["name0"] == "a"
     assert record["num_matches"] == len(record["alignment"]["points0"])
     assert record["alignment"]["inliers"].count(True) == record["num_inliers"]
+
+
+def test_swapped_prints_keep_the_score_and_transpose_the_matches(
+    knowing: Matcher, ridge_print: np.ndarray
+) -> None:
+    other = np.roll(ridge_print, 5, axis=1)
+    there = knowing.match_images(ridge_print, other, name0="a", name1="b")
+    back = knowing.match_images(other, ridge_print, name0="b", name1="a")
+    assert (back.name0, back.name1) == ("b", "a")
+    for name in ("score", "global_score", "local_score", "ridge_score", "num_matches"):
+        assert getattr(back, name) == getattr(there, name)
+    one, two = there.alignment, back.alignment
+    np.testing.assert_array_equal(one.points0, two.points1)
+    np.testing.assert_array_equal(one.points1, two.points0)
+    np.testing.assert_array_equal(one.inliers, two.inliers)
+    np.testing.assert_allclose(invert(one.H_0to1), two.H_0to1, atol=1e-9)
+    np.testing.assert_array_equal(there.image0, back.image1)
+    np.testing.assert_array_equal(there.roi0, back.roi1)
+    # The same skin, distortion included, whichever way the map is followed.
+    inner = one.points0[one.inliers]
+    returned = two.place(one.place(inner, knowing.config), knowing.config)
+    assert one.displacement is not None and np.abs(one.displacement).max() > 0
+    np.testing.assert_allclose(returned, inner, atol=0.2)
 
 
 def test_a_print_and_itself_score_one(knowing: Matcher, ridge_print: np.ndarray) -> None:
@@ -68,7 +92,7 @@ def test_a_print_and_itself_score_one(knowing: Matcher, ridge_print: np.ndarray)
 def test_prints_that_cannot_be_aligned_say_so(matcher: Matcher, ridge_print: np.ndarray) -> None:
     result = matcher.match_images(ridge_print, np.ones_like(ridge_print))
     assert (result.status, result.score) == ("not_aligned", -1.0)
-    assert result.global_score is None and result.roi is None
+    assert result.global_score is None and result.roi0 is None
     assert "cannot be aligned" in result.reason
     assert json.loads(result.to_json())["local_score"] is None
 

@@ -16,7 +16,7 @@ from ifvit.data.pairs import cell_centres
 from ifvit.data.readers import read_dataset
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.align import Alignment
+from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.register import Canvas, Registrar
 from ifvit.training.folder import FolderAligned, folder_sources
 from ifvit.training.match import (

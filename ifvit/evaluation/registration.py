@@ -1,0 +1,177 @@
+"""How well prints are registered, without a single marked minutia.
+
+Synthetic pairs have an exact map, so that the error is known in pixels. Real ones have none: there
+the correlation of the ridges after alignment (the field's NCC), which every score table holds, says
+how well they came to lie on each other (:mod:`ifvit.evaluation.report`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+from tqdm import tqdm
+
+from ifvit.config import ModelConfig
+from ifvit.data.aligned import fit_similarity
+from ifvit.data.pairs import cell_centres
+from ifvit.data.synthetic import draw_pairs, masters_of, pair_correspondence, render_frames, take
+from ifvit.pipeline.alignment import Alignment
+from ifvit.pipeline.register import Registrar
+from ifvit.synthesis import Master
+
+OWN_ROTATION = 30.0
+"""Rotation that the two impressions of a test pair are drawn with, before one is turned; ± degrees
+between them."""
+
+CORRECT_PX = 8.0
+"""A match is right within half a coarse cell, pixels at 500 ppi."""
+
+
+@dataclass(frozen=True)
+class MappedPair:
+    """A genuine synthetic pair with its exact map, pixels at 500 ppi of frames (S, S)."""
+
+    frame0: Float[np.ndarray, "S S"]
+    frame1: Float[np.ndarray, "S S"]
+    centres: Float[np.ndarray, "N 2"]
+    """Cell centres of frame 0."""
+    points1: Float[np.ndarray, "N 2"]
+    """The same skin in frame 1."""
+    valid: Bool[np.ndarray, " N"]
+    """Where both prints show it."""
+    angle: float
+    """Rotation of the similarity that is closest to the map, degrees."""
+
+
+@dataclass(frozen=True)
+class PairError:
+    """What one pair came to. Errors in pixels at 500 ppi, angles in degrees.
+
+    ``error_px`` is the mean distance, over the cells that both prints show, between where the
+    registration puts their centres and where they are. ``correct``, ``claimed`` and ``possible``
+    count matches: right within half a cell, reported as agreeing, and there to be found.
+    """
+
+    aligned: bool
+    error_px: float
+    rotation_error: float
+    correct: int
+    claimed: int
+    possible: int
+
+
+@dataclass(frozen=True)
+class RegistrationFigures:
+    """Figures over pairs; shares in [0, 1].
+
+    Errors are over the pairs reported as aligned; ``rotation_within_3`` and ``aligned`` over all
+    chosen, those that could not be aligned counting against it.
+    """
+
+    pairs: int
+    aligned: float
+    error_px_median: float
+    error_px_90: float
+    within_4_px: float
+    within_8_px: float
+    rotation_within_3: float
+    match_precision: float
+    match_recall: float
+
+
+@partial(jax.jit, static_argnames=("seed", "model"))
+def _render(
+    masters: Master, finger: Array, impression: Array, turn: Array, *, seed: int, model: ModelConfig
+) -> tuple[Array, ...]:
+    params0, params1 = draw_pairs(seed, finger, impression, OWN_ROTATION)
+    params1 = params1._replace(rotation=params1.rotation + turn)
+    frames = render_frames(masters, params0, model), render_frames(masters, params1, model)
+    points1, valid, _ = jax.vmap(partial(pair_correspondence, model=model))(params0, params1)
+    fitted = jax.vmap(partial(fit_similarity, cell_centres(model)))(points1, valid)
+    return (*frames, points1, valid, jnp.arctan2(fitted[:, 1, 0], fitted[:, 0, 0]))
+
+
+def mapped_pairs(
+    model: ModelConfig, first: int, fingers: int, pairs: int, *, seed: int = 0, turn: float = 180.0
+) -> list[MappedPair]:
+    """Make genuine pairs of ``fingers`` fingers from number ``first``, turned by up to ± ``turn``.
+
+    Pair i is a pure function of (seed, i). Angles in degrees.
+    """
+    masters = masters_of(seed, first, fingers)
+    rng = np.random.default_rng([seed, first])
+    made: list[MappedPair] = []
+    centres = np.asarray(cell_centres(model), float)
+    for index in range(pairs):
+        row = np.array([index % fingers])
+        found = _render(
+            take(masters, row),
+            jnp.asarray(first + np.stack([row, row], axis=1)),
+            jnp.asarray(rng.integers(1 << 20, size=(1, 2))),
+            jnp.asarray([np.deg2rad(rng.uniform(-turn, turn))], jnp.float32),
+            seed=seed,
+            model=model,
+        )
+        frame0, frame1, points1, valid, angle = (np.asarray(array[0]) for array in found)
+        made.append(
+            MappedPair(
+                *(frame0, frame1, centres, points1.astype(float), valid),
+                float(np.rad2deg(angle)),
+            )
+        )
+    return made
+
+
+def pair_error(found: Alignment, truth: MappedPair, model: ModelConfig) -> PairError:
+    """Compare an alignment with the exact map."""
+    placed = found.place(truth.centres, model)
+    away = np.linalg.norm(placed - truth.points1, axis=1)[truth.valid]
+    turned = (found.angle - truth.angle + 180) % 360 - 180
+    at = {tuple(point): index for index, point in enumerate(np.round(truth.centres, 1))}
+    cells = [at[tuple(point)] for point in np.round(found.points0[found.inliers], 1)]
+    miss = np.linalg.norm(found.points1[found.inliers] - truth.points1[cells], axis=1)
+    return PairError(
+        aligned=found.ok,
+        error_px=float(away.mean()) if len(away) else float("nan"),
+        rotation_error=abs(turned),
+        correct=int((truth.valid[cells] & (miss <= CORRECT_PX)).sum()),
+        claimed=len(cells),
+        possible=int(truth.valid.sum()),
+    )
+
+
+def registration_figures(errors: Sequence[PairError]) -> RegistrationFigures:
+    """Sum up; raises ValueError for no pairs. Figures over no aligned pair are NaN."""
+    if not errors:
+        raise ValueError("no pairs to sum up: expected at least one")
+    aligned = np.array([e.error_px for e in errors if e.aligned and np.isfinite(e.error_px)])
+    some = aligned if len(aligned) else np.array([np.nan])
+    counts = np.array([(e.correct, e.claimed, e.possible) for e in errors if e.aligned])
+    correct, claimed, possible = counts.sum(0) if len(counts) else (0, 0, 0)
+    turned = [e.aligned and e.rotation_error <= 3 for e in errors]
+    return RegistrationFigures(
+        pairs=len(errors),
+        aligned=float(np.mean([e.aligned for e in errors])),
+        error_px_median=float(np.median(some)),
+        error_px_90=float(np.quantile(some, 0.9)),
+        within_4_px=float(np.mean(some <= 4)),
+        within_8_px=float(np.mean(some <= 8)),
+        rotation_within_3=float(np.mean(turned)),
+        match_precision=float(correct / max(claimed, 1)),
+        match_recall=float(correct / max(possible, 1)),
+    )
+
+
+def measure(registrar: Registrar, pairs: Sequence[MappedPair]) -> RegistrationFigures:
+    """Register synthetic pairs, and sum up."""
+    errors = []
+    for pair in tqdm(pairs, desc="registering", unit="pair", leave=False):
+        canvases = registrar.prepare(pair.frame0), registrar.prepare(pair.frame1)
+        errors.append(pair_error(registrar.align(*canvases), pair, registrar.config))
+    return registration_figures(errors)

@@ -1,0 +1,82 @@
+"""How one print lies on another: what registration comes to.
+
+Transforms are 2×3 similarity matrices in pixels (x, y) of the canvas at 500 ppi
+(:mod:`ifvit.pipeline.geometry`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ifvit.config import REFERENCE_PPI, ModelConfig
+from ifvit.pipeline.elastic import displaced, inverse_displacement
+from ifvit.pipeline.geometry import apply, invert
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """How image 0 lies on image 1: K correspondences and the similarity that most agree with.
+
+    ``points0``, ``points1`` (K, 2) are in the original canvases' pixels at 500 ppi, ``confidence``
+    (K,) in [0, 1], ``inliers`` (K,) bool; ``angle`` is the rotation of ``H_0to1`` in degrees, from
+    the x axis towards the y axis. Where ``ok`` is False, ``reason`` says why, and ``H_0to1`` and
+    ``inliers`` are the best that was found (the identity and nobody, if nothing was).
+    """
+
+    ok: bool
+    reason: str
+    H_0to1: Float[np.ndarray, "2 3"]
+    points0: Float[np.ndarray, "K 2"]
+    points1: Float[np.ndarray, "K 2"]
+    confidence: Float[np.ndarray, " K"]
+    inliers: Bool[np.ndarray, " K"]
+    angle: float
+    displacement: Float[np.ndarray, "h w 2"] | None = None
+    """What the skin's distortion adds per coarse cell, where ridges were laid on ridges: the point
+    x of image 0 shows the skin of ``H_0to1(x + displacement)``."""
+    ridge_ncc: float | None = None
+    """Correlation of the enhanced ridges over the overlap, distortion removed, in [-1, 1]."""
+
+    @property
+    def num_inliers(self) -> int:
+        """Return how many correspondences agree with ``H_0to1``."""
+        return int(self.inliers.sum())
+
+    def place(
+        self, points: Float[np.ndarray, "K 2"], model: ModelConfig
+    ) -> Float[np.ndarray, "K 2"]:
+        """Return where points of image 0 lie in image 1, the skin's distortion included."""
+        if self.displacement is not None:
+            points = displaced(points, self.displacement, model)
+        return apply(self.H_0to1, points)
+
+    def transposed(self, model: ModelConfig) -> Alignment:
+        """Return how image 1 lies on image 0: the same correspondences, the other way round."""
+        H = invert(self.H_0to1)
+        displacement = self.displacement
+        if displacement is not None:
+            displacement = inverse_displacement(displacement, self.H_0to1, model)
+        return replace(
+            self,
+            H_0to1=H,
+            points0=self.points1,
+            points1=self.points0,
+            angle=-self.angle,
+            displacement=displacement,
+        )
+
+    def record(self) -> dict[str, Any]:
+        """Return the transform and the correspondences as plain lists, for JSON."""
+        return {
+            "ppi": REFERENCE_PPI,
+            "angle": round(self.angle, 3),
+            "H_0to1": np.round(self.H_0to1, 6).tolist(),
+            "points0": np.round(self.points0, 2).tolist(),
+            "points1": np.round(self.points1, 2).tolist(),
+            "confidence": np.round(self.confidence.astype(float), 4).tolist(),
+            "inliers": self.inliers.tolist(),
+        }

@@ -1,0 +1,128 @@
+"""One print drawn in another's frame, pixel by pixel: what ``ifvit register`` makes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ifvit.config import REFERENCE_PPI
+from ifvit.pipeline.alignment import Alignment
+from ifvit.pipeline.register import Registrar
+from ifvit.weights.files import load_dense
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A registered pair; images are canvases (S, S) at 500 ppi in [0, 1], ridges dark.
+
+    ``status`` is ``ok`` or ``not_aligned``; then ``alignment.reason`` says why, and all else shows
+    the best that was found.
+    """
+
+    alignment: Alignment
+    image0: Float[np.ndarray, "S S"]
+    image1: Float[np.ndarray, "S S"]
+    aligned: Float[np.ndarray, "S S"]
+    """Image 1 drawn in image 0's frame, white where it shows nothing."""
+    displacement: Float[np.ndarray, "S S 2"]
+    """From each pixel of image 0 to the place in image 1 that shows the same skin: (x, y) in
+    pixels at 500 ppi, to be added to the pixel's own place."""
+    overlap: Bool[np.ndarray, "S S"]
+    """Pixels of image 0 where both prints are foreground."""
+    name0: str = ""
+    name1: str = ""
+
+    @property
+    def status(self) -> str:
+        """Return ``ok`` or ``not_aligned``."""
+        return "ok" if self.alignment.ok else "not_aligned"
+
+    def summary(self) -> str:
+        """Return the result in one line."""
+        found = self.alignment
+        if not found.ok:
+            return f"not aligned: {found.reason}"
+        ncc = "" if found.ridge_ncc is None else f", ridges correlate by {found.ridge_ncc:.3f}"
+        share = f"{100 * self.overlap.mean():.0f} % of the canvas overlaps"
+        counts = f"{found.num_inliers} of {len(found.points0)} matching cells agree"
+        return f"turned by {found.angle:.1f}°{ncc}; {counts}, {share}"
+
+    def to_json(self) -> str:
+        """Return everything but the pixels as JSON; positions in canvas pixels at 500 ppi."""
+        found = self.alignment
+        values = {
+            "name0": self.name0,
+            "name1": self.name1,
+            "status": self.status,
+            "reason": found.reason,
+            "ridge_ncc": found.ridge_ncc,
+            "overlap": round(float(self.overlap.mean()), 4),
+            "num_matches": len(found.points0),
+            "num_inliers": found.num_inliers,
+            "alignment": found.record(),
+        }
+        return json.dumps(values, allow_nan=False)
+
+
+def register_images(
+    registrar: Registrar,
+    image0: Float[np.ndarray, "S S"],
+    image1: Float[np.ndarray, "S S"],
+    *,
+    name0: str = "",
+    name1: str = "",
+) -> Registration:
+    """Register two canvases at 500 ppi; raises ValueError as :meth:`Registrar.prepare` does."""
+    canvas0, canvas1 = registrar.prepare(image0), registrar.prepare(image1)
+    found = registrar.align(canvas0, canvas1)
+    y, x = np.mgrid[: registrar.side, : registrar.side]
+    pixels = np.stack([x, y], axis=-1).reshape(-1, 2).astype(float)
+    placed = found.place(pixels, registrar.config).reshape(*x.shape, 2).astype(np.float32)
+    mask1 = np.asarray(canvas1.mask).astype(np.float32)
+    aligned = _drawn(np.asarray(canvas1.image), placed, border=1.0)
+    overlap = np.asarray(canvas0.mask) & (_drawn(mask1, placed, border=0.0) > 0.5)
+    displacement = placed - np.stack([x, y], axis=-1).astype(np.float32)
+    grey0, grey1 = np.asarray(canvas0.image), np.asarray(canvas1.image)
+    return Registration(found, grey0, grey1, aligned, displacement, overlap, name0, name1)
+
+
+def register(
+    path0: str | Path, path1: str | Path, *, dense_ckpt: str | Path, ppi: int | None = None
+) -> Registration:
+    """Register two prints from files by Module 1 and their ridges; see :class:`Registration`.
+
+    ``ppi`` is the resolution of both files, 500 if not given. Raises FileNotFoundError and
+    ValueError as the readers and loaders do.
+    """
+    registrar = Registrar(load_dense(dense_ckpt)[0])
+    images = registrar.load(path0, ppi), registrar.load(path1, ppi)
+    return register_images(registrar, *images, name0=Path(path0).name, name1=Path(path1).name)
+
+
+def save_displacement(found: Registration, path: str | Path) -> None:
+    """Write the dense field as .npz: ``displacement`` (S,S,2), ``overlap`` (S,S), ``ppi``."""
+    np.savez_compressed(
+        path,
+        displacement=found.displacement,
+        overlap=found.overlap,
+        ppi=np.array(REFERENCE_PPI),
+    )
+
+
+def _drawn(
+    image: Float[np.ndarray, "S S"], placed: Float[np.ndarray, "S S 2"], border: float
+) -> Float[np.ndarray, "S S"]:
+    drawn = cv2.remap(
+        image,
+        placed[..., 0],
+        placed[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=border,
+    )
+    return np.asarray(drawn)
