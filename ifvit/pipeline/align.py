@@ -40,9 +40,9 @@ class AlignConfig:
     """Rotations tried, ± degrees. A Module 1 that never saw a print upside down has nothing
     against it, and takes some prints for their own half turn: the ridges then decide
     (:mod:`ifvit.pipeline.refine`)."""
-    angle_step: float = 30.0
+    angle_step: float = 45.0
     """Steps between them; Module 1 is trained for at least half a step."""
-    followed: int = 4
+    followed: int = 2
     """Rotations whose alignments are followed up."""
     min_confidence: float = 0.05
     """Dual-softmax confidence of a mutual match worth keeping; RANSAC sorts out the rest."""
@@ -145,8 +145,8 @@ def candidates(
     return made
 
 
-def _confidence(alignment: Alignment) -> float:
-    # In sum, not number: at a wrong angle many weak matches can agree.
+def confidence_of(alignment: Alignment) -> float:
+    """Return what speaks for an alignment: in sum, since at a wrong angle many weak can agree."""
     return float(alignment.confidence[alignment.inliers].sum())
 
 
@@ -166,7 +166,7 @@ def coarse(
     middle = (frame_side(model) - 1) / 2
     angles = [settings.angle_step * k - settings.search_range for k in range(count)]
     turns = np.stack([similarity(angle, (middle, middle)) for angle in angles])
-    made = sorted(candidates(dense(turns), turns, model, settings), key=_confidence, reverse=True)
+    made = sorted(candidates(dense(turns), turns, model, settings), key=confidence_of, reverse=True)
     chosen = made[: settings.followed]
     starts = np.stack([one.H_0to1 for one in chosen])
     again = candidates(dense(starts), starts, model, settings)
@@ -174,7 +174,7 @@ def coarse(
         new if old.num_inliers >= 3 and new.num_inliers >= old.num_inliers else old
         for old, new in zip(chosen, again, strict=True)
     ]
-    return sorted(better, key=_confidence, reverse=True)
+    return sorted(better, key=confidence_of, reverse=True)
 
 
 def align(dense: DenseFn, model: ModelConfig, settings: AlignConfig = ALIGN_CONFIG) -> Alignment:

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.pipeline.elastic import displaced, inverse_displacement
+from ifvit.pipeline.displacement import displaced, inverse_displacement
 from ifvit.pipeline.geometry import apply, invert
 
 

@@ -11,6 +11,7 @@ Transforms are 2×3 matrices in frame pixels at 500 ppi; images at the network's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -20,51 +21,43 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ifvit.config import REFERENCE_PPI, ModelConfig
+from ifvit.config import ModelConfig
 from ifvit.data.aligned import compose, fit_similarity, inverse, transform
-from ifvit.data.pairs import cell_centres
+from ifvit.data.pairs import cell_centres, nearest_cell
+from ifvit.pipeline.alignment import Alignment
+from ifvit.pipeline.correlate import Search, search
 from ifvit.pipeline.elastic import (
     ELASTIC_CONFIG,
     ElasticConfig,
     Ridges,
     agreement,
     elastic,
-    network_transform,
-    peak,
 )
-from ifvit.pipeline.geometry import warp
 
-
-@dataclass(frozen=True)
-class Search:
-    """A grid around an alignment: turns in degrees, scales, and shifts ± pixels at 500 ppi."""
-
-    turns: tuple[float, ...]
-    scales: tuple[float, ...]
-    shift: int
+WIDE = Search((-10, -8, -6, -4, -2, 0, 2, 4, 6, 8, 10), (1.0,), 32)
+FINE = Search((-1.5, -0.75, 0, 0.75, 1.5), (0.97, 1.0, 1.03), 6)
 
 
 @dataclass(frozen=True)
 class RefineConfig:
     """Settings of the refinement."""
 
-    wide: Search = Search((-10, -8, -6, -4, -2, 0, 2, 4, 6, 8, 10), (1.0,), 32)
+    wide: Search = WIDE
     """First the error of the coarse alignment, which is a few degrees and up to a coarse cell."""
-    fine: Search = Search((-1.5, -0.75, 0, 0.75, 1.5), (0.97, 1.0, 1.03), 6)
+    fine: Search = FINE
     """Skin is stretched by a few per cent, as a whole too."""
     places: int = 24
     """Places of the wide search that are followed for one elastic round."""
     finished: int = 12
     """Those of them that are followed to the end."""
     elastic: ElasticConfig = ELASTIC_CONFIG
-    min_overlap: float = 0.08
-    """Share of the frame that must be foreground in both prints."""
+    match_weight: float = 0.3
+    """Weight of Module 1's matches beside the correlation of the ridges."""
+    match_px: float = 8.0
+    """Distance at which a match still counts for an alignment: half a coarse cell."""
 
 
 REFINE_CONFIG = RefineConfig()
-
-POOL = 4
-"""Pixels along each side of those that overlap is counted in; the canvas is a multiple of it."""
 
 
 class Refined(NamedTuple):
@@ -88,129 +81,99 @@ class Refined(NamedTuple):
         return self.ncc * jnp.sqrt(self.overlap)
 
 
+class Starts(NamedTuple):
+    """Coarse alignments to refine, and the matches that each of them rests on, padded to N.
+
+    ``weight`` is a match's confidence, 0 for padding. Without weights the ridges decide alone.
+    """
+
+    H_0to1: Float[Array, "A 2 3"]
+    points0: Float[Array, "A N 2"]
+    points1: Float[Array, "A N 2"]
+    weight: Float[Array, "A N"]
+
+
+def starts_of(found: Sequence[Alignment], config: ModelConfig) -> Starts:
+    """Return Module 1's alignments as starts, with the matches that agree with each."""
+    points = np.zeros((2, len(found), config.cells**2, 2), np.float32)
+    weight = np.zeros(points.shape[1:3], np.float32)
+    for row, one in enumerate(found):
+        count = one.num_inliers
+        points[0, row, :count] = one.points0[one.inliers]
+        points[1, row, :count] = one.points1[one.inliers]
+        weight[row, :count] = one.confidence[one.inliers]
+    H = jnp.asarray([one.H_0to1 for one in found], jnp.float32)
+    return Starts(H, jnp.asarray(points[0]), jnp.asarray(points[1]), jnp.asarray(weight))
+
+
 @partial(jax.jit, static_argnames=("config", "settings"))
 def refine(
     ridges0: Ridges,
     ridges1: Ridges,
-    H_0to1: Float[Array, "A 2 3"],
+    starts: Starts,
     config: ModelConfig,
     settings: RefineConfig = REFINE_CONFIG,
 ) -> Refined:
     """Refine A coarse alignments of one pair and return the one of most evidence.
 
     Deterministic; nothing is raised. Ridges one period off look alike, so that several places of
-    each alignment are followed: many roughly, few to the end.
+    each alignment are followed, many roughly and few to the end; and what Module 1 matched, which
+    minutiae and curvature told it, is evidence beside the ridges.
     """
 
-    def search(grid: Search, count: int, H: Array) -> tuple[Array, Array]:
-        return _search(ridges0, ridges1, H, grid, count, config, settings)
-
-    def lay(rounds: int, H: Array) -> Refined:
+    def lay(rounds: int, H: Array, start: Array) -> tuple[Refined, Array]:
         displacement, quality = elastic(ridges0, ridges1, H, config, settings.elastic, rounds)
         H, displacement = _refit(H, displacement, quality, config, settings)
         ncc, overlap = agreement(ridges0, ridges1, H, displacement, config)
-        return Refined(H, ncc, overlap, displacement, quality)
+        laid = Refined(H, ncc, overlap, displacement, quality)
+        return laid, laid.evidence + _support(H, displacement, start, starts, config, settings)
 
-    def finish(H: Array) -> Refined:
-        return lay(settings.elastic.rounds, search(settings.fine, 1, H)[0][0])
+    def finish(H: Array, start: Array) -> tuple[Refined, Array]:
+        found, _ = search(ridges0, ridges1, H, settings.fine, 1, config)
+        return lay(settings.elastic.rounds, found[0], start)
 
-    places, evidence = jax.lax.map(partial(search, settings.wide, settings.places), H_0to1)
+    def place(H: Array, start: Array) -> tuple[Array, Array]:
+        count = settings.places
+        places, evidence = search(ridges0, ridges1, H, settings.wide, count, config)
+        still = jnp.zeros((config.cells, config.cells, 2))
+        support = partial(
+            _support,
+            displacement=still,
+            start=start,
+            starts=starts,
+            config=config,
+            settings=settings,
+        )
+        return places, evidence + jax.vmap(support)(places)
+
+    each = jnp.arange(len(starts.H_0to1))
+    places, evidence = jax.lax.map(lambda x: place(*x), (starts.H_0to1, each))
     likely = jax.lax.top_k(evidence.reshape(-1), settings.places)[1]
-    rough = jax.lax.map(partial(lay, 1), places.reshape(-1, 2, 3)[likely])
-    kept = jax.lax.top_k(rough.evidence, settings.finished)[1]
-    finished = jax.lax.map(finish, rough.H_0to1[kept])
-    return jax.tree.map(lambda x: x[jnp.argmax(finished.evidence)], finished)
+    origin = likely // settings.places
+    rough, value = jax.lax.map(lambda x: lay(1, *x), (places.reshape(-1, 2, 3)[likely], origin))
+    kept = jax.lax.top_k(value, settings.finished)[1]
+    finished, value = jax.lax.map(lambda x: finish(*x), (rough.H_0to1[kept], origin[kept]))
+    return jax.tree.map(lambda x: x[jnp.argmax(value)], finished)
 
 
-def _turned(turn: Array, scale: Array, side: int) -> Float[Array, "2 3"]:
-    """Return a turn (degrees) and a scaling about the frame's middle."""
-    cos, sin = scale * jnp.cos(jnp.deg2rad(turn)), scale * jnp.sin(jnp.deg2rad(turn))
-    linear = jnp.array([[cos, -sin], [sin, cos]])
-    middle = jnp.full(2, (side - 1) / 2)
-    return jnp.concatenate([linear, (middle - linear @ middle)[:, None]], axis=1)
-
-
-def _search(
-    ridges0: Ridges,
-    ridges1: Ridges,
+def _support(
     H: Float[Array, "2 3"],
-    grid: Search,
-    count: int,
+    displacement: Float[Array, "h w 2"],
+    start: Array,
+    starts: Starts,
     config: ModelConfig,
     settings: RefineConfig,
-) -> tuple[Float[Array, "count 2 3"], Float[Array, " count"]]:
-    """Return the best turns, scales and shifts about an alignment, and the evidence for each.
+) -> Float[Array, ""]:
+    """Return how far an alignment is borne out by the matches of its start, from 0 to a weight.
 
-    None is a neighbour of another.
+    Each match counts by its confidence, and by how near the alignment comes to it.
     """
-    factor = REFERENCE_PPI // config.ppi
-    pairs = jnp.array([(turn, scale) for turn in grid.turns for scale in grid.scales])
-    side = config.canvas * factor
-    tried = jax.vmap(lambda pair: compose(H, _turned(pair[0], pair[1], side)))(pairs)
-    reach = POOL * -(-grid.shift // (factor * POOL))
-    evidence = _correlation(ridges0, ridges1, network_transform(tried, config), reach, settings)
-    which, y, x = jnp.meshgrid(*map(jnp.arange, evidence.shape), indexing="ij")
-    made, found = [], []
-    for _ in range(count):
-        at, row, column = jnp.unravel_index(jnp.argmax(evidence), evidence.shape)
-        offset = [peak(evidence[at, row], column), peak(evidence[at, :, column], row)]
-        move = jnp.concatenate([jnp.eye(2), factor * (jnp.stack(offset) - reach)[:, None]], axis=1)
-        made.append(compose(tried[at], move))
-        found.append(evidence[at, row, column])
-        # Less than a ridge period away it is the same place.
-        near = (abs(which - at) <= 1) & (abs(y - row) <= 2) & (abs(x - column) <= 2)
-        evidence = jnp.where(near, -2.0, evidence)
-    return jnp.stack(made), jnp.stack(found)
-
-
-def _correlation(
-    ridges0: Ridges,
-    ridges1: Ridges,
-    transforms: Float[Array, "T 2 3"],
-    reach: int,
-    settings: RefineConfig,
-) -> Float[Array, "T R R"]:
-    """Return NCC times the root of the overlap's share, for each transform and each shift.
-
-    By the Fourier transform, with room so that shifts up to ``reach`` do not wrap around. What each
-    print brings into the overlap is smooth, and is counted on a grid :data:`POOL` times coarser.
-    """
-    image1, mask1 = warp(ridges1.image, ridges1.mask, transforms)
-    soft0, soft1 = ridges0.mask.astype(jnp.float32), mask1.astype(jnp.float32)
-    image0, image1 = ridges0.image * soft0, image1 * soft1
-    both = _shifted_products([(image0, image1)], reach)[0]
-    power0, power1, area0, area1 = map(_pooled, (image0**2, image1**2, soft0, soft1))
-    pairs = [(power0, area1), (area0, power1), (area0, area1)]
-    between = _between(reach // POOL)
-    first, second, area = (
-        between @ (POOL**2 * x) @ between.T for x in _shifted_products(pairs, reach // POOL)
-    )
-    share = area / soft0.size
-    ncc = both / jnp.sqrt(jnp.maximum(first * second, 1.0))
-    return jnp.where(share > settings.min_overlap, ncc * jnp.sqrt(jnp.maximum(share, 0.0)), -1.0)
-
-
-def _shifted_products(
-    pairs: list[tuple[Float[Array, "S S"], Float[Array, "T S S"]]], reach: int
-) -> list[Float[Array, "T R R"]]:
-    """Return the sum of x · y, for each of the pairs, under every shift of y up to ``reach``."""
-    height, width = pairs[0][0].shape
-    size = (height + reach + reach % 2, width + reach + reach % 2)
-    shifts = jnp.arange(-reach, reach + 1)
-    products = [jnp.conj(jnp.fft.rfft2(x, size)) * jnp.fft.rfft2(y, size) for x, y in pairs]
-    return [jnp.fft.irfft2(p, size)[:, shifts[:, None], shifts[None, :]] for p in products]
-
-
-def _pooled(image: Float[Array, "*A S S"]) -> Float[Array, "*A s s"]:
-    *lead, height, width = image.shape
-    blocks = image.reshape(*lead, height // POOL, POOL, width // POOL, POOL)
-    return blocks.mean(axis=(-3, -1))
-
-
-def _between(reach: int) -> Float[np.ndarray, "R r"]:
-    """Return the matrix that interpolates shifts of a coarse grid to those of the fine one."""
-    fine = np.arange(-reach * POOL, reach * POOL + 1)[:, None] / POOL
-    return np.maximum(1 - np.abs(fine - np.arange(-reach, reach + 1)), 0).astype(np.float32)
+    points0 = starts.points0[start]
+    moved = displacement.reshape(-1, 2)[nearest_cell(points0, config)]
+    placed = transform(H, points0 + moved)
+    away = jnp.square(placed - starts.points1[start]).sum(-1) / settings.match_px**2
+    most = jnp.maximum(starts.weight.sum(-1).max(), 1e-6)
+    return settings.match_weight * (starts.weight[start] * jnp.exp(-0.5 * away)).sum() / most
 
 
 def _refit(

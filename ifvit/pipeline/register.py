@@ -19,13 +19,21 @@ from ifvit.data.normalise import cell_mask
 from ifvit.data.pairs import frame_foreground, frame_side
 from ifvit.data.prints import load_canvas
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, candidates, coarse, judged
+from ifvit.pipeline.align import (
+    ALIGN_CONFIG,
+    AlignConfig,
+    candidates,
+    coarse,
+    confidence_of,
+    judged,
+)
 from ifvit.pipeline.alignment import Alignment
-from ifvit.pipeline.elastic import Ridges, displaced
+from ifvit.pipeline.displacement import displaced
+from ifvit.pipeline.elastic import Ridges
 from ifvit.pipeline.enhance import enhance
 from ifvit.pipeline.geometry import apply, warp
 from ifvit.pipeline.overlap import network_view, warp_pairs
-from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine
+from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine, starts_of
 
 
 class Canvas(NamedTuple):
@@ -113,13 +121,9 @@ class Registrar:
         """
         if comes_second(canvas0, canvas1):
             return self.align(canvas1, canvas0).transposed(self.config)
-        found = coarse(
-            lambda H: self._log_p(canvas0, canvas1, jnp.asarray(H, jnp.float32)),
-            self.config,
-            self.align_config,
-        )
+        found = self._coarse(canvas0, canvas1)
         if found[0].num_inliers >= 3:
-            starts = jnp.asarray([one.H_0to1 for one in found], jnp.float32)
+            starts = starts_of(found, self.config)
             refined = refine(
                 canvas0.ridges, canvas1.ridges, starts, self.config, self.refine_config
             )
@@ -127,6 +131,22 @@ class Registrar:
         # All now lie at one place: the one whose matches say so too.
         best = max(found, key=lambda one: one.num_inliers)
         return judged(best, self.align_config)
+
+    def _coarse(self, canvas0: Canvas, canvas1: Canvas) -> list[Alignment]:
+        """Align by Module 1 in both orders, the most confident first.
+
+        Module 1 is trained on prints that are about upright. Each search leaves one print as it is
+        and turns the other to it; where only one of the two is upright, one search goes well.
+        """
+
+        def search(fixed: Canvas, turned: Canvas) -> list[Alignment]:
+            def log_p(H: np.ndarray) -> Array:
+                return self._log_p(fixed, turned, jnp.asarray(H, jnp.float32))
+
+            return coarse(log_p, self.config, self.align_config)
+
+        back = [one.transposed(self.config) for one in search(canvas1, canvas0)]
+        return sorted([*search(canvas0, canvas1), *back], key=confidence_of, reverse=True)
 
     def _refined(self, alignment: Alignment, refined: Refined) -> Alignment:
         """Return an alignment with the refined transform, and its matches moved by it.

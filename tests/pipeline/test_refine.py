@@ -10,17 +10,17 @@ from jax.scipy.ndimage import map_coordinates
 
 from ifvit.config import TINY_MODEL
 from ifvit.data.pairs import cell_centres, frame_side
+from ifvit.pipeline.displacement import displaced
 from ifvit.pipeline.elastic import (
     Ridges,
     agreement,
-    displaced,
     elastic,
     network_transform,
 )
 from ifvit.pipeline.enhance import enhance
 from ifvit.pipeline.geometry import apply, invert, similarity, warp
 from ifvit.pipeline.overlap import network_view
-from ifvit.pipeline.refine import Refined, refine
+from ifvit.pipeline.refine import Refined, Starts, refine
 
 SIDE = frame_side(TINY_MODEL)
 MIDDLE = ((SIDE - 1) / 2, (SIDE - 1) / 2)
@@ -58,6 +58,14 @@ def placement(angle: float, shift: tuple[float, float]) -> np.ndarray:
     return H
 
 
+def alone(H: np.ndarray) -> Starts:
+    """Starts without matches: the ridges decide."""
+    cells = TINY_MODEL.cells**2
+    nobody = jnp.zeros((len(H), cells))
+    points = jnp.zeros((len(H), cells, 2))
+    return Starts(jnp.asarray(H, jnp.float32), points, points, nobody)
+
+
 def error(refined: Refined, truth: np.ndarray, oval: np.ndarray) -> float:
     """The median distance in pixels at 500 ppi, distortion included, over the print's cells."""
     inside = oval[CENTRES[:, 1].astype(int), CENTRES[:, 0].astype(int)]
@@ -75,7 +83,7 @@ def test_a_rigid_placement_is_found_below_the_pixel(frames, oval, angle, shift):
     refined = refine(
         ridges(frames[0], oval),
         moved(frames[0], oval, H),
-        jnp.asarray(start[None], jnp.float32),
+        alone(start[None]),
         TINY_MODEL,
     )
     assert error(refined, apply(H, CENTRES), oval) < 1.0
@@ -86,8 +94,8 @@ def test_the_best_of_several_starts_is_taken_and_their_order_does_not_matter(fra
     H = placement(40.0, (6.0, 3.0))
     starts = np.stack([placement(a, (0.0, 0.0)) for a in (-140.0, 43.0, 100.0)]).astype(np.float32)
     pair = ridges(frames[0], oval), moved(frames[0], oval, H)
-    first = refine(*pair, jnp.asarray(starts), TINY_MODEL)
-    second = refine(*pair, jnp.asarray(starts[::-1]), TINY_MODEL)
+    first = refine(*pair, alone(starts), TINY_MODEL)
+    second = refine(*pair, alone(starts[::-1]), TINY_MODEL)
     # One pixel of the network's resolution: what is compared has no finer grid.
     assert error(first, apply(H, CENTRES), oval) < 2.0
     np.testing.assert_allclose(first.H_0to1, second.H_0to1, atol=1e-3)
@@ -122,7 +130,7 @@ def test_stretched_skin_is_followed(frames, oval):
 
 
 def test_two_fingers_do_not_agree(frames, oval):
-    start = jnp.asarray(np.eye(2, 3)[None], jnp.float32)
+    start = alone(np.eye(2, 3)[None])
     same = refine(ridges(frames[0], oval), ridges(frames[0], oval), start, TINY_MODEL)
     other = refine(ridges(frames[0], oval), ridges(frames[1], oval), start, TINY_MODEL)
     assert float(same.ncc) > 0.99
@@ -131,7 +139,7 @@ def test_two_fingers_do_not_agree(frames, oval):
 
 def test_nothing_in_common_is_no_error(frames, oval):
     empty = Ridges(jnp.zeros((128, 128)), jnp.zeros((128, 128), bool))
-    start = jnp.asarray(np.eye(2, 3)[None], jnp.float32)
+    start = alone(np.eye(2, 3)[None])
     refined = refine(ridges(frames[0], oval), empty, start, TINY_MODEL)
     assert float(refined.ncc) == 0 and float(refined.overlap) == 0
     assert all(bool(jnp.isfinite(leaf).all()) for leaf in refined)

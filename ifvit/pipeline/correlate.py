@@ -1,0 +1,122 @@
+"""Ridges correlated as a whole: over small turns, scales and shifts about an alignment.
+
+Transforms are 2×3 matrices in frame pixels at 500 ppi; images at the network's resolution.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ifvit.config import REFERENCE_PPI, ModelConfig
+from ifvit.data.aligned import compose
+from ifvit.pipeline.elastic import Ridges, network_transform, peak
+from ifvit.pipeline.geometry import warp
+
+POOL = 4
+"""Pixels along each side of those that overlap is counted in; the canvas is a multiple of it."""
+
+MIN_OVERLAP = 0.08
+"""Share of the frame that must be foreground in both prints."""
+
+
+@dataclass(frozen=True)
+class Search:
+    """A grid around an alignment: turns in degrees, scales, and shifts ± pixels at 500 ppi."""
+
+    turns: tuple[float, ...]
+    scales: tuple[float, ...]
+    shift: int
+
+
+def search(
+    ridges0: Ridges,
+    ridges1: Ridges,
+    H: Float[Array, "2 3"],
+    grid: Search,
+    count: int,
+    config: ModelConfig,
+) -> tuple[Float[Array, "count 2 3"], Float[Array, " count"]]:
+    """Return the best turns, scales and shifts about an alignment, and the evidence for each.
+
+    None is a neighbour of another.
+    """
+    factor = REFERENCE_PPI // config.ppi
+    pairs = jnp.array([(turn, scale) for turn in grid.turns for scale in grid.scales])
+    side = config.canvas * factor
+    tried = jax.vmap(lambda pair: compose(H, _turned(pair[0], pair[1], side)))(pairs)
+    reach = POOL * -(-grid.shift // (factor * POOL))
+    evidence = _correlation(ridges0, ridges1, network_transform(tried, config), reach)
+    which, y, x = jnp.meshgrid(*map(jnp.arange, evidence.shape), indexing="ij")
+    made, found = [], []
+    for _ in range(count):
+        at, row, column = jnp.unravel_index(jnp.argmax(evidence), evidence.shape)
+        offset = [peak(evidence[at, row], column), peak(evidence[at, :, column], row)]
+        move = jnp.concatenate([jnp.eye(2), factor * (jnp.stack(offset) - reach)[:, None]], axis=1)
+        made.append(compose(tried[at], move))
+        found.append(evidence[at, row, column])
+        # Less than a ridge period away it is the same place.
+        near = (abs(which - at) <= 1) & (abs(y - row) <= 2) & (abs(x - column) <= 2)
+        evidence = jnp.where(near, -2.0, evidence)
+    return jnp.stack(made), jnp.stack(found)
+
+
+def _turned(turn: Array, scale: Array, side: int) -> Float[Array, "2 3"]:
+    """Return a turn (degrees) and a scaling about the frame's middle."""
+    cos, sin = scale * jnp.cos(jnp.deg2rad(turn)), scale * jnp.sin(jnp.deg2rad(turn))
+    linear = jnp.array([[cos, -sin], [sin, cos]])
+    middle = jnp.full(2, (side - 1) / 2)
+    return jnp.concatenate([linear, (middle - linear @ middle)[:, None]], axis=1)
+
+
+def _correlation(
+    ridges0: Ridges,
+    ridges1: Ridges,
+    transforms: Float[Array, "T 2 3"],
+    reach: int,
+) -> Float[Array, "T R R"]:
+    """Return NCC times the root of the overlap's share, for each transform and each shift.
+
+    By the Fourier transform, with room so that shifts up to ``reach`` do not wrap around. What each
+    print brings into the overlap is smooth, and is counted on a grid :data:`POOL` times coarser.
+    """
+    image1, mask1 = warp(ridges1.image, ridges1.mask, transforms)
+    soft0, soft1 = ridges0.mask.astype(jnp.float32), mask1.astype(jnp.float32)
+    image0, image1 = ridges0.image * soft0, image1 * soft1
+    both = _shifted_products([(image0, image1)], reach)[0]
+    power0, power1, area0, area1 = map(_pooled, (image0**2, image1**2, soft0, soft1))
+    pairs = [(power0, area1), (area0, power1), (area0, area1)]
+    between = _between(reach // POOL)
+    first, second, area = (
+        between @ (POOL**2 * x) @ between.T for x in _shifted_products(pairs, reach // POOL)
+    )
+    share = area / soft0.size
+    ncc = both / jnp.sqrt(jnp.maximum(first * second, 1.0))
+    return jnp.where(share > MIN_OVERLAP, ncc * jnp.sqrt(jnp.maximum(share, 0.0)), -1.0)
+
+
+def _shifted_products(
+    pairs: list[tuple[Float[Array, "S S"], Float[Array, "T S S"]]], reach: int
+) -> list[Float[Array, "T R R"]]:
+    """Return the sum of x · y, for each of the pairs, under every shift of y up to ``reach``."""
+    height, width = pairs[0][0].shape
+    size = (height + reach + reach % 2, width + reach + reach % 2)
+    shifts = jnp.arange(-reach, reach + 1)
+    products = [jnp.conj(jnp.fft.rfft2(x, size)) * jnp.fft.rfft2(y, size) for x, y in pairs]
+    return [jnp.fft.irfft2(p, size)[:, shifts[:, None], shifts[None, :]] for p in products]
+
+
+def _pooled(image: Float[Array, "*A S S"]) -> Float[Array, "*A s s"]:
+    *lead, height, width = image.shape
+    blocks = image.reshape(*lead, height // POOL, POOL, width // POOL, POOL)
+    return blocks.mean(axis=(-3, -1))
+
+
+def _between(reach: int) -> Float[np.ndarray, "R r"]:
+    """Return the matrix that interpolates shifts of a coarse grid to those of the fine one."""
+    fine = np.arange(-reach * POOL, reach * POOL + 1)[:, None] / POOL
+    return np.maximum(1 - np.abs(fine - np.arange(-reach, reach + 1)), 0).astype(np.float32)
