@@ -290,6 +290,21 @@ def test_match_writes_json_and_a_picture(capsys, tmp_path, ckpts, print_folder):
         assert image.format == "PNG" and image.width > image.height > 100
 
 
+def test_register_writes_all_there_is_to_see(capsys, tmp_path, ckpts, print_folder):
+    prints = [str(path) for path in sorted(print_folder.glob("*.png"))[:2]]
+    flags = ["--dense-ckpt", ckpts.dense, "--out", str(tmp_path / "pair")]
+    assert main(["register", *prints, *flags]) == 0
+    record = json.loads((tmp_path / "pair/registration.json").read_text())
+    assert record["name0"] == Path(prints[0]).name
+    assert record["status"] in ("ok", "not_aligned")
+    assert len(record["alignment"]["points0"]) == record["num_matches"]
+    with np.load(tmp_path / "pair/displacement.npz", allow_pickle=False) as archive:
+        side = len(archive["overlap"])
+        assert archive["displacement"].shape == (side, side, 2)
+    for name in ("aligned", "overlay", "checkerboard", "field"):
+        assert (tmp_path / f"pair/{name}.png").stat().st_size > 1000
+
+
 def test_match_prints_one_line(capsys, ckpts, print_folder):
     prints = [str(print_folder / name) for name in ("1_1.png", "2_1.png")]
     assert main(["match", *prints, *ckpts.flags]) == 0

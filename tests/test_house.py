@@ -22,7 +22,7 @@ ORDER = (
     ("pipeline",),
     ("evaluation",),
     ("training",),
-    ("viz", "demo", "commands", "cli"),
+    ("viz", "overlay", "demo", "commands", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 
@@ -80,7 +80,7 @@ def test_imports_never_point_backwards(path):
     later = {part for part in used & set(RANK) if RANK[part] > RANK[own]}
     assert not later, f"{name(path)} imports {later}, which come after {own}"
     if "viz" in used:
-        assert own in ("evaluation", "viz", "demo", "commands", "cli")
+        assert own in ("evaluation", "viz", "overlay", "demo", "commands", "cli")
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)

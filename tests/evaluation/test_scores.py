@@ -36,6 +36,7 @@ def result(status: str, score: float, branch: float | None, inliers: int) -> Mat
             blank,
             blank,
             None,
+            None,
         )
     )
 
