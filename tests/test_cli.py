@@ -305,6 +305,17 @@ def test_register_writes_all_there_is_to_see(capsys, tmp_path, ckpts, print_fold
         assert (tmp_path / f"pair/{name}.png").stat().st_size > 1000
 
 
+def test_identify_searches_the_gallery(capsys, tmp_path, ckpts, print_folder):
+    out = tmp_path / "found.json"
+    assert (
+        main(["identify", "--dataset-root", str(print_folder), "--out", str(out), *ckpts.flags])
+        == 0
+    )
+    found = json.loads(out.read_text())
+    assert len(found["cmc"]) == found["gallery"] and found["cmc"][-1] == 1.0
+    assert f"rank 1   {100 * found['cmc'][0]:.2f} %" in capsys.readouterr().out
+
+
 def test_match_prints_one_line(capsys, ckpts, print_folder):
     prints = [str(print_folder / name) for name in ("1_1.png", "2_1.png")]
     assert main(["match", *prints, *ckpts.flags]) == 0

@@ -8,6 +8,7 @@ from typing import Any
 from ifvit.commands import make, use
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.evaluation.evaluate import EvaluateConfig
+from ifvit.evaluation.identification import IdentifyConfig
 
 COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "synth": (make.SynthArgs, make.run_synth),
@@ -20,6 +21,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "embed": (use.EmbedArgs, use.run_embed),
     "compare": (use.CompareArgs, use.run_compare),
     "evaluate": (EvaluateConfig, use.run_evaluate),
+    "identify": (IdentifyConfig, use.run_identify),
     "report": (use.ReportArgs, use.run_report),
     "demo": (make.DemoArgs, make.run_demo),
 }

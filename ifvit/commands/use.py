@@ -11,6 +11,7 @@ import tyro
 
 from ifvit.data.readers import known_ppi
 from ifvit.evaluation.evaluate import EvaluateConfig, evaluate
+from ifvit.evaluation.identification import RANKS, IdentifyConfig, identify
 from ifvit.evaluation.scores import ScoreRow
 from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, Matcher, match
 
@@ -143,6 +144,16 @@ def run_evaluate(config: EvaluateConfig) -> None:
     """Score a data set's comparisons."""
     path = evaluate(config)
     print(f"scores are in {path}\nnext: ifvit report {path}")
+
+
+def run_identify(config: IdentifyConfig) -> None:
+    """Search a gallery, and print the rates."""
+    found = identify(config)
+    print(f"{found.probes} probes, gallery of {found.gallery}")
+    for rank in RANKS:
+        if rank <= found.gallery:
+            print(f"rank {rank:<3} {100 * found.cmc[rank - 1]:.2f} %")
+    print(f"The whole curve is in {config.out}")
 
 
 def run_report(args: ReportArgs) -> None:

@@ -1,0 +1,123 @@
+"""Identification: whose print is it? Every probe against a gallery of templates, exactly.
+
+By the definitions of ISO/IEC 19795-1 for a closed set: every probe's finger is in the gallery.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+from tqdm import tqdm
+
+from ifvit.data.prints import Print
+from ifvit.data.readers import read_dataset
+from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, Matcher
+from ifvit.pipeline.template import Templates, template_scores
+from ifvit.weights.storage import write_atomically
+
+RANKS = (1, 5, 10)
+"""Ranks whose identification rates are reported."""
+
+
+@dataclass(frozen=True)
+class IdentifyConfig:
+    """Search a gallery for every other print: rank-1 and the cumulative match characteristic.
+
+    The first impression of each finger is the gallery, all others are probes.
+    """
+
+    dataset_root: str
+    """A folder of prints."""
+    out: str = "identification.json"
+    """File for the figures and the whole curve."""
+    ppi: int | None = None
+    """Resolution of the prints, where the data set is not a known one."""
+    dense_ckpt: str = DENSE_CKPT
+    matcher_ckpt: str = MATCHER_CKPT
+
+
+@dataclass(frozen=True)
+class Identification:
+    """``cmc[r-1]`` is the share of probes whose finger is among the first r of the gallery."""
+
+    gallery: int
+    probes: int
+    cmc: list[float]
+
+    @property
+    def rank_1(self) -> float:
+        """Return the share of probes whose finger comes first."""
+        return self.cmc[0]
+
+
+def gallery_split(prints: Sequence[Print]) -> tuple[list[int], list[int]]:
+    """Return the numbers of the gallery's prints, each finger's first, and those of the probes.
+
+    Raises ValueError where no finger has a second impression, or there is one finger only.
+    """
+    seen: set[tuple[str, str]] = set()
+    gallery: list[int] = []
+    probes: list[int] = []
+    for number, item in enumerate(prints):
+        key = (item.dataset, item.finger)
+        (probes if key in seen else gallery).append(number)
+        seen.add(key)
+    if not probes or len(gallery) < 2:
+        raise ValueError(
+            f"{len(gallery)} fingers with {len(probes)} further impressions: expected at least two "
+            "fingers, and one impression beyond the first"
+        )
+    return gallery, probes
+
+
+def mate_ranks(
+    scores: Float[np.ndarray, "P G"], probes: Sequence[str], gallery: Sequence[str]
+) -> Int[np.ndarray, " P"]:
+    """Return the rank of each probe's best mate, counted from 1; the names are those of fingers.
+
+    Of equal scores the mate comes last, so that a matcher that knows nothing gains nothing and the
+    gallery's order does not matter. Raises ValueError for a probe without a mate.
+    """
+    mates = np.array(probes)[:, None] == np.array(gallery)[None, :]
+    alone = ~mates.any(axis=1)
+    if alone.any():
+        raise ValueError(
+            f"finger {np.array(probes)[alone][0]} is not in the gallery: expected a closed set"
+        )
+    best = np.where(mates, scores, -np.inf).max(axis=1)
+    return 1 + ((scores >= best[:, None]) & ~mates).sum(axis=1)
+
+
+def characteristic(ranks: Int[np.ndarray, " P"], gallery: int) -> Identification:
+    """Return the cumulative match characteristic of ranks in a gallery of so many prints."""
+    found = [float((ranks <= rank).mean()) for rank in range(1, gallery + 1)]
+    return Identification(gallery, len(ranks), found)
+
+
+def identify(config: IdentifyConfig) -> Identification:
+    """Embed all prints, search the gallery for every probe, write ``out`` and return what it says.
+
+    Raises FileNotFoundError and ValueError as the readers and loaders do: here a print that cannot
+    be read is an error, since nobody could be told apart without it.
+    """
+    prints = read_dataset(config.dataset_root, config.ppi)
+    gallery, probes = gallery_split(prints)
+    matcher = Matcher.from_checkpoints(config.dense_ckpt, config.matcher_ckpt)
+    registrar = matcher.registrar
+    read = tqdm(prints, desc="embedding", unit="print", leave=False)
+    embeddings = matcher.embed([registrar.prepare(registrar.load(p.path, p.ppi)) for p in read])
+
+    def some(numbers: list[int]) -> Templates:
+        names = tuple(prints[n].finger for n in numbers)
+        return Templates(names, embeddings[numbers], matcher.sha256, matcher.fusion_global)
+
+    chosen, searched = some(probes), some(gallery)
+    scores = template_scores(chosen, searched)
+    found = characteristic(mate_ranks(scores, chosen.names, searched.names), len(gallery))
+    write_atomically(Path(config.out), (json.dumps(asdict(found), indent=2) + "\n").encode())
+    return found
