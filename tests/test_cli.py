@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import struct
 import subprocess
 import sys
@@ -22,10 +23,12 @@ from ifvit.commands import COMMANDS
 from ifvit.config import DENSE_PRESETS, DenseConfig, MatchConfig
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
+from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, save_calibration
 from ifvit.weights.convert import TABLE
 from ifvit.weights.files import save_weights
 from ifvit.weights.loftr import transformer_shapes
 from ifvit.weights.metadata import Metadata
+from ifvit.weights.storage import sha256_of
 
 
 @dataclass(frozen=True)
@@ -314,6 +317,31 @@ def test_identify_searches_the_gallery(capsys, tmp_path, ckpts, print_folder):
     found = json.loads(out.read_text())
     assert len(found["cmc"]) == found["gallery"] and found["cmc"][-1] == 1.0
     assert f"rank 1   {100 * found['cmc'][0]:.2f} %" in capsys.readouterr().out
+
+
+def test_match_decides_at_a_false_match_rate(capsys, caplog, tmp_path, ckpts, print_folder):
+    prints = [str(path) for path in sorted(print_folder.glob("*.png"))[:2]]
+    plain = complaint(capsys, "match", *prints, *ckpts.flags, "--threshold", "0.1")
+    assert "is not calibrated" in plain and "ifvit calibrate" in plain
+    matcher = shutil.copy(ckpts.matcher, tmp_path)
+    flags = ["--dense-ckpt", ckpts.dense, "--matcher-ckpt", str(matcher)]
+    shas = sha256_of(ckpts.dense), sha256_of(matcher)
+    # Everything is below 2, and nothing below -2: the highest score and the lowest there can be.
+    for impostor, accepted in ((-2.0, True), (2.0, False)):
+        calibration = Calibration.of([impostor] * 99, *shas)
+        save_calibration(tmp_path / CALIBRATION_FILE, calibration)
+        assert main(["match", *prints, *flags, "--json", "--threshold", "0.01"]) == 0
+        found = json.loads(capsys.readouterr().out)
+        assert found["accepted"] == (accepted and found["status"] == "ok")
+        assert found["fmr"] == pytest.approx(0.01 if accepted else 1.0)
+        assert found["threshold"] == pytest.approx(impostor)
+    assert main(["match", *prints, *flags, "--threshold", "0.01"]) == 0
+    assert "rejected at FMR 0.01" in capsys.readouterr().out
+    assert "from 0.01 to 1" in complaint(capsys, "match", *prints, *flags, "--threshold", "0.001")
+    save_calibration(tmp_path / CALIBRATION_FILE, Calibration.of([0.0], "other", "weights"))
+    assert main(["match", *prints, *flags]) == 0
+    assert "FMR" not in capsys.readouterr().out
+    assert "is of other weights, and is not used" in caplog.text
 
 
 def test_match_prints_one_line(capsys, ckpts, print_folder):

@@ -21,6 +21,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "embed": (use.EmbedArgs, use.run_embed),
     "compare": (use.CompareArgs, use.run_compare),
     "evaluate": (EvaluateConfig, use.run_evaluate),
+    "calibrate": (use.CalibrateArgs, use.run_calibrate),
     "identify": (IdentifyConfig, use.run_identify),
     "report": (use.ReportArgs, use.run_report),
     "demo": (make.DemoArgs, make.run_demo),

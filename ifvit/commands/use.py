@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
 
 from ifvit.data.readers import known_ppi
-from ifvit.evaluation.evaluate import EvaluateConfig, evaluate
+from ifvit.evaluation.evaluate import EvaluateConfig, calibrate, evaluate
 from ifvit.evaluation.identification import RANKS, IdentifyConfig, identify
 from ifvit.evaluation.scores import ScoreRow
+from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
 from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, Matcher, match
+from ifvit.pipeline.result import MatchResult
+from ifvit.weights.storage import sha256_of
 
 
 @dataclass(frozen=True)
@@ -26,6 +31,8 @@ class MatchArgs:
     """Write a picture of the match to this PNG file."""
     json: bool = False
     """Print the whole result as JSON."""
+    threshold: float | None = None
+    """Accept or reject at this false match rate, such as 0.001; needs calibrated weights."""
     ppi: int | None = None
     """Resolution of both prints; 500 if not given."""
     dense_ckpt: str = DENSE_CKPT
@@ -43,6 +50,16 @@ class RegisterArgs:
     ppi: int | None = None
     """Resolution of both prints; 500 if not given."""
     dense_ckpt: str = DENSE_CKPT
+
+
+@dataclass(frozen=True)
+class CalibrateArgs:
+    """Keep impostor scores beside the weights, so that a match can say its false match rate."""
+
+    scores: Annotated[str, tyro.conf.Positional]
+    """A table that ``ifvit evaluate`` wrote in pair mode."""
+    matcher_ckpt: str = MATCHER_CKPT
+    """Module 2's checkpoint, which the scores must be of."""
 
 
 @dataclass(frozen=True)
@@ -94,10 +111,32 @@ def run_match(args: MatchArgs) -> None:
         from ifvit.viz import draw_match
 
         draw_match(result, args.out)
+    limit = None if args.threshold is None else _limit(result, args.threshold, args.matcher_ckpt)
+    accepted = None if limit is None else result.ok and result.score >= limit
     if args.json:
-        print(result.to_json())
-    else:
-        print(result.summary())
+        print(json.dumps(json.loads(result.to_json()) | {"threshold": limit, "accepted": accepted}))
+        return
+    print(result.summary())
+    if limit is not None:
+        decision = "accepted" if accepted else "rejected"
+        print(f"{decision} at FMR {args.threshold:g}, whose threshold is {limit:.3f}")
+
+
+def _limit(result: MatchResult, rate: float, matcher_ckpt: str) -> float:
+    if result.fmr is None:
+        raise ValueError(
+            f"--threshold is a false match rate, but {matcher_ckpt} is not calibrated: run "
+            "`ifvit evaluate` on prints like yours, then `ifvit calibrate`"
+        )
+    return load_calibration(Path(matcher_ckpt).with_name(CALIBRATION_FILE)).threshold(rate)
+
+
+def run_calibrate(args: CalibrateArgs) -> None:
+    """Write the calibration beside Module 2's checkpoint."""
+    out = Path(args.matcher_ckpt).with_name(CALIBRATION_FILE)
+    known = sha256_of(args.matcher_ckpt)
+    made = calibrate(args.scores, out, known)
+    print(f"{len(made.impostor)} impostor comparisons: FMRs from {made.fmr(np.inf):.2g}, in {out}")
 
 
 def run_register(args: RegisterArgs) -> None:

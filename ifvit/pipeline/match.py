@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from ifvit.config import DENSE_CONFIG, MATCH_CONFIG, MatchConfig
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig
+from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, load_calibration
 from ifvit.pipeline.geometry import apply
 from ifvit.pipeline.overlap import matcher_input
 from ifvit.pipeline.register import Canvas, Registrar, comes_second, compiled
@@ -22,6 +24,8 @@ from ifvit.pipeline.result import MatchResult
 from ifvit.pipeline.score import NOT_ALIGNED, scores, with_ridges
 from ifvit.weights.files import load_dense, load_matcher
 from ifvit.weights.storage import sha256_of
+
+logger = logging.getLogger("ifvit")
 
 DENSE_CKPT = f"{DENSE_CONFIG.checkpoint_dir}/dense_reg_ckpt.safetensors"
 MATCHER_CKPT = f"{MATCH_CONFIG.checkpoint_dir}/matcher_ckpt.safetensors"
@@ -56,6 +60,7 @@ class Matcher:
         self.registrar = Registrar(dense, align_config)
         self.sha256 = ""
         """Of Module 2's checkpoint, where it came from one."""
+        self.calibration: Calibration | None = None
         self._embed = compiled(nnx.view(matcher, use_running_average=True), MatcherModel.__call__)
 
     @classmethod
@@ -81,6 +86,7 @@ class Matcher:
         assert isinstance(settings, MatchConfig), "load_matcher accepts no other module"
         loaded = cls(dense, matcher, settings)
         loaded.sha256 = sha256_of(matcher_ckpt)
+        loaded.calibration = _calibration(Path(matcher_ckpt), sha256, loaded.sha256)
         return loaded
 
     def embed_pair(
@@ -161,7 +167,20 @@ class Matcher:
             roi1=roi1,
             name0=name0,
             name1=name1,
+            fmr=None if self.calibration is None else self.calibration.fmr(score),
         )
+
+
+def _calibration(matcher_ckpt: Path, dense: str, matcher: str) -> Calibration | None:
+    """Return what is known of these weights' scores; another's calibration is no use."""
+    path = matcher_ckpt.with_name(CALIBRATION_FILE)
+    if not path.exists():
+        return None
+    found = load_calibration(path)
+    if (found.dense_sha256, found.matcher_sha256) == (dense, matcher):
+        return found
+    logger.warning("%s is of other weights, and is not used: run `ifvit calibrate` again", path)
+    return None
 
 
 @lru_cache(maxsize=1)
@@ -185,6 +204,7 @@ def match(
     is no print or no checkpoint of its kind, or for checkpoints that do not belong together.
     """
     checkpoints = [Path(dense_ckpt), Path(matcher_ckpt)]
+    checkpoints.append(checkpoints[1].with_name(CALIBRATION_FILE))
     written = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in checkpoints)
     matcher = _loaded(str(dense_ckpt), str(matcher_ckpt), written)
     image0, image1 = matcher.registrar.load(path0, ppi), matcher.registrar.load(path1, ppi)

@@ -39,6 +39,8 @@ class MatchResult:
     roi1: Float[np.ndarray, "4 2"] | None
     name0: str = ""
     name1: str = ""
+    fmr: float | None = None
+    """False match rate of accepting this score, where the weights are calibrated."""
 
     @property
     def ok(self) -> bool:
@@ -64,9 +66,11 @@ class MatchResult:
         ridges = "" if self.ridge_score is None else f", ridges {self.ridge_score:.3f}"
         if self.global_score is None or self.local_score is None:
             return f"not aligned: {self.reason}"
+        rate = "" if self.fmr is None else f", FMR ≤ {100 * self.fmr:.2g} %"
         return (
             f"score {self.score:.3f} (global {self.global_score:.3f}, local "
-            f"{self.local_score:.3f}{ridges}); {counts}, turned by {self.alignment.angle:.1f}°"
+            f"{self.local_score:.3f}{ridges}){rate}; {counts}, turned by "
+            f"{self.alignment.angle:.1f}°"
         )
 
     def to_json(self) -> str:
@@ -75,7 +79,7 @@ class MatchResult:
             name: getattr(self, name)
             for name in (
                 *("name0", "name1", "status", "reason", "score", "global_score", "local_score"),
-                *("ridge_score", "num_matches", "num_inliers"),
+                *("ridge_score", "num_matches", "num_inliers", "fmr"),
             )
         }
         for name, corners in (("roi0", self.roi0), ("roi1", self.roi1)):

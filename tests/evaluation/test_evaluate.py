@@ -12,14 +12,16 @@ from flax import nnx
 
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.data.readers import read_dataset
-from ifvit.evaluation.evaluate import EvaluateConfig, evaluate
+from ifvit.evaluation.evaluate import EvaluateConfig, calibrate, evaluate
 from ifvit.evaluation.protocols import all_pairs, write_comparisons
 from ifvit.evaluation.scores import read_scores
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
+from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
 from ifvit.pipeline.match import Matcher
 from ifvit.weights.files import save_weights
 from ifvit.weights.metadata import Metadata
+from ifvit.weights.storage import sha256_of
 
 
 @pytest.fixture(scope="module")
@@ -131,3 +133,21 @@ def test_other_protocols(config, tmp_path):
     (tmp_path / "list.txt").write_text("# nothing\n")
     with pytest.raises(ValueError, match="lists no comparisons"):
         evaluate(replace(config, protocol=str(tmp_path / "list.txt"), out=str(tmp_path)))
+
+
+def test_impostor_scores_calibrate_the_weights_that_gave_them(config, tmp_path):
+    table = evaluate(replace(config, mode="pair", protocol="all", out=str(tmp_path / "pair")))
+    sha256, out = sha256_of(config.matcher_ckpt), tmp_path / CALIBRATION_FILE
+    calibrate(table, out, sha256)
+    found = load_calibration(out)
+    impostor = sorted(row.fused for row in read_scores(table) if not row.label)
+    np.testing.assert_allclose(found.impostor, impostor, atol=1e-6)
+    assert (found.dense_sha256, found.matcher_sha256) == (sha256_of(config.dense_ckpt), sha256)
+    with pytest.raises(ValueError, match="is of other weights"):
+        calibrate(table, out, "0" * 64)
+    templates = evaluate(replace(config, out=str(tmp_path / "template")))
+    with pytest.raises(ValueError, match="stand-alone templates"):
+        calibrate(templates, out, sha256)
+    (tmp_path / "pair" / "run.json").unlink()
+    with pytest.raises(FileNotFoundError, match="ifvit evaluate"):
+        calibrate(table, out, sha256)

@@ -1,0 +1,85 @@
+"""From a score to how often two different fingers reach it: the FMR, kept beside the weights.
+
+An estimate from n impostor comparisons, k of which reach the score: (k + 1) / (n + 1). So it is
+never zero, and no claim is made below 1 / (n + 1). Comparisons that share prints are not
+independent: n of few fingers say less than n of many.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+
+from ifvit.weights.storage import check_exists, write_atomically
+
+CALIBRATION_FILE = "calibration.json"
+EXPECTED = "a calibration, the .json that `ifvit calibrate` writes"
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Scores of impostor comparisons in pair mode, and the weights that gave them."""
+
+    impostor: Float[np.ndarray, " I"]
+    """Sorted, lowest first."""
+    dense_sha256: str
+    matcher_sha256: str
+
+    @classmethod
+    def of(cls, scores: Sequence[float], dense_sha256: str, matcher_sha256: str) -> Calibration:
+        """Take impostor scores in any order; raises ValueError for none, or for NaN."""
+        impostor = np.sort(np.asarray(scores, np.float64))
+        if not len(impostor) or np.isnan(impostor).any():
+            raise ValueError(
+                f"{len(impostor)} impostor scores, {int(np.isnan(impostor).sum())} of them NaN: "
+                "expected at least one, and numbers"
+            )
+        return cls(impostor, dense_sha256, matcher_sha256)
+
+    def fmr(self, score: float) -> float:
+        """Return the false match rate of accepting this score and all above."""
+        reached = len(self.impostor) - int(np.searchsorted(self.impostor, score, side="left"))
+        return (reached + 1) / (len(self.impostor) + 1)
+
+    def threshold(self, fmr: float) -> float:
+        """Return the lowest score that is accepted at this false match rate.
+
+        Raises ValueError for a rate that so few comparisons say nothing of, or above 1.
+        """
+        count = len(self.impostor)
+        if not 1 / (count + 1) <= fmr <= 1:
+            raise ValueError(
+                f"no threshold for an FMR of {fmr:g}: {count} impostor comparisons calibrate rates "
+                f"from {1 / (count + 1):.2g} to 1; calibrate with more, or choose another rate"
+            )
+        # 1e-9: 0.3 of ten is three, though floats say a little less.
+        allowed = int(fmr * (count + 1) + 1e-9) - 1
+        if allowed >= count:
+            return float(self.impostor[0])
+        return float(np.nextafter(self.impostor[count - 1 - allowed], np.inf))
+
+
+def save_calibration(path: str | Path, calibration: Calibration) -> None:
+    """Write a calibration, whole or not at all."""
+    values = {
+        "ifvit": "calibration of the fused score in pair mode",
+        "dense_sha256": calibration.dense_sha256,
+        "matcher_sha256": calibration.matcher_sha256,
+        "impostor": np.round(calibration.impostor, 6).tolist(),
+    }
+    write_atomically(path, (json.dumps(values) + "\n").encode())
+
+
+def load_calibration(path: str | Path) -> Calibration:
+    """Read a calibration; raises FileNotFoundError, and ValueError for a file that is not one."""
+    check_exists(path, EXPECTED)
+    try:
+        values = json.loads(Path(path).read_text())
+        return Calibration.of(values["impostor"], values["dense_sha256"], values["matcher_sha256"])
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): expected {EXPECTED}") from error
