@@ -115,6 +115,10 @@ class DenseConfig(TrainConfig):
     """Let a model with fewer layers take the first ones of the LoFTR weights."""
     max_rotation: float = 60.0
     """Rotation between the prints of a training pair, ± degrees."""
+    turn: float = 180.0
+    """Rotation of both prints of a pair together, ± degrees: prints do not all come upright."""
+    init_from: str | None = None
+    """A Module 1 checkpoint of the same shape to train on from: all of its weights."""
 
 
 @dataclass(frozen=True)
@@ -170,6 +174,7 @@ DENSE_PRESETS: dict[str, DenseConfig] = {
         pairs_per_epoch=400,
         batch_size=8,
         max_rotation=30.0,
+        turn=0.0,
     ),
 }
 MATCH_PRESETS: dict[str, MatchConfig] = {

@@ -55,13 +55,20 @@ def _neighbours(frame: Float[Array, "S S"], reduce) -> Float[Array, "S S"]:
 
 
 def corrupt(
-    key: PRNGKeyArray, source: Float[Array, "R R"], model: ModelConfig, max_rotation: float
+    key: PRNGKeyArray,
+    source: Float[Array, "R R"],
+    model: ModelConfig,
+    max_rotation: float,
+    turn: float = 0.0,
 ) -> tuple[Float[Array, "S S"], Float[Array, "S S"], ImpressionParams]:
     """Return a print's middle as frame 0, its corrupted copy as frame 1, and the geometry.
 
     ``source`` is a canvas of :func:`source_side`; rotation is uniform in ± ``max_rotation``
-    degrees. Frames are in [0, 1] at 500 ppi.
+    degrees, and both frames are turned together by up to ± ``turn``. Frames are in [0, 1] at
+    500 ppi.
     """
+    if turn:
+        source = _turned(jax.random.fold_in(key, 0), source, turn)
     side = frame_side(model)
     margin = (source.shape[0] - side) // 2
     frame0 = source[margin : margin + side, margin : margin + side]
@@ -72,6 +79,14 @@ def corrupt(
     centre = (source.shape[0] - 1) / 2
     frame1 = sample(source, points - jnp.array(MASTER_CENTRE) + centre)
     return frame0, corrupt_look(look_key, frame1), params
+
+
+def _turned(key: PRNGKeyArray, source: Float[Array, "R R"], turn: float) -> Float[Array, "R R"]:
+    angle = jnp.deg2rad(jax.random.uniform(key, minval=-turn, maxval=turn))
+    cos, sin = jnp.cos(angle), jnp.sin(angle)
+    centre = (source.shape[0] - 1) / 2
+    points = (frame_points(source.shape) - centre) @ jnp.array([[cos, sin], [-sin, cos]])
+    return sample(source, points + centre)
 
 
 def corruption_correspondence(
@@ -86,7 +101,7 @@ def corruption_correspondence(
     return points1, ((points1 >= 0) & (points1 <= side - 1)).all(-1), points0
 
 
-@partial(jax.jit, static_argnames=("model", "max_rotation"))
+@partial(jax.jit, static_argnames=("model", "max_rotation", "turn"))
 def corruption_batch(
     sources0: Float[Array, "B R R"],
     sources1: Float[Array, "B R R"],
@@ -95,9 +110,10 @@ def corruption_batch(
     *,
     model: ModelConfig,
     max_rotation: float,
+    turn: float = 0.0,
 ) -> PairBatch:
     """Make a batch for Module 1 from real prints: for impostor pairs the copy is of another."""
-    copy = partial(corrupt, model=model, max_rotation=max_rotation)
+    copy = partial(corrupt, model=model, max_rotation=max_rotation, turn=turn)
     frame0, own_copy, params = jax.vmap(copy)(keys, sources0)
     _, other_copy, _ = jax.vmap(copy)(keys, sources1)
     frame1 = jnp.where(genuine[:, None, None], own_copy, other_copy)

@@ -42,6 +42,7 @@ class CorruptionPairs:
         seed: int,
         max_rotation: float,
         impostor_ratio: float,
+        turn: float = 0.0,
         progress: Callable[[Any], Any] = lambda prints: prints,
     ) -> None:
         """Read all prints into memory. Raises ValueError where there are none."""
@@ -49,6 +50,7 @@ class CorruptionPairs:
             raise ValueError("no prints to train on: the data set or its split is empty")
         self.model, self.seed = model, seed
         self.max_rotation, self.impostor_ratio = max_rotation, impostor_ratio
+        self.turn = turn
         self.sources = load_sources(prints, source_side(model), progress)
         names = sorted({(p.dataset, p.finger) for p in prints})
         self.finger = np.array([names.index((p.dataset, p.finger)) for p in prints])
@@ -69,4 +71,5 @@ class CorruptionPairs:
             jax.random.split(root, size),
             model=self.model,
             max_rotation=self.max_rotation,
+            turn=self.turn,
         )

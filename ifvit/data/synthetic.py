@@ -84,15 +84,30 @@ def pair_correspondence(
 
 
 def draw_pairs(
-    seed: int, finger: Int[Array, "B 2"], impression: Int[Array, "B 2"], max_rotation: float
+    seed: int,
+    finger: Int[Array, "B 2"],
+    impression: Int[Array, "B 2"],
+    max_rotation: float,
+    turn: float = 0.0,
 ) -> tuple[ImpressionParams, ImpressionParams]:
-    """Draw the two impressions of each pair; the rotation between them is within ± degrees."""
+    """Draw the two impressions of each pair.
+
+    The rotation between them is within ± ``max_rotation`` degrees, and both prints are turned
+    together by an angle within ± ``turn``.
+    """
 
     def draw(fingers: Array, impressions: Array) -> ImpressionParams:
         return draw_impression(finger_key(seed, fingers), impressions, max_rotation / 2)
 
+    def common(fingers: Array, impressions: Array) -> Array:
+        key = jax.random.fold_in(finger_key(seed, fingers[0]), fingers[1])
+        key = jax.random.fold_in(jax.random.fold_in(key, impressions[0]), impressions[1])
+        return jax.random.uniform(key, minval=-jnp.deg2rad(turn), maxval=jnp.deg2rad(turn))
+
+    angle = jax.vmap(common)(finger, impression)
     params0 = jax.vmap(draw)(finger[:, 0], impression[:, 0])
-    return params0, jax.vmap(draw)(finger[:, 1], impression[:, 1])
+    params1 = jax.vmap(draw)(finger[:, 1], impression[:, 1])
+    return params0._replace(turn=angle), params1._replace(turn=angle)
 
 
 def render_frames(
@@ -103,7 +118,7 @@ def render_frames(
     return jax.vmap(lambda m, p: render(m, p, shape).image)(masters, params)
 
 
-@partial(jax.jit, static_argnames=("seed", "model", "max_rotation"))
+@partial(jax.jit, static_argnames=("seed", "model", "max_rotation", "turn"))
 def dense_batch(
     master0: Master,
     master1: Master,
@@ -113,9 +128,10 @@ def dense_batch(
     seed: int,
     model: ModelConfig,
     max_rotation: float,
+    turn: float = 0.0,
 ) -> PairBatch:
     """Make a batch for Module 1: genuine pairs where both finger numbers agree."""
-    params = draw_pairs(seed, finger, impression, max_rotation)
+    params = draw_pairs(seed, finger, impression, max_rotation, turn)
     image0, mask0 = prepare(render_frames(master0, params[0], model), model)
     image1, mask1 = prepare(render_frames(master1, params[1], model), model)
     points1, valid, points0 = jax.vmap(partial(pair_correspondence, model=model))(*params)
@@ -138,10 +154,12 @@ class SyntheticPairs:
         *,
         max_rotation: float,
         impostor_ratio: float,
+        turn: float = 0.0,
     ) -> None:
         """``masters`` are those of ``fingers`` under ``seed`` (:func:`grow_masters`)."""
         self.seed, self.fingers, self.masters, self.model = seed, fingers, masters, model
         self.max_rotation, self.impostor_ratio = max_rotation, impostor_ratio
+        self.turn = turn
 
     def draw(self, index: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draw a batch's members: rows of ``fingers`` (B,2), impressions (B,2), genuine (B,)."""
@@ -172,4 +190,5 @@ class SyntheticPairs:
             seed=self.seed,
             model=self.model,
             max_rotation=self.max_rotation,
+            turn=self.turn,
         )

@@ -104,7 +104,7 @@ def _render(
     masters: Master, finger: Array, impression: Array, turn: Array, *, seed: int, model: ModelConfig
 ) -> tuple[Any, ...]:
     params0, params1 = draw_pairs(seed, finger, impression, OWN_ROTATION)
-    params1 = params1._replace(rotation=params1.rotation + turn)
+    params1 = params1._replace(turn=turn)
     frames = render_frames(masters, params0, model), render_frames(masters, params1, model)
     points1, valid, _ = jax.vmap(partial(pair_correspondence, model=model))(params0, params1)
     fitted = jax.vmap(partial(fit_similarity, cell_centres(model)))(points1, valid)

@@ -43,6 +43,8 @@ class ImpressionParams(NamedTuple):
     """0 to 1: how much of the ridges breaks into dots."""
     noise_key: PRNGKeyArray
     """Source of grain, stains, scratches and sensor noise."""
+    turn: Float[Array, "*B"]
+    """The whole print turned in its frame, contact region included."""
 
 
 def draw_impression(
@@ -73,11 +75,19 @@ def draw_impression(
         pressure=0.22 * wetness,
         dryness=jnp.clip(0.30 - 0.22 * wetness, 0.05, 1.0),
         noise_key=jax.random.fold_in(k[11], 1),
+        turn=jnp.zeros(()),
     )
 
 
-def _centred(points: Float[Array, "*P 2"], shape: tuple[int, int]) -> Float[Array, "*P 2"]:
-    return points - jnp.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
+def _upright(
+    params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
+) -> Float[Array, "*P 2"]:
+    """Return frame points from the frame's centre, as they were before the print was turned."""
+    return _rotate(points - _centre(shape), params.turn)
+
+
+def _centre(shape: tuple[int, int]) -> Float[Array, "2"]:
+    return jnp.array([(shape[1] - 1) / 2, (shape[0] - 1) / 2])
 
 
 def _rotate(points: Float[Array, "*P 2"], angle: Float[Array, ""]) -> Float[Array, "*P 2"]:
@@ -101,9 +111,9 @@ def to_master(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P 2"]:
     """Map points of a frame of ``shape`` (H, W) to the master, exactly. (x, y), px at 500 ppi."""
-    q = _centred(points, shape)
+    q = _upright(params, points, shape)
     turned = _rotate(q + _displacement(params, q), params.rotation)
-    centre = jnp.array([(MASTER_SHAPE[1] - 1) / 2, (MASTER_SHAPE[0] - 1) / 2])
+    centre = _centre(MASTER_SHAPE)
     return turned + params.offset + centre
 
 
@@ -111,21 +121,21 @@ def from_master(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P 2"]:
     """Invert :func:`to_master` by fixed-point iteration, to far below a hundredth of a pixel."""
-    centre = jnp.array([(MASTER_SHAPE[1] - 1) / 2, (MASTER_SHAPE[0] - 1) / 2])
+    centre = _centre(MASTER_SHAPE)
     target = _rotate(points - params.offset - centre, -params.rotation)
 
     def step(_: Array | int, q: Array) -> Array:
         return target - _displacement(params, q)
 
     q = jax.lax.fori_loop(0, INVERSE_STEPS, step, target)
-    return q - _centred(jnp.zeros(2), shape)
+    return _rotate(q, -params.turn) + _centre(shape)
 
 
 def contact_depth(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P"]:
     """Return how deep points lie in the contact region: 1 at its centre, 0 on its ragged border."""
-    q = _centred(points, shape) - params.contact_centre
+    q = _upright(params, points, shape) - params.contact_centre
     ratio = q / params.contact_radii
     # A superellipse: pads are blunter than ellipses.
     radius = jnp.power(jnp.power(jnp.abs(ratio) + 1e-6, 2.4).sum(-1), 1 / 2.4)

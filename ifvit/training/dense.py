@@ -25,6 +25,7 @@ from ifvit.weights.files import save_weights
 from ifvit.weights.loftr import load_loftr_weights
 from ifvit.weights.metadata import Metadata
 from ifvit.weights.storage import keep_earlier
+from ifvit.weights.transfer import load_module1_start
 
 logger = logging.getLogger("ifvit")
 
@@ -60,11 +61,19 @@ def cell_accuracy(model: DenseRegModel, batches: Sequence[PairBatch]) -> dict[st
 
 
 def start_weights(config: DenseConfig) -> tuple[DenseRegModel, tuple[dict[str, str], ...]]:
-    """Build Module 1, with LoFTR's transformer in it where there is one; return it and its lineage.
+    """Build Module 1, from an earlier one or with LoFTR's transformer; return it and its lineage.
 
-    Raises as :func:`ifvit.weights.loftr.load_loftr_weights`.
+    Raises ValueError where both are given, and as :func:`load_module1_start` and
+    :func:`ifvit.weights.loftr.load_loftr_weights`.
     """
     model = DenseRegModel(config.model, rngs=nnx.Rngs(config.seed))
+    if config.init_from is not None:
+        if config.loftr_pretrained_ckpt is not None:
+            raise ValueError(
+                f"init_from={config.init_from} and "
+                f"loftr_pretrained_ckpt={config.loftr_pretrained_ckpt} are two starts: give one"
+            )
+        return model, load_module1_start(model, config.init_from)
     if config.loftr_pretrained_ckpt is None:
         return model, ()
     lineage = load_loftr_weights(
@@ -91,6 +100,7 @@ def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
             config.model,
             seed=config.seed,
             max_rotation=config.max_rotation,
+            turn=config.turn,
             impostor_ratio=impostor_ratio,
             progress=lambda prints: tqdm(prints, "reading prints", leave=False),
         )
@@ -108,6 +118,7 @@ def synthetic_source(
         masters_of(config.seed, first, count),
         config.model,
         max_rotation=config.max_rotation,
+        turn=config.turn,
         impostor_ratio=0.0 if genuine_only else config.impostor_ratio,
     )
 

@@ -5,6 +5,7 @@ Each way to break it is a ValueError or FileNotFoundError before the first train
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,8 @@ from flax import nnx
 
 from ifvit.config import MatchConfig, ModelConfig
 from ifvit.models.matcher import MatcherModel
-from ifvit.weights.files import expect_module, load_dense
+from ifvit.models.registration import DenseRegModel
+from ifvit.weights.files import expect_module, load_dense, load_weights
 from ifvit.weights.metadata import HOW_TO_GET, Metadata
 from ifvit.weights.storage import foreign_kind, sha256_of
 from ifvit.weights.tensors import check_copied, parameter_arrays
@@ -144,22 +146,48 @@ def load_module1_backbone_weights(matcher: MatcherModel, dense_ckpt_path: str | 
     return copied
 
 
+def load_module1_start(
+    model: DenseRegModel, dense_ckpt_path: str | Path
+) -> tuple[dict[str, str], ...]:
+    """Fill Module 1 with an earlier Module 1 to train on from; return the lineage it then has.
+
+    Raises FileNotFoundError, and ValueError where the two are not built alike or the file is
+    another module's.
+    """
+    path = Path(dense_ckpt_path)
+    meta = _module1_metadata(path)
+    earlier = dataclasses.asdict(meta.settings().model)
+    wanted = dataclasses.asdict(model.config)
+    differences = [
+        f"{name} is {earlier[name]} there and {wanted[name]} here"
+        for name in wanted
+        if earlier[name] != wanted[name]
+    ]
+    if differences:
+        raise ValueError(
+            f"training cannot go on from {path}: {'; '.join(differences)}; give the same model.*, "
+            "or the same --preset"
+        )
+    load_weights(path, model)
+    LOG.info("starting from all of Module 1, epoch %d, in %s", meta.epoch, path)
+    return (*meta.lineage, _link(path, meta, "trained on from here"))
+
+
+def _link(path: Path, meta: Metadata, how: str = "") -> dict[str, str]:
+    note = f"Module 1, epoch {meta.epoch}" + (f", {how}" if how else "")
+    # The name alone: folders differ between machines, the sha256 does not.
+    return {"role": "dense_reg", "file": path.name, "sha256": sha256_of(path), "note": note}
+
+
 def _report(
     path: Path, meta: Metadata, arrays: dict[str, np.ndarray], branches: tuple[str, ...]
 ) -> TransferReport:
-    link = {
-        "role": "dense_reg",
-        # The name alone: folders differ between machines, the sha256 does not.
-        "file": path.name,
-        "sha256": sha256_of(path),
-        "note": f"Module 1, epoch {meta.epoch}",
-    }
     return TransferReport(
         found=f"loftr_transformer of Module 1, epoch {meta.epoch}, in {path}",
         copied_to=branches,
         num_arrays=len(arrays),
         num_params=sum(array.size for array in arrays.values()),
-        lineage=(*meta.lineage, link),
+        lineage=(*meta.lineage, _link(path, meta)),
     )
 
 

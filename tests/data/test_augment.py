@@ -89,6 +89,19 @@ def test_copies_are_turned_within_the_limit(copies):
     assert 0.3 * ROTATION < turned.max() <= ROTATION
 
 
+def test_both_frames_are_turned_together(monkeypatch, micro, source):
+    """Frame 0 is turned, and the map to frame 1 is as exact as without."""
+    monkeypatch.setattr(augment, "corrupt_look", lambda key, frame: frame)
+    centres, key = cell_centres(micro), jax.random.key(3)
+    frame0, frame1, params = corrupt(key, source, micro, ROTATION, turn=180.0)
+    plain, _, same_params = corrupt(key, source, micro, ROTATION)
+    np.testing.assert_array_equal(params.rotation, same_params.rotation)
+    assert abs(np.corrcoef(frame0.ravel(), plain.ravel())[0, 1]) < 0.5
+    points1, valid, _ = corruption_correspondence(params, micro)
+    both = np.stack([sample(frame0, centres), sample(frame1, points1)])[:, np.asarray(valid)]
+    assert both.shape[1] > 10 and np.corrcoef(both)[0, 1] > 0.97
+
+
 @pytest.mark.parametrize("noise", range(3), ids=NOISES)
 def test_dryness_lightens_and_pressure_darkens(monkeypatch, noise):
     """Ridges are dark. Over sixteen draws of one kind each; the pattern stays the same one."""

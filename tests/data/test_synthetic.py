@@ -89,6 +89,17 @@ def test_prints_are_turned_by_no_more_than_asked():
     assert 0.5 * ROTATION < turned.max() <= ROTATION
 
 
+def test_both_prints_are_turned_together():
+    fingers, impressions = jnp.zeros((64, 2), int), jnp.arange(128).reshape(64, 2)
+    params0, params1 = draw_pairs(0, fingers, impressions, ROTATION, turn=180.0)
+    angle = np.rad2deg(np.asarray(params0.turn))
+    np.testing.assert_array_equal(params0.turn, params1.turn)
+    assert angle.min() < -120 and angle.max() > 120 and np.abs(angle).max() <= 180
+    upright, _ = draw_pairs(0, fingers, impressions, ROTATION)
+    assert (np.asarray(upright.turn) == 0).all()
+    np.testing.assert_array_equal(upright.rotation, params0.rotation)
+
+
 def test_grow_masters_equals_make_masters(masters, few_masters_per_call):
     """In calls of four, the last one filled up, into host memory."""
     fingers = np.array([2, 0, 3, 1, 1])

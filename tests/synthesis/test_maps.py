@@ -62,6 +62,22 @@ def test_corresponding_points_show_the_same_ridge_phase(two_impressions):
     assert np.corrcoef(relief0, shifted)[0, 1] < 0.5
 
 
+def test_a_turned_print_is_the_print_turned(masters, two_impressions):
+    """By a quarter, the frame's pixels come to lie on pixels: relief and contact just rotate."""
+    (params, _), (made, _) = two_impressions
+    turned = params._replace(turn=jnp.asarray(jnp.pi / 2))
+    q = grid() - (SHAPE[0] - 1) / 2
+    there = jnp.stack([-q[:, 1], q[:, 0]], axis=-1) + (SHAPE[0] - 1) / 2
+    np.testing.assert_allclose(
+        to_master(turned, grid(), SHAPE), to_master(params, there, SHAPE), atol=1e-3
+    )
+    back = from_master(turned, to_master(turned, grid(), SHAPE), SHAPE)
+    assert jnp.abs(back - grid()).max() < 0.01
+    again = draw(jax.tree.map(lambda a: a[0], masters), turned, SHAPE)
+    assert np.abs(again.relief - np.rot90(made.relief)).max() < 0.01
+    assert (np.asarray(again.contact) != np.rot90(made.contact)).mean() < 1e-3
+
+
 def test_the_sensor_moves_no_ridge(two_impressions):
     """What the sensor reads lies where the relief is: dark where it is high, at zero shift."""
     _, (made0, _) = two_impressions

@@ -17,6 +17,7 @@ from ifvit.training import dense
 from ifvit.training.dense import cell_accuracy, dense_sources, held_batches, train_dense
 from ifvit.training.steps import dense_step
 from ifvit.weights.files import load_dense, read_metadata
+from ifvit.weights.storage import sha256_of
 
 
 def values(model: nnx.Module, kind: type[nnx.Variable]) -> list[np.ndarray]:
@@ -51,6 +52,7 @@ def test_the_same_seed_gives_the_same_weights(dense_ckpt, dense_config, masters,
         masters,
         micro,
         max_rotation=dense_config.max_rotation,
+        turn=dense_config.turn,
         impostor_ratio=dense_config.impostor_ratio,
     )
     (tmp_path / dense_ckpt.name).write_text("earlier")
@@ -61,6 +63,22 @@ def test_the_same_seed_gives_the_same_weights(dense_ckpt, dense_config, masters,
     models = [load_dense(p)[0] for p in (dense_ckpt, path)]
     assert all(same(*(values(model, nnx.Param) for model in models)))
     assert (tmp_path / "dense_reg_ckpt.1.safetensors").read_text() == "earlier"
+
+
+def test_training_goes_on_from_an_earlier_module_1(dense_ckpt, dense_config, micro):
+    """Every parameter and batch statistic arrives, and the lineage says from where."""
+    config = replace(dense_config, init_from=str(dense_ckpt))
+    model, lineage = dense.start_weights(config)
+    earlier, _ = load_dense(dense_ckpt)
+    for kind in (nnx.Param, nnx.BatchStat):
+        assert all(same(values(earlier, kind), values(model, kind)))
+    assert [(link["role"], link["file"]) for link in lineage] == [("dense_reg", dense_ckpt.name)]
+    assert lineage[0]["sha256"] == sha256_of(dense_ckpt)
+    with pytest.raises(ValueError, match="two starts"):
+        dense.start_weights(replace(config, loftr_pretrained_ckpt="loftr.npz"))
+    other = replace(config, model=replace(micro, temperature=0.2))
+    with pytest.raises(ValueError, match=r"temperature is 0\.1 there and 0\.2 here"):
+        dense.start_weights(other)
 
 
 ADAM = optax.adam(3e-3)
