@@ -16,7 +16,8 @@ import numpy as np
 from tqdm import tqdm
 
 from ifvit.config import DENSE_PRESETS, MATCH_PRESETS, REFERENCE_PPI, DenseConfig
-from ifvit.data.prints import load_canvas, read_image
+from ifvit.data.images import read_image
+from ifvit.data.prints import load_canvas
 from ifvit.data.readers import read_dataset
 from ifvit.data.synthetic import TEST_FINGERS
 from ifvit.evaluation.metrics import auc, eer

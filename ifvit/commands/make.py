@@ -60,7 +60,7 @@ def run_synth(args: SynthArgs) -> None:
     """Write the data set and its contact sheet."""
     from tqdm import tqdm
 
-    from ifvit.data.prints import read_image
+    from ifvit.data.images import read_image
     from ifvit.synthesis.dataset import write_dataset
     from ifvit.viz import contact_sheet
 

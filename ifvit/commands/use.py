@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import numpy as np
 import tyro
 
-from ifvit.data.readers import known_ppi
+from ifvit.data.readers import read_dataset
 from ifvit.evaluation.evaluate import EvaluateConfig, calibrate, evaluate
 from ifvit.evaluation.identification import RANKS, IdentifyConfig, identify
+from ifvit.evaluation.protocols import print_name
 from ifvit.evaluation.scores import ScoreRow
 from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
 from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, Matcher, match
+from ifvit.pipeline.register import Canvas
 from ifvit.pipeline.result import MatchResult
 from ifvit.weights.storage import sha256_of
 
@@ -199,21 +201,32 @@ def run_report(args: ReportArgs) -> None:
     """Write a report, and print its figures."""
     from ifvit.evaluation.report import figures_table, write_report
 
-    draw = None if args.dataset_root is None else partial(_draw_row, args, Path(args.dataset_root))
+    draw = None if args.dataset_root is None else _drawing(args, args.dataset_root)
     found = write_report(args.scores, args.out, draw, args.worst)
     for name, value, interval in figures_table(found.figures):
         print(f"{name:<20} {value:>9}   {interval}")
     print(f"The report is in {Path(args.out) / 'report.html'}")
 
 
-def _draw_row(args: ReportArgs, root: Path, row: ScoreRow) -> bytes:
+def _drawing(args: ReportArgs, root: str) -> Callable[[ScoreRow], bytes]:
+    """Return what draws a row's match; raises ValueError there for a print that ``root`` lacks."""
     from ifvit.viz import draw_match, png
 
-    result = match(
-        root / row.name0,
-        root / row.name1,
-        dense_ckpt=args.dense_ckpt,
-        matcher_ckpt=args.matcher_ckpt,
-        ppi=args.ppi or known_ppi(root),
-    )
-    return png(draw_match(result))
+    prints = {print_name(item, root): item for item in read_dataset(root, args.ppi)}
+    matcher = Matcher.from_checkpoints(args.dense_ckpt, args.matcher_ckpt)
+
+    def canvas(name: str) -> Canvas:
+        if name not in prints:
+            raise ValueError(
+                f"{args.scores} names {name}, which {root} does not hold: give the "
+                "--dataset-root that was evaluated"
+            )
+        return matcher.registrar.prepare(
+            matcher.registrar.load(prints[name].path, prints[name].ppi)
+        )
+
+    def draw(row: ScoreRow) -> bytes:
+        canvas0, canvas1 = canvas(row.name0), canvas(row.name1)
+        return png(draw_match(matcher.match_images(canvas0, canvas1)))
+
+    return draw

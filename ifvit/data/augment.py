@@ -85,7 +85,9 @@ def _turned(key: PRNGKeyArray, source: Float[Array, "R R"], turn: float) -> Floa
     angle = jnp.deg2rad(jax.random.uniform(key, minval=-turn, maxval=turn))
     cos, sin = jnp.cos(angle), jnp.sin(angle)
     centre = (source.shape[0] - 1) / 2
-    points = (frame_points(source.shape) - centre) @ jnp.array([[cos, sin], [-sin, cos]])
+    points = (frame_points((source.shape[0], source.shape[1])) - centre) @ jnp.array(
+        [[cos, sin], [-sin, cos]]
+    )
     return sample(source, points + centre)
 
 

@@ -1,8 +1,8 @@
 """Data sets on disk: from file names to fingers and impressions.
 
-Two layouts are understood, both with the finger in the name: the FVC's flat folder of
-``FINGER_IMPRESSION.ext``, which ``ifvit synth`` writes too, and one folder per finger. A listing
-depends on the names alone, never on the order in which the file system hands them out.
+Understood are the FVC's flat folder of ``FINGER_IMPRESSION.ext``, which ``ifvit synth`` writes too,
+the published sets of :mod:`ifvit.data.layouts`, one folder per finger, and a CSV manifest. A
+listing depends on the names alone, never on the order in which the file system hands them out.
 """
 
 from __future__ import annotations
@@ -16,11 +16,13 @@ from pathlib import Path
 import numpy as np
 
 from ifvit.config import REFERENCE_PPI
+from ifvit.data.layouts import LAYOUTS, Named, named_prints
+from ifvit.data.manifest import read_manifest
 from ifvit.data.prints import Print, check_ppi, read_print
 
 logger = logging.getLogger("ifvit")
 
-EXTENSIONS = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg")
+EXTENSIONS = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".wsq")
 
 KNOWN_PPI = {
     ("2002", "2"): 569,
@@ -38,32 +40,36 @@ _FVC_BASE = re.compile(r"(?:fvc[ _-]?(20[0-9]{2})[ _-]*)?db[ _-]?([1-4])(?:[ _-]
 def read_dataset(root: str | Path, ppi: int | None = None) -> list[Print]:
     """List the prints under ``root``, sorted naturally by finger and impression.
 
-    In the FVC layout finger and impression are numbers, so that ``01_2`` and ``1_10`` are of the
-    same finger. With one folder per finger, the folder's name is the finger and the file's name
-    the impression. ``ppi`` overrides the resolution known by the data set's name
-    (:func:`known_ppi`); without either it is 500. Nothing is opened here: see
-    :func:`check_readable`.
+    Looked for in this order: FVC names, where finger and impression are numbers, so that ``01_2``
+    and ``1_10`` are of the same finger; the names of published sets, in any folder below; one
+    folder per finger, whose name is the finger and the file's name the impression. A ``root`` that
+    is a ``.csv`` file is a manifest (:func:`ifvit.data.manifest.read_manifest`). ``ppi`` overrides
+    the resolution known by the data set's name (:func:`known_ppi`) or its files'; without any it is
+    500. No image is opened here: see :func:`check_readable`.
 
-    Raises FileNotFoundError where ``root`` does not exist, and ValueError where neither layout is
+    Raises FileNotFoundError where ``root`` does not exist, and ValueError where no layout is
     found, where two files claim the same impression, where ``root`` holds several data sets, or
     for a ``ppi`` that cannot be right.
     """
     root = Path(root)
+    if root.is_file() and root.suffix.lower() == ".csv":
+        return _sorted_without_duplicates(read_manifest(root, ppi))
     if not root.exists():
         raise FileNotFoundError(
             f"no such folder of prints: {root}; check --dataset-root, or use 'synthetic'"
         )
     if not root.is_dir():
-        raise ValueError(f"{root} is a file: expected a folder of prints; give the folder it is in")
-    found = _fvc_layout(root) or _folder_layout(root)
+        raise ValueError(
+            f"{root} is a file: expected a folder of prints, or a .csv; give the folder it is in"
+        )
+    found = _fvc_layout(root) or _published_layout(root) or _folder_layout(root)
     if not found:
         raise ValueError(_unrecognised(root))
-    resolution = _resolution(root, ppi)
+    resolution = _resolution(root, ppi, next(iter(found)).ppi)
     name = Path(os.path.abspath(root)).name
-    prints = [
-        Print(name, finger, impression, path, resolution) for finger, impression, path in found
-    ]
-    return _sorted_without_duplicates(prints)
+    return _sorted_without_duplicates(
+        [Print(name, one.finger, one.impression, one.path, resolution) for one in found]
+    )
 
 
 def known_ppi(root: str | Path) -> int | None:
@@ -130,13 +136,13 @@ def check_readable(prints: Sequence[Print], limit: float = 0.01) -> list[Print]:
     return readable
 
 
-def _fvc_layout(root: Path) -> list[tuple[str, str, Path]]:
-    """(finger, impression, path) of a flat folder, numbers without leading zeros."""
+def _fvc_layout(root: Path) -> list[Named]:
+    """Read a flat folder, numbers without leading zeros."""
     found, others = [], []
     for path in _images(root):
         match = _FVC_NAME.fullmatch(path.stem)
         if match:
-            found.append((str(int(match[1])), str(int(match[2])), path))
+            found.append(Named(str(int(match[1])), str(int(match[2])), path, None))
         elif path.stem != "contact_sheet":  # an overview that `ifvit synth` puts beside its prints
             others.append(path.name)
     if found and others:
@@ -147,8 +153,17 @@ def _fvc_layout(root: Path) -> list[tuple[str, str, Path]]:
     return found
 
 
-def _folder_layout(root: Path) -> list[tuple[str, str, Path]]:
-    """(finger, impression, path) of one folder per finger, names as they are."""
+def _published_layout(root: Path) -> list[Named]:
+    """Read the names of a published data set, in any folder."""
+    images = sorted(path for path in root.rglob("*") if _is_image(path))
+    found, left_out = named_prints(root, images)
+    if found and left_out:
+        logger.warning("%s: left out %d images that are no single known finger", root, left_out)
+    return found
+
+
+def _folder_layout(root: Path) -> list[Named]:
+    """Read one folder per finger, names as they are."""
     found = []
     for folder in _folders(root):
         images = _images(folder)
@@ -159,17 +174,17 @@ def _folder_layout(root: Path) -> list[tuple[str, str, Path]]:
                 f"{root} holds several data sets: {folder.name} has the FVC-named prints of "
                 f"{len(fingers)} fingers; give one of them, such as {folder}"
             )
-        found += [(folder.name, path.stem, path) for path in images]
+        found += [Named(folder.name, path.stem, path, None) for path in images]
     return found
 
 
 def _images(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if _is_image(path))
+
+
+def _is_image(path: Path) -> bool:
     # Names with a leading dot are the remains of other systems (macOS writes ._101_1.tif).
-    return sorted(
-        path
-        for path in folder.iterdir()
-        if path.suffix.lower() in EXTENSIONS and not path.name.startswith(".") and path.is_file()
-    )
+    return path.suffix.lower() in EXTENSIONS and path.name[0] != "." and path.is_file()
 
 
 def _folders(root: Path) -> list[Path]:
@@ -180,16 +195,18 @@ def _unrecognised(root: Path) -> str:
     images = [path.name for path in _images(root)]
     folders = [path.name for path in _folders(root)]
     example = f" (such as {images[0]})" if images else ""
+    published = ", ".join(f"{layout.example} ({layout.name})" for layout in LAYOUTS)
     return (
         f"no prints recognised in {root}: looked for FINGER_IMPRESSION images such as 101_1.tif "
-        f"({', '.join(EXTENSIONS)}) and for one folder of images per finger; found "
-        f"{len(images)} images{example} and {len(folders)} folders; "
-        "rename the files, or give the folder that holds them"
+        f"({', '.join(EXTENSIONS)}), for {published}, and for one folder of images per finger; "
+        f"found {len(images)} images{example} and {len(folders)} folders; rename the files, give "
+        "the folder that holds them, or list them in a .csv (docs/data.md)"
     )
 
 
-def _resolution(root: Path, ppi: int | None) -> int:
-    known = known_ppi(root)
+def _resolution(root: Path, ppi: int | None, named: int | None) -> int:
+    """Return the resolution: as asked, by the files' names, or by the data set's."""
+    known = known_ppi(root) if named is None else named
     if ppi is None:
         return REFERENCE_PPI if known is None else known
     check_ppi(ppi)
@@ -199,9 +216,9 @@ def _resolution(root: Path, ppi: int | None) -> int:
 
 
 def _sorted_without_duplicates(prints: list[Print]) -> list[Print]:
-    seen: dict[tuple[str, str], Print] = {}
+    seen: dict[tuple[str, str, str], Print] = {}
     for item in prints:
-        other = seen.setdefault((item.finger, item.impression), item)
+        other = seen.setdefault((item.dataset, item.finger, item.impression), item)
         if other is not item:
             raise ValueError(
                 f"{other.path} and {item.path} are both impression {item.impression} of finger "

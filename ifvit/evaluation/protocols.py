@@ -100,8 +100,14 @@ def protocol_pairs(prints: Sequence[Print], protocol: str, root: str | Path) -> 
 
 
 def print_name(item: Print, root: str | Path) -> str:
-    """Return a print's name in lists and score tables: its path below the data set's folder."""
-    return item.path.relative_to(root).as_posix()
+    """Return a print's name in lists and score tables: its path below the data set's folder.
+
+    A manifest's prints are named by their path below the folder that it is in, or by the whole
+    path where they lie elsewhere.
+    """
+    folder = Path(root).parent if Path(root).is_file() else Path(root)
+    inside = item.path.is_relative_to(folder)
+    return (item.path.relative_to(folder) if inside else item.path).as_posix()
 
 
 def write_comparisons(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import importlib
 import struct
+import sys
 import zlib
 from pathlib import Path
 
@@ -8,10 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ifvit.data.images import read_image
 from ifvit.data.prints import (
     centred,
     load_canvas,
-    read_image,
     read_print,
     resample,
     ridge_area,
@@ -121,6 +123,35 @@ def test_transparent_pixels_are_white(tmp_path, mode):
     assert read_image(path).min() == 1
 
 
+@pytest.fixture
+def wsq_file(tmp_path) -> Path:
+    importlib.import_module("wsq")
+    Image.fromarray(as_bytes(finger())).save(tmp_path / "print.wsq")
+    return tmp_path / "print.wsq"
+
+
+def test_wsq_is_close(wsq_file):
+    """At the FBI's usual rate of 0.75 bit a pixel, ridges stay and their edges suffer."""
+    read = read_image(wsq_file)
+    assert read.shape == (256, 256)
+    assert np.corrcoef(read.ravel(), finger().ravel())[0, 1] > 0.98
+
+
+def test_wsq_is_known_by_its_bytes_not_by_its_name(wsq_file):
+    renamed = wsq_file.rename(wsq_file.with_suffix(".dat"))
+    assert read_image(renamed).shape == (256, 256)
+
+
+def test_wsq_without_its_decoder(wsq_file, monkeypatch):
+    monkeypatch.setitem(sys.modules, "wsq", None)  # which makes its import an ImportError
+    assert "pip install 'ifvit[wsq]'" in refusal(wsq_file)
+
+
+def test_truncated_wsq(wsq_file):
+    wsq_file.write_bytes(wsq_file.read_bytes()[:900])
+    refusal(wsq_file)
+
+
 def test_missing_file(tmp_path):
     assert "no such image" in refusal(tmp_path / "none.png", FileNotFoundError)
 
@@ -136,12 +167,12 @@ def test_empty_file(tmp_path):
 
 def test_text_named_png(tmp_path):
     (tmp_path / "text.png").write_text("not an image\n" * 100)
-    assert "expected a PNG, TIFF, BMP or JPEG" in refusal(tmp_path / "text.png")
+    assert "expected a PNG, TIFF, BMP, JPEG or WSQ" in refusal(tmp_path / "text.png")
 
 
 def test_other_image_format(tmp_path):
     Image.fromarray(as_bytes(stripes())).save(tmp_path / "print.gif")
-    assert "expected a PNG, TIFF, BMP or JPEG" in refusal(tmp_path / "print.gif")
+    assert "expected a PNG, TIFF, BMP, JPEG or WSQ" in refusal(tmp_path / "print.gif")
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif", "bmp", "jpg"])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ifvit.data.prints import read_image
+from ifvit.data.images import read_image
 from ifvit.data.readers import read_dataset
 from ifvit.synthesis import draw_impression, finger_key, in_contact, to_master
 from ifvit.synthesis.dataset import MANIFEST_FIELDS, DatasetSpec, make_dataset, write_dataset

@@ -1,0 +1,125 @@
+"""Image files to grey values: PNG, TIFF, BMP, JPEG, and WSQ where its decoder is installed."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float32
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+
+FORMATS = ("PNG", "TIFF", "BMP", "JPEG")
+EXPECTED = "PNG, TIFF, BMP, JPEG or WSQ file"
+WSQ_START = b"\xff\xa0"
+"""Start-of-image marker (FBI, IAFIS-IC-0110, WSQ Gray-Scale Fingerprint Image Compression)."""
+MIN_SIDE, MAX_SIDE = 64, 4096
+"""Sides in pixels of an image that is read. 64 px at 500 ppi are 3.3 mm, a third of a fingertip;
+4096 px at 1000 ppi are 104 mm, a whole hand."""
+
+
+class PrintError(ValueError):
+    """A file that cannot serve as a print; the message is one line that says what to do."""
+
+
+def read_image(path: str | Path) -> Float32[np.ndarray, "H W"]:
+    """Decode a PNG, TIFF, BMP, JPEG or WSQ file to grey values from 0 (black) to 1 (white).
+
+    8 or 16 bit; colour becomes luma (ITU-R BT.601), transparency is laid over white, and of a
+    file of several pages the first is read. Raises FileNotFoundError where there is no such file,
+    and ValueError where it is not such an image, is damaged, needs a decoder that is not installed
+    (WSQ), or has a side outside 64 to 4096 pixels; the size is read from the header, before
+    anything is decoded.
+    """
+    path = Path(path)
+    _check_file(path)
+    formats = (*FORMATS, *_wsq_format(path))
+    with warnings.catch_warnings():
+        # Pillow warns about large or oddly tagged files; whatever matters here is an error below.
+        warnings.filterwarnings("ignore", module=r"PIL\.")
+        try:
+            with path.open("rb") as file, Image.open(file, formats=formats) as image:
+                _check_size(path, *image.size)
+                _check_depth(path, image)
+                return _grey(image)
+        except PrintError:
+            raise
+        except Image.DecompressionBombError as error:
+            # Pillow stops at 179 megapixels, before the size can be asked for.
+            raise PrintError(_too_large(path, "hundreds of megapixels")) from error
+        except UnidentifiedImageError as error:
+            raise PrintError(
+                f"{path} is not an image that can be read: expected a {EXPECTED}"
+            ) from error
+        except Exception as error:  # decoders raise nearly any type on damaged bytes
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise PrintError(
+                f"{path} cannot be decoded ({reason}): expected an undamaged {EXPECTED}; "
+                "copy or export it again"
+            ) from error
+
+
+def _check_file(path: Path) -> None:
+    if not path.exists():
+        raise FileNotFoundError(f"no such image: {path}; check the name and the folder")
+    if not path.is_file():
+        raise PrintError(f"{path} is a folder: expected one {EXPECTED}")
+    if path.stat().st_size == 0:
+        raise PrintError(f"{path} is empty (0 bytes): expected an image; copy or export it again")
+
+
+def _wsq_format(path: Path) -> tuple[str, ...]:
+    """Return WSQ (the FBI's wavelet format) for such a file, once Pillow can read it."""
+    with path.open("rb") as file:
+        if file.read(2) != WSQ_START:
+            return ()
+    try:
+        importlib.import_module("wsq")  # which tells Pillow
+    except ImportError as error:
+        raise PrintError(
+            f"{path} is a WSQ file, which needs a decoder: pip install 'ifvit[wsq]', or convert it "
+            "to PNG"
+        ) from error
+    return ("WSQ",)
+
+
+def _check_size(path: Path, width: int, height: int) -> None:
+    if max(width, height) > MAX_SIDE:
+        raise PrintError(_too_large(path, f"{width}×{height} px"))
+    if min(width, height) < MIN_SIDE:
+        raise PrintError(
+            f"{path} is too small ({width}×{height} px): expected sides of at least "
+            f"{MIN_SIDE} px; give the whole print at its original resolution"
+        )
+
+
+def _too_large(path: Path, size: str) -> str:
+    return (
+        f"{path} is too large ({size}): expected sides of at most {MAX_SIDE} px; "
+        "cut out the one finger, or reduce it and say its new --ppi"
+    )
+
+
+def _check_depth(path: Path, image: Image.Image) -> None:
+    # 32-bit integers and floats say nothing about which value is white.
+    if image.mode in ("I", "F"):
+        raise PrintError(
+            f"{path} has 32-bit or signed pixels: expected 8 or 16 bit, grey or colour; "
+            "convert it to 16 bit"
+        )
+
+
+def _grey(image: Image.Image) -> np.ndarray:
+    if image.mode.startswith("I;16"):
+        values = np.asarray(image).astype(np.float32) / 65535
+        # Pillow inverts 8-bit "white is zero" TIFFs by itself, but not those of 16 bit.
+        photometric = getattr(image, "tag_v2", {}).get(ExifTags.Base.PhotometricInterpretation)
+        return 1 - values if photometric == 0 else values
+    image = ImageOps.exif_transpose(image)
+    if image.has_transparency_data:
+        white = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(white, image.convert("RGBA"))
+    elif image.mode not in ("1", "L", "RGB"):
+        image = image.convert("RGB")  # palettes, CMYK and the like have no direct way to grey
+    return np.asarray(image.convert("L")).astype(np.float32) / 255
