@@ -17,6 +17,7 @@ from ifvit.evaluation.identification import RANKS, IdentifyConfig, identify
 from ifvit.evaluation.protocols import print_name
 from ifvit.evaluation.scores import ScoreRow
 from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
+from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, Matcher, match
 from ifvit.pipeline.register import Canvas
 from ifvit.pipeline.result import MatchResult
@@ -37,6 +38,8 @@ class MatchArgs:
     """Accept or reject at this false match rate, such as 0.001; needs calibrated weights."""
     ppi: int | None = None
     """Resolution of both prints; 500 if not given."""
+    enhancer: EnhancerName = "gabor"
+    """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
     dense_ckpt: str = DENSE_CKPT
     matcher_ckpt: str = MATCHER_CKPT
 
@@ -51,6 +54,8 @@ class RegisterArgs:
     """Folder for the pictures, registration.json and displacement.npz."""
     ppi: int | None = None
     """Resolution of both prints; 500 if not given."""
+    enhancer: EnhancerName = "gabor"
+    """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
     dense_ckpt: str = DENSE_CKPT
 
 
@@ -108,6 +113,7 @@ def run_match(args: MatchArgs) -> None:
         dense_ckpt=args.dense_ckpt,
         matcher_ckpt=args.matcher_ckpt,
         ppi=args.ppi,
+        enhancer=args.enhancer,
     )
     if args.out is not None:
         from ifvit.viz import draw_match
@@ -146,7 +152,13 @@ def run_register(args: RegisterArgs) -> None:
     from ifvit.overlay import draw_registration
     from ifvit.pipeline.registration import register, save_displacement
 
-    found = register(args.image0, args.image1, dense_ckpt=args.dense_ckpt, ppi=args.ppi)
+    found = register(
+        args.image0,
+        args.image1,
+        dense_ckpt=args.dense_ckpt,
+        ppi=args.ppi,
+        enhancer=args.enhancer,
+    )
     out = Path(args.out)
     out.mkdir(parents=True, exist_ok=True)
     pictures = draw_registration(found, out)

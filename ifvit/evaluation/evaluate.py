@@ -19,6 +19,7 @@ from ifvit.data.readers import read_dataset
 from ifvit.evaluation.protocols import Pair, print_name, protocol_pairs
 from ifvit.evaluation.scores import ScoreRow, read_scores, row_of
 from ifvit.pipeline.calibration import Calibration, save_calibration
+from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, Matcher
 from ifvit.pipeline.register import Canvas
 from ifvit.pipeline.score import NOT_ALIGNED
@@ -46,6 +47,8 @@ class EvaluateConfig:
     """Folder for scores.csv and run.json."""
     ppi: int | None = None
     """Resolution of the prints, where the data set is not a known one."""
+    enhancer: EnhancerName = "gabor"
+    """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
     dense_ckpt: str = DENSE_CKPT
     matcher_ckpt: str = MATCHER_CKPT
 
@@ -60,7 +63,7 @@ def evaluate(config: EvaluateConfig) -> Path:
     prints = read_dataset(config.dataset_root, config.ppi)
     pairs = protocol_pairs(prints, config.protocol, config.dataset_root)
     names = [print_name(item, config.dataset_root) for item in prints]
-    matcher = Matcher.from_checkpoints(config.dense_ckpt, config.matcher_ckpt)
+    matcher = Matcher.from_checkpoints(config.dense_ckpt, config.matcher_ckpt, config.enhancer)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     _same_run(out / RUN_FILE, _describe(config, pairs, names))
@@ -146,6 +149,7 @@ def _describe(config: EvaluateConfig, pairs: Sequence[Pair], names: Sequence[str
         "protocol": config.protocol if config.protocol in ("fvc", "all") else "list",
         "mode": config.mode,
         "ppi": config.ppi,
+        "enhancer": config.enhancer,
         "comparisons": len(pairs),
         "comparisons_sha256": hashlib.sha256(listed.encode()).hexdigest(),
         "dense_ckpt_sha256": sha256_of(config.dense_ckpt),
@@ -209,6 +213,11 @@ def calibrate(scores_csv: str | Path, out: str | Path, matcher_sha256: str) -> C
         raise ValueError(
             f"{scores_csv} is of stand-alone templates: calibration is of `ifvit match`, whose "
             "scores `ifvit evaluate --mode pair` gives"
+        )
+    if run["enhancer"] != "gabor":
+        raise ValueError(
+            f"{scores_csv} was made with the enhancer {run['enhancer']}: calibration is of "
+            "`ifvit match` as it is by default; evaluate without --enhancer"
         )
     if run["matcher_ckpt_sha256"] != matcher_sha256:
         raise ValueError(

@@ -47,6 +47,16 @@ class DenseRegModel(nnx.Module):
         Raises ValueError for other shapes.
         """
         map0, map1 = self.ResNet18(image0, image1)
+        return self.match_maps(map0, map1, mask0, mask1)
+
+    def match_maps(
+        self,
+        map0: Float[Array, "B h0 w0 D"],
+        map1: Float[Array, "B h1 w1 D"],
+        mask0: Bool[Array, "B h0 w0"] | None = None,
+        mask1: Bool[Array, "B h1 w1"] | None = None,
+    ) -> DenseOutput:
+        """Match what the backbone made of two prints, each looked at once for many partners."""
         tokens0, tokens1 = flatten_mask(mask0, map0), flatten_mask(mask1, map1)
         feat0, feat1 = self.loftr_transformer(
             to_tokens(map0, self.config.temp_bug_fix),

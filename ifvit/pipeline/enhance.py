@@ -107,3 +107,11 @@ def enhance(image: Float[Array, "B H W"], mask: Bool[Array, "B H W"], ppi: int) 
     power = gaussian_blur(jnp.where(mask, ridges**2, 0.0), sigma) / share
     even = ridges / jnp.sqrt(power + NOISE**2)
     return Enhanced(jnp.where(mask, even, 0.0), orientation, period, coherence)
+
+
+@partial(jax.jit, static_argnames="ppi")
+def unfiltered(image: Float[Array, "B H W"], mask: Bool[Array, "B H W"], ppi: int) -> Enhanced:
+    """Return normalised prints as they are, with flow and period, as :func:`enhance` does."""
+    image = jnp.where(mask, image, 0.0)
+    orientation, coherence = flow(image, mask, ppi)
+    return Enhanced(image, orientation, ridge_period(image, mask, ppi), coherence)

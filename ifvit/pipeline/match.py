@@ -10,13 +10,14 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from ifvit.config import DENSE_CONFIG, MATCH_CONFIG, MatchConfig
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig
 from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, load_calibration
+from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.geometry import apply
 from ifvit.pipeline.overlap import matcher_input
 from ifvit.pipeline.register import Canvas, Registrar, comes_second, compiled
@@ -43,6 +44,7 @@ class Matcher:
         matcher: MatcherModel,
         match_config: MatchConfig = MATCH_CONFIG,
         align_config: AlignConfig = ALIGN_CONFIG,
+        enhancer: EnhancerName = "gabor",
     ) -> None:
         """Take both models, which are used in eval mode and must have one ``ModelConfig``.
 
@@ -57,14 +59,16 @@ class Matcher:
         self.config = matcher.config
         self.fusion_global = match_config.fusion_global
         self.fusion_ridge = match_config.fusion_ridge
-        self.registrar = Registrar(dense, align_config)
+        self.registrar = Registrar(dense, align_config, enhancer=enhancer)
         self.sha256 = ""
         """Of Module 2's checkpoint, where it came from one."""
         self.calibration: Calibration | None = None
         self._embed = compiled(nnx.view(matcher, use_running_average=True), MatcherModel.__call__)
 
     @classmethod
-    def from_checkpoints(cls, dense_ckpt: str | Path, matcher_ckpt: str | Path) -> Matcher:
+    def from_checkpoints(
+        cls, dense_ckpt: str | Path, matcher_ckpt: str | Path, enhancer: EnhancerName = "gabor"
+    ) -> Matcher:
         """Load both modules. The matcher must come from this very Module 1 checkpoint.
 
         One that was trained ``--from-scratch`` comes from none, and goes with any of its shape.
@@ -84,9 +88,10 @@ class Matcher:
             )
         settings = metadata.settings()
         assert isinstance(settings, MatchConfig), "load_matcher accepts no other module"
-        loaded = cls(dense, matcher, settings)
+        loaded = cls(dense, matcher, settings, enhancer=enhancer)
         loaded.sha256 = sha256_of(matcher_ckpt)
-        loaded.calibration = _calibration(Path(matcher_ckpt), sha256, loaded.sha256)
+        if enhancer == "gabor":  # other ridges give other scores
+            loaded.calibration = _calibration(Path(matcher_ckpt), sha256, loaded.sha256)
         return loaded
 
     def embed_pair(
@@ -101,6 +106,7 @@ class Matcher:
             canvas1.mask[None],
             jnp.asarray(H_0to1[None], jnp.float32),
             self.config,
+            _sources([canvas0], [canvas1]),
         )
         square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * self.config.roi_px
         return self._embed(views), np.asarray(corner[0]) + square - 0.5
@@ -118,7 +124,8 @@ class Matcher:
             image = jnp.stack([canvas.image for canvas in padded])
             mask = jnp.stack([canvas.mask for canvas in padded])
             as_it_is = jnp.tile(jnp.eye(2, 3), (EMBED_BATCH, 1, 1))
-            views, _ = matcher_input(image, mask, image, mask, as_it_is, self.config)
+            sources = _sources(padded, padded)
+            views, _ = matcher_input(image, mask, image, mask, as_it_is, self.config, sources)
             output = self._embed(views)
             both = np.stack([output.global0, output.local0], axis=1)
             made.append(np.asarray(both, np.float32)[: len(few)])
@@ -171,6 +178,14 @@ class Matcher:
         )
 
 
+def _sources(
+    canvases0: Sequence[Canvas], canvases1: Sequence[Canvas]
+) -> tuple[Float[Array, "B S S"], Float[Array, "B S S"]] | None:
+    """Return what another enhancer than the contextual filter made of B pairs of prints."""
+    made = [[c.source for c in some if c.source is not None] for some in (canvases0, canvases1)]
+    return (jnp.stack(made[0]), jnp.stack(made[1])) if made[0] and made[1] else None
+
+
 def _calibration(matcher_ckpt: Path, dense: str, matcher: str) -> Calibration | None:
     """Return what is known of these weights' scores; another's calibration is no use."""
     path = matcher_ckpt.with_name(CALIBRATION_FILE)
@@ -184,8 +199,10 @@ def _calibration(matcher_ckpt: Path, dense: str, matcher: str) -> Calibration | 
 
 
 @lru_cache(maxsize=1)
-def _loaded(dense_ckpt: str, matcher_ckpt: str, _written: tuple[int, ...]) -> Matcher:
-    return Matcher.from_checkpoints(dense_ckpt, matcher_ckpt)
+def _loaded(
+    dense_ckpt: str, matcher_ckpt: str, enhancer: EnhancerName, _written: tuple[int, ...]
+) -> Matcher:
+    return Matcher.from_checkpoints(dense_ckpt, matcher_ckpt, enhancer)
 
 
 def match(
@@ -195,17 +212,20 @@ def match(
     dense_ckpt: str | Path = DENSE_CKPT,
     matcher_ckpt: str | Path = MATCHER_CKPT,
     ppi: int | None = None,
+    enhancer: EnhancerName = "gabor",
 ) -> MatchResult:
     """Match two prints from files; see :class:`MatchResult`.
 
-    ``ppi`` is the resolution of both files, 500 if not given. The loaded and compiled models are
-    kept for the next call with the same, unchanged checkpoints. Prints that cannot be aligned give
-    a result that says so. Raises FileNotFoundError for a missing file and ValueError for one that
-    is no print or no checkpoint of its kind, or for checkpoints that do not belong together.
+    ``ppi`` is the resolution of both files, 500 if not given; ``enhancer`` one of
+    :data:`ifvit.pipeline.enhancer.EnhancerName`, of which only the first is calibrated. The loaded
+    and compiled models are kept for the next call with the same, unchanged checkpoints. Prints that
+    cannot be aligned give a result that says so. Raises FileNotFoundError for a missing file and
+    ValueError for one that is no print or no checkpoint of its kind, for checkpoints that do not
+    belong together, and for an enhancer that cannot be had.
     """
     checkpoints = [Path(dense_ckpt), Path(matcher_ckpt)]
     checkpoints.append(checkpoints[1].with_name(CALIBRATION_FILE))
     written = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in checkpoints)
-    matcher = _loaded(str(dense_ckpt), str(matcher_ckpt), written)
+    matcher = _loaded(str(dense_ckpt), str(matcher_ckpt), enhancer, written)
     image0, image1 = matcher.registrar.load(path0, ppi), matcher.registrar.load(path1, ppi)
     return matcher.match_images(image0, image1, name0=Path(path0).name, name1=Path(path1).name)

@@ -16,7 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.data.normalise import cell_mask, normalise, shrink
 from ifvit.models.matcher import MatcherInput
-from ifvit.pipeline.enhance import enhance
+from ifvit.pipeline.enhance import Enhanced, enhance, unfiltered
 from ifvit.pipeline.geometry import warp
 
 
@@ -39,6 +39,17 @@ def network_view(
     factor = REFERENCE_PPI // config.ppi
     coarse_mask = shrink(mask.astype(image.dtype), factor) > 0.5
     return normalise(shrink(image, factor), coarse_mask, config.ppi), coarse_mask
+
+
+def enhanced_view(
+    image: Float[Array, "B S S"],
+    mask: Bool[Array, "B S S"],
+    config: ModelConfig,
+    filtered: bool = True,
+) -> tuple[Enhanced, Bool[Array, "B H W"]]:
+    """Return prints at 500 ppi on the network's canvas, their ridges enhanced unless they are."""
+    view, coarse_mask = network_view(image, mask, config)
+    return (enhance if filtered else unfiltered)(view, coarse_mask, config.ppi), coarse_mask
 
 
 def _box_sum(image: Float[Array, "B H W"], side: int) -> Float[Array, "B rows columns"]:
@@ -92,19 +103,27 @@ def matcher_input(
     mask1: Bool[Array, "B S S"],
     H_0to1: Float[Array, "B 2 3"],
     config: ModelConfig,
+    sources: tuple[Float[Array, "B S S"], Float[Array, "B S S"]] | None = None,
 ) -> tuple[MatcherInput, Int[Array, "B 2"]]:
     """Return Module 2's views of B aligned pairs, and the ROI's corner (x, y) in image 0.
 
     Images are grey canvases at 500 ppi in [0, 1], masks their foregrounds
     and ``H_0to1`` in 500-ppi pixels. The print is warped before it is enhanced, so that it is
     interpolated once, and enhanced before it is cut to the overlap, so that the filter sees beyond
-    the cut. S is ``frame_side(config)``.
+    the cut. With ``sources``, the global view is of them, warped alike and not enhanced here
+    (:mod:`ifvit.pipeline.enhancer`). S is ``frame_side(config)``.
     """
+    source0, source1 = (None, None) if sources is None else sources
+    if source1 is not None:
+        source1, _ = warp_pairs(source1, mask1, H_0to1)
     image1, mask1 = warp_pairs(image1, mask1, H_0to1)
     # Both prints as one batch: the same work, compiled once.
     images, masks = jnp.concatenate([image0, image1]), jnp.concatenate([mask0, mask1])
-    coarse, coarse_mask = network_view(images, masks, config)
-    enhanced = enhance(coarse, coarse_mask, config.ppi)
+    if source0 is None or source1 is None:
+        enhanced, coarse_mask = enhanced_view(images, masks, config)
+    else:
+        source = jnp.concatenate([source0, source1])
+        enhanced, coarse_mask = enhanced_view(source, masks, config, filtered=False)
     overlap = _both(coarse_mask)
 
     factor, side = REFERENCE_PPI // config.ppi, config.roi_px

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.pipeline.alignment import Alignment
+from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.register import Registrar
 from ifvit.weights.files import load_dense
 
@@ -92,14 +93,19 @@ def register_images(
 
 
 def register(
-    path0: str | Path, path1: str | Path, *, dense_ckpt: str | Path, ppi: int | None = None
+    path0: str | Path,
+    path1: str | Path,
+    *,
+    dense_ckpt: str | Path,
+    ppi: int | None = None,
+    enhancer: EnhancerName = "gabor",
 ) -> Registration:
     """Register two prints from files by Module 1 and their ridges; see :class:`Registration`.
 
     ``ppi`` is the resolution of both files, 500 if not given. Raises FileNotFoundError and
     ValueError as the readers and loaders do.
     """
-    registrar = Registrar(load_dense(dense_ckpt)[0])
+    registrar = Registrar(load_dense(dense_ckpt)[0], enhancer=enhancer)
     images = registrar.load(path0, ppi), registrar.load(path1, ppi)
     return register_images(registrar, *images, name0=Path(path0).name, name1=Path(path1).name)
 
