@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Literal
 
+import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -49,6 +50,8 @@ class EvaluateConfig:
     """Resolution of the prints, where the data set is not a known one."""
     enhancer: EnhancerName = "gabor"
     """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
+    batch_size: int | None = None
+    """Pairs in one call; if not given 1 on a CPU, whose cores one pair fills, and otherwise 16."""
     dense_ckpt: str = DENSE_CKPT
     matcher_ckpt: str = MATCHER_CKPT
 
@@ -74,16 +77,21 @@ def evaluate(config: EvaluateConfig) -> Path:
         *(sum(p.genuine for p in pairs), sum(not p.genuine for p in pairs), done),
     )
     canvases = _Canvases(matcher, prints)
-    score = _pair_score if config.mode == "pair" else _template_score(matcher, canvases, pairs)
-    with table.open("a", newline="", encoding="utf-8") as file:
+    size = config.batch_size or (1 if jax.default_backend() == "cpu" else 16)
+    make = _pair_scores if config.mode == "pair" else _template_scores
+    score = make(matcher, canvases, pairs, names, size)
+    with (
+        table.open("a", newline="", encoding="utf-8") as file,
+        tqdm(desc=config.mode, unit="pair", initial=done, total=len(pairs)) as progress,
+    ):
         writer = csv.DictWriter(file, [field.name for field in fields(ScoreRow)])
-        for pair in tqdm(
-            pairs[done:], desc=config.mode, unit="pair", initial=done, total=len(pairs)
-        ):
-            row = score(matcher, canvases, pair, names[pair.index0], names[pair.index1])
-            fingers = prints[pair.index0].finger, prints[pair.index1].finger
-            writer.writerow(asdict(replace(row, finger0=fingers[0], finger1=fingers[1])))
+        for start in range(done, len(pairs), size):
+            few = pairs[start : start + size]
+            for pair, row in zip(few, score(few), strict=True):
+                fingers = prints[pair.index0].finger, prints[pair.index1].finger
+                writer.writerow(asdict(replace(row, finger0=fingers[0], finger1=fingers[1])))
             file.flush()
+            progress.update(len(few))
     return table
 
 
@@ -105,35 +113,55 @@ class _Canvases:
         return self._made[index]
 
 
-Score = Callable[[Matcher, _Canvases, Pair, str, str], ScoreRow]
+Score = Callable[[Sequence[Pair]], list[ScoreRow]]
 
 
-def _pair_score(
-    matcher: Matcher, canvases: _Canvases, pair: Pair, name0: str, name1: str
-) -> ScoreRow:
-    canvas0, canvas1 = canvases[pair.index0], canvases[pair.index1]
-    if canvas0 is None or canvas1 is None:
-        return _failed(pair, name0, name1)
-    return row_of(matcher.match_images(canvas0, canvas1), name0, name1, pair.genuine)
+def _pair_scores(
+    matcher: Matcher, canvases: _Canvases, pairs: Sequence[Pair], names: Sequence[str], size: int
+) -> Score:
+    """Return what matches up to ``size`` pairs in calls that they share."""
+
+    def score(few: Sequence[Pair]) -> list[ScoreRow]:
+        made = [_failed(pair, names[pair.index0], names[pair.index1]) for pair in few]
+        usable, prepared = [], []
+        for index, pair in enumerate(few):
+            canvas0, canvas1 = canvases[pair.index0], canvases[pair.index1]
+            if canvas0 is not None and canvas1 is not None:
+                usable.append(index)
+                prepared.append((canvas0, canvas1))
+        if usable:
+            # Filled up to one size: every other one would be compiled anew.
+            prepared += prepared[-1:] * (size - len(prepared))
+            found = matcher.match_pairs(prepared, [("", "")] * size)
+            for index, result in zip(usable, found, strict=False):
+                made[index] = row_of(
+                    result, made[index].name0, made[index].name1, few[index].genuine
+                )
+        return made
+
+    return score
 
 
-def _template_score(matcher: Matcher, canvases: _Canvases, pairs: Sequence[Pair]) -> Score:
+def _template_scores(
+    matcher: Matcher, canvases: _Canvases, pairs: Sequence[Pair], names: Sequence[str], size: int
+) -> Score:
     """Embed all prints that the pairs name, and return what compares two of them."""
     used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
     made = {index: canvas for index in used if (canvas := canvases[index]) is not None}
     embedded = dict(zip(made, matcher.embed(list(made.values())), strict=True))
+    share = matcher.fusion_global
 
-    def score(_: Matcher, __: _Canvases, pair: Pair, name0: str, name1: str) -> ScoreRow:
+    def one(pair: Pair) -> ScoreRow:
+        name0, name1 = names[pair.index0], names[pair.index1]
         if pair.index0 not in embedded or pair.index1 not in embedded:
             return _failed(pair, name0, name1)
         both = np.clip((embedded[pair.index0] * embedded[pair.index1]).sum(axis=1), -1.0, 1.0)
         global_score, local_score = map(float, both)
-        share = matcher.fusion_global
         fused = share * global_score + (1 - share) * local_score
         label = int(pair.genuine)
         return ScoreRow(name0, name1, label, global_score, local_score, 0.0, fused, 0, "ok")
 
-    return score
+    return lambda few: [one(pair) for pair in few]
 
 
 def _failed(pair: Pair, name0: str, name1: str) -> ScoreRow:

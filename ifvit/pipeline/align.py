@@ -27,9 +27,9 @@ from ifvit.models.matching import mutual_matches
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.geometry import apply, similarity
 
-DenseFn = Callable[[Float[np.ndarray, "A 2 3"]], Float[Array, "A N M"]]
-"""Module 1 for one pair: A transforms from a turned image 1's pixels to image 1's own, to the
-log dual-softmax confidence between image 0 and image 1 so turned."""
+DenseFn = Callable[[Float[np.ndarray, "P A 2 3"]], Float[Array, "P A N M"]]
+"""Module 1 for P pairs: for each, A transforms from a turned image 1's pixels to image 1's own, to
+the log dual-softmax confidence between image 0 and image 1 so turned."""
 
 
 @dataclass(frozen=True)
@@ -151,13 +151,14 @@ def confidence_of(alignment: Alignment) -> float:
 
 
 def coarse(
-    dense: DenseFn, model: ModelConfig, settings: AlignConfig = ALIGN_CONFIG
-) -> list[Alignment]:
-    """Align two prints in several ways, the most confident first: all rotations as one batch.
+    dense: DenseFn, pairs: int, model: ModelConfig, settings: AlignConfig = ALIGN_CONFIG
+) -> list[list[Alignment]]:
+    """Align pairs of prints in several ways each, the most confident first.
 
-    ``dense`` is Module 1 bound to the pair (:data:`DenseFn`); ``model`` says what its canvas and
-    cells are. The best ``settings.followed`` rotations are passed through Module 1 once more, image
-    1 drawn in image 0's frame, so that what is left to bridge is distortion. Deterministic.
+    All rotations of all pairs go through Module 1 as one batch. ``dense`` is Module 1 bound to the
+    pairs (:data:`DenseFn`); ``model`` says what its canvas and cells are. The best
+    ``settings.followed`` rotations are passed through Module 1 once more, image 1 drawn in image
+    0's frame, so that what is left to bridge is distortion. Deterministic.
     Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
     """
     steps = round(2 * settings.search_range / settings.angle_step)
@@ -166,20 +167,38 @@ def coarse(
     middle = (frame_side(model) - 1) / 2
     angles = [settings.angle_step * k - settings.search_range for k in range(count)]
     turns = np.stack([similarity(angle, (middle, middle)) for angle in angles])
-    made = sorted(candidates(dense(turns), turns, model, settings), key=confidence_of, reverse=True)
-    chosen = made[: settings.followed]
-    starts = np.stack([one.H_0to1 for one in chosen])
-    again = candidates(dense(starts), starts, model, settings)
-    better = [
-        new if old.num_inliers >= 3 and new.num_inliers >= old.num_inliers else old
-        for old, new in zip(chosen, again, strict=True)
+    first = _candidates_of_pairs(dense, np.stack([turns] * pairs), model, settings)
+    chosen = [sorted(made, key=confidence_of, reverse=True)[: settings.followed] for made in first]
+    starts = np.array([[one.H_0to1 for one in made] for made in chosen])
+    again = _candidates_of_pairs(dense, starts, model, settings)
+    return [
+        sorted(map(_better, before, after), key=confidence_of, reverse=True)
+        for before, after in zip(chosen, again, strict=True)
     ]
-    return sorted(better, key=confidence_of, reverse=True)
+
+
+def _candidates_of_pairs(
+    dense: DenseFn,
+    transforms: Float[np.ndarray, "P A 2 3"],
+    model: ModelConfig,
+    settings: AlignConfig,
+) -> list[list[Alignment]]:
+    log_p = dense(transforms)
+    flat = candidates(
+        log_p.reshape(-1, *log_p.shape[2:]), transforms.reshape(-1, 2, 3), model, settings
+    )
+    count = transforms.shape[1]
+    return [flat[i : i + count] for i in range(0, len(flat), count)]
+
+
+def _better(before: Alignment, after: Alignment) -> Alignment:
+    enough = before.num_inliers >= 3 and after.num_inliers >= before.num_inliers
+    return after if enough else before
 
 
 def align(dense: DenseFn, model: ModelConfig, settings: AlignConfig = ALIGN_CONFIG) -> Alignment:
-    """Align two prints by Module 1 alone: the first of :func:`coarse`, judged."""
-    return judged(coarse(dense, model, settings)[0], settings)
+    """Align one pair by Module 1 alone: the first of :func:`coarse`, judged."""
+    return judged(coarse(dense, 1, model, settings)[0][0], settings)
 
 
 def judged(alignment: Alignment, settings: AlignConfig) -> Alignment:

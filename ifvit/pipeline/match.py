@@ -10,17 +10,18 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from ifvit.config import DENSE_CONFIG, MATCH_CONFIG, MatchConfig
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig
+from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, load_calibration
 from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.geometry import apply
 from ifvit.pipeline.overlap import matcher_input
-from ifvit.pipeline.register import Canvas, Registrar, comes_second, compiled
+from ifvit.pipeline.register import Canvas, Registrar, compiled, in_order, stacked
 from ifvit.pipeline.result import MatchResult
 from ifvit.pipeline.score import NOT_ALIGNED, scores, with_ridges
 from ifvit.weights.files import load_dense, load_matcher
@@ -94,22 +95,28 @@ class Matcher:
             loaded.calibration = _calibration(Path(matcher_ckpt), sha256, loaded.sha256)
         return loaded
 
-    def embed_pair(
-        self, canvas0: Canvas, canvas1: Canvas, H_0to1: Float[np.ndarray, "2 3"]
-    ) -> tuple[MatcherOutput, Float[np.ndarray, "4 2"]]:
-        """Run Module 2 on an aligned pair; return its output and the ROI's corners in image 0."""
+    def embed_pairs(
+        self, canvases0: Canvas, canvases1: Canvas, H_0to1: Float[np.ndarray, "P 2 3"]
+    ) -> tuple[MatcherOutput, Float[np.ndarray, "P 4 2"]]:
+        """Run Module 2 on aligned pairs; return its output and the ROI's corners in image 0.
+
+        The canvases' arrays have a leading axis P.
+        """
+        sources = None
+        if canvases0.source is not None and canvases1.source is not None:
+            sources = canvases0.source, canvases1.source
         views: MatcherInput
         views, corner = matcher_input(
-            canvas0.image[None],
-            canvas0.mask[None],
-            canvas1.image[None],
-            canvas1.mask[None],
-            jnp.asarray(H_0to1[None], jnp.float32),
+            canvases0.image,
+            canvases0.mask,
+            canvases1.image,
+            canvases1.mask,
+            jnp.asarray(H_0to1, jnp.float32),
             self.config,
-            _sources([canvas0], [canvas1]),
+            sources,
         )
         square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * self.config.roi_px
-        return self._embed(views), np.asarray(corner[0]) + square - 0.5
+        return self._embed(views), np.asarray(corner)[:, None] + square - 0.5
 
     def embed(self, canvases: Sequence[Canvas]) -> Float[np.ndarray, "P 2 E"]:
         """Return stand-alone templates of P prints: each one's global and local unit embedding.
@@ -120,13 +127,8 @@ class Matcher:
         made = [np.zeros((0, 2, self.config.embedding_dim), np.float32)]
         for start in range(0, len(canvases), EMBED_BATCH):
             few = list(canvases[start : start + EMBED_BATCH])
-            padded = few + few[-1:] * (EMBED_BATCH - len(few))
-            image = jnp.stack([canvas.image for canvas in padded])
-            mask = jnp.stack([canvas.mask for canvas in padded])
-            as_it_is = jnp.tile(jnp.eye(2, 3), (EMBED_BATCH, 1, 1))
-            sources = _sources(padded, padded)
-            views, _ = matcher_input(image, mask, image, mask, as_it_is, self.config, sources)
-            output = self._embed(views)
+            padded = stacked(few + few[-1:] * (EMBED_BATCH - len(few)))
+            output, _ = self.embed_pairs(padded, padded, np.tile(np.eye(2, 3), (EMBED_BATCH, 1, 1)))
             both = np.stack([output.global0, output.local0], axis=1)
             made.append(np.asarray(both, np.float32)[: len(few)])
         return np.concatenate(made)
@@ -146,44 +148,61 @@ class Matcher:
         """
         canvas0 = image0 if isinstance(image0, Canvas) else self.registrar.prepare(image0)
         canvas1 = image1 if isinstance(image1, Canvas) else self.registrar.prepare(image1)
-        if comes_second(canvas0, canvas1):
-            swapped = self.match_images(canvas1, canvas0, name0=name1, name1=name0)
-            return swapped.transposed(self.config)
-        alignment = self.registrar.align(canvas0, canvas1)
-        global_score = local_score = roi0 = roi1 = None
-        score = NOT_ALIGNED
-        if alignment.ok:
-            output, roi0 = self.embed_pair(canvas0, canvas1, alignment.H_0to1)
-            roi1 = apply(alignment.H_0to1, roi0)
-            found = scores(output, self.fusion_global)
-            global_score, local_score = float(found.global_score[0]), float(found.local_score[0])
-            score = with_ridges(float(found.fused[0]), alignment.ridge_ncc, self.fusion_ridge)
+        return self.match_pairs([(canvas0, canvas1)], [(name0, name1)])[0]
+
+    def match_pairs(
+        self, pairs: Sequence[tuple[Canvas, Canvas]], names: Sequence[tuple[str, str]]
+    ) -> list[MatchResult]:
+        """Match pairs of prepared prints, each as :meth:`match_images`, in calls that they share.
+
+        Compiled once for each number of pairs.
+        """
+        swapped, ordered = in_order(pairs)
+        alignments = self.registrar.align_pairs(ordered)
+        H_0to1 = np.stack([one.H_0to1 for one in alignments])
+        canvases0, canvases1 = (stacked([pair[side] for pair in ordered]) for side in (0, 1))
+        output, corners = self.embed_pairs(canvases0, canvases1, H_0to1)
+        found = np.stack(scores(output, self.fusion_global), axis=1)
+        made = []
+        for index, swap in enumerate(swapped):
+            name0, name1 = names[index][::-1] if swap else names[index]
+            result = self._result(
+                ordered[index], alignments[index], found[index], corners[index], name0, name1
+            )
+            made.append(result.transposed(self.config) if swap else result)
+        return made
+
+    def _result(
+        self,
+        pair: tuple[Canvas, Canvas],
+        alignment: Alignment,
+        found: Float[np.ndarray, "3"],
+        corners: Float[np.ndarray, "4 2"],
+        name0: str,
+        name1: str,
+    ) -> MatchResult:
+        """Return all that is known of a pair; Module 2's word counts where the prints align."""
+        ok = alignment.ok
+        embedded, ridges = float(found[2]), alignment.ridge_ncc
+        score = with_ridges(embedded, ridges, self.fusion_ridge) if ok else NOT_ALIGNED
         return MatchResult(
-            status="ok" if alignment.ok else "not_aligned",
+            status="ok" if ok else "not_aligned",
             reason=alignment.reason,
             score=score,
-            global_score=global_score,
-            local_score=local_score,
-            ridge_score=alignment.ridge_ncc,
+            global_score=float(found[0]) if ok else None,
+            local_score=float(found[1]) if ok else None,
+            ridge_score=ridges,
             num_matches=len(alignment.points0),
             num_inliers=alignment.num_inliers,
             alignment=alignment,
-            image0=np.asarray(canvas0.image),
-            image1=np.asarray(canvas1.image),
-            roi0=roi0,
-            roi1=roi1,
+            image0=np.asarray(pair[0].image),
+            image1=np.asarray(pair[1].image),
+            roi0=corners if ok else None,
+            roi1=apply(alignment.H_0to1, corners) if ok else None,
             name0=name0,
             name1=name1,
             fmr=None if self.calibration is None else self.calibration.fmr(score),
         )
-
-
-def _sources(
-    canvases0: Sequence[Canvas], canvases1: Sequence[Canvas]
-) -> tuple[Float[Array, "B S S"], Float[Array, "B S S"]] | None:
-    """Return what another enhancer than the contextual filter made of B pairs of prints."""
-    made = [[c.source for c in some if c.source is not None] for some in (canvases0, canvases1)]
-    return (jnp.stack(made[0]), jnp.stack(made[1])) if made[0] and made[1] else None
 
 
 def _calibration(matcher_ckpt: Path, dense: str, matcher: str) -> Calibration | None:

@@ -156,6 +156,22 @@ def refine(
     return jax.tree.map(lambda x: x[jnp.argmax(value)], finished)
 
 
+@partial(jax.jit, static_argnames=("config", "settings"))
+def refine_pairs(
+    ridges0: Ridges,
+    ridges1: Ridges,
+    starts: Starts,
+    config: ModelConfig,
+    settings: RefineConfig = REFINE_CONFIG,
+) -> Refined:
+    """Refine the coarse alignments of P pairs, whose arrays have a leading axis P, as ``refine``.
+
+    One after another, since each fills the cores by itself.
+    """
+    each = (ridges0, ridges1, starts)
+    return jax.lax.map(lambda pair: refine(*pair, config, settings), each)
+
+
 def _support(
     H: Float[Array, "2 3"],
     displacement: Float[Array, "h w 2"],

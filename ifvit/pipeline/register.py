@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,6 @@ from ifvit.pipeline.align import (
     AlignConfig,
     candidates,
     coarse,
-    confidence_of,
     judged,
 )
 from ifvit.pipeline.alignment import Alignment
@@ -33,7 +32,7 @@ from ifvit.pipeline.elastic import Ridges
 from ifvit.pipeline.enhancer import EnhancerName, source_of
 from ifvit.pipeline.geometry import apply, warp
 from ifvit.pipeline.overlap import enhanced_view, network_view, warp_pairs
-from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine, starts_of
+from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine_pairs, starts_of
 
 
 class Canvas(NamedTuple):
@@ -47,13 +46,26 @@ class Canvas(NamedTuple):
     source: Float[Array, "S S"] | None = None
 
 
-def comes_second(canvas0: Canvas, canvas1: Canvas) -> bool:
-    """Tell whether the first of two prints is the second in the order of their grey values.
+def in_order(
+    pairs: Sequence[tuple[Canvas, Canvas]],
+) -> tuple[list[bool], list[tuple[Canvas, Canvas]]]:
+    """Put the prints of each pair in the order of their grey values, and tell which are swapped.
 
     Cross attention is not symmetric, nor is RANSAC. Each pair is therefore worked on in one order,
     whichever way it was given: exactly symmetric, and at half the cost of a mean over both orders.
     """
-    return np.asarray(canvas0.image).tobytes() > np.asarray(canvas1.image).tobytes()
+    swapped = [
+        np.asarray(canvas0.image).tobytes() > np.asarray(canvas1.image).tobytes()
+        for canvas0, canvas1 in pairs
+    ]
+    return swapped, [
+        (b, a) if swap else (a, b) for (a, b), swap in zip(pairs, swapped, strict=True)
+    ]
+
+
+def stacked(trees: Sequence[Any]) -> Any:
+    """Return one tree whose arrays hold those of all, along a new first axis."""
+    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *trees)
 
 
 def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -127,38 +139,40 @@ class Registrar:
 
         Coordinates are in canvas pixels at 500 ppi. Swapped prints give the transposed alignment.
         """
-        if comes_second(canvas0, canvas1):
-            return self.align(canvas1, canvas0).transposed(self.config)
-        found = self._coarse(canvas0, canvas1)
-        if found[0].num_inliers >= 3:
-            starts = starts_of(found, self.config)
-            refined = refine(
-                canvas0.ridges, canvas1.ridges, starts, self.config, self.refine_config
-            )
-            found = [self._refined(one, refined) for one in found]
-        # All now lie at one place: the one whose matches say so too.
-        best = max(found, key=lambda one: one.num_inliers)
-        return judged(best, self.align_config)
+        return self.align_pairs([(canvas0, canvas1)])[0]
 
-    def _coarse(self, canvas0: Canvas, canvas1: Canvas) -> list[Alignment]:
-        """Align by Module 1 in both orders, the most confident first.
+    def align_pairs(self, pairs: Sequence[tuple[Canvas, Canvas]]) -> list[Alignment]:
+        """Register pairs of prints, each as :meth:`align` does, in calls that all of them share.
 
-        Module 1 is trained on prints that are about upright. Each search leaves one print as it is
-        and turns the other to it; where only one of the two is upright, one search goes well.
+        Compiled once for each number of pairs.
+        """
+        swapped, ordered = in_order(pairs)
+        first, second = (stacked([pair[side] for pair in ordered]) for side in (0, 1))
+        found = self.coarse(first, second)
+        starts = [starts_of(ways, self.config) for ways in found]
+        refined = refine_pairs(
+            first.ridges, second.ridges, stacked(starts), self.config, self.refine_config
+        )
+        made = []
+        for index, ways in enumerate(found):
+            if ways[0].num_inliers >= 3:
+                placed = jax.tree.map(lambda x, i=index: x[i], refined)
+                ways = [self._refined(one, placed) for one in ways]
+            # All now lie at one place: the one whose matches say so too.
+            best = judged(max(ways, key=lambda one: one.num_inliers), self.align_config)
+            made.append(best.transposed(self.config) if swapped[index] else best)
+        return made
+
+    def coarse(self, canvases0: Canvas, canvases1: Canvas) -> list[list[Alignment]]:
+        """Align P pairs by Module 1 alone, in several ways each, the most confident first.
+
+        The arrays of both have a leading axis P. Print 0 stays as it is, and print 1 is turned.
         """
 
-        def search(fixed: Canvas, turned: Canvas) -> list[Alignment]:
-            def log_p(H: np.ndarray) -> Array:
-                return self._log_p(fixed, turned, jnp.asarray(H, jnp.float32))
+        def log_p(H: np.ndarray) -> Array:
+            return self._log_p(canvases0, canvases1, jnp.asarray(H, jnp.float32))
 
-            return coarse(log_p, self.config, self.align_config)
-
-        import os
-
-        if os.environ.get("ONE"):
-            return search(canvas0, canvas1)
-        back = [one.transposed(self.config) for one in search(canvas1, canvas0)]
-        return sorted([*search(canvas0, canvas1), *back], key=confidence_of, reverse=True)
+        return coarse(log_p, len(canvases0.image), self.config, self.align_config)
 
     def _refined(self, alignment: Alignment, refined: Refined) -> Alignment:
         """Return an alignment with the refined transform, and its matches moved by it.
@@ -213,16 +227,21 @@ class Registrar:
     def _dense_log_p(
         self,
         model: DenseRegModel,
-        canvas0: Canvas,
-        canvas1: Canvas,
-        transforms: Float[Array, "A 2 3"],
-    ) -> Float[Array, "A N M"]:
-        """Run Module 1 on image 0 and on image 1 drawn through each transform, at 500 ppi."""
-        image0, mask0 = network_view(canvas0.image[None], canvas0.mask[None], self.config)
-        warped, inside = warp(canvas1.image, canvas1.mask, transforms)
-        image1, mask1 = network_view(warped, inside, self.config)
-        map0, map1 = model.ResNet18(image0)[0], model.ResNet18(image1)[0]
-        map0, cells0 = (
-            jnp.broadcast_to(x, (len(transforms), *x.shape[1:])) for x in (map0, cell_mask(mask0))
+        canvases0: Canvas,
+        canvases1: Canvas,
+        transforms: Float[Array, "P A 2 3"],
+    ) -> Float[Array, "P A N M"]:
+        """Run Module 1 on P images 0, and on each image 1 drawn through A transforms."""
+        pairs, count = transforms.shape[:2]
+        image0, mask0 = network_view(canvases0.image, canvases0.mask, self.config)
+        warped, inside = jax.vmap(warp)(canvases1.image, canvases1.mask, transforms)
+        image1, mask1 = network_view(
+            warped.reshape(-1, *warped.shape[2:]),
+            inside.reshape(-1, *inside.shape[2:]),
+            self.config,
         )
-        return model.match_maps(map0, map1, cells0, cell_mask(mask1)).log_p
+        # Print 0 goes through the backbone once for all transforms.
+        map0, map1 = model.ResNet18(image0)[0], model.ResNet18(image1)[0]
+        map0, cells0 = (jnp.repeat(x, count, axis=0) for x in (map0, cell_mask(mask0)))
+        log_p = model.match_maps(map0, map1, cells0, cell_mask(mask1)).log_p
+        return log_p.reshape(pairs, count, *log_p.shape[1:])

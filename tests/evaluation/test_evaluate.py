@@ -68,8 +68,20 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_table(config, tmp_path, m
         (tmp_path / "parts" / "scores.csv").write_bytes(expected[:size])
         assert evaluate(parts).read_bytes() == expected
     # A whole table is left as it is, and nothing is computed.
-    monkeypatch.setattr(Matcher, "match_images", lambda *_: pytest.fail("computed again"))
+    monkeypatch.setattr(Matcher, "match_pairs", lambda *_: pytest.fail("computed again"))
     assert evaluate(parts).read_bytes() == expected
+
+
+def test_pairs_in_one_call_score_as_each_by_itself(config, tmp_path):
+    """Seven of fifteen pairs in the last call but one, and one in the last, filled up."""
+    alone = replace(config, protocol="all", out=str(tmp_path / "alone"), batch_size=1)
+    together = replace(alone, out=str(tmp_path / "together"), batch_size=7)
+    for one, same in zip(
+        read_scores(evaluate(alone)), read_scores(evaluate(together)), strict=True
+    ):
+        assert (one.name0, one.name1, one.status) == (same.name0, same.name1, same.status)
+        assert one.fused == pytest.approx(same.fused, abs=1e-3)
+        assert one.num_inliers == pytest.approx(same.num_inliers, abs=1)
 
 
 def test_scores_of_another_run_are_not_mixed(config, tmp_path):

@@ -27,7 +27,7 @@ def oracle(H_0to1: np.ndarray, tolerance: float = 20.0, noise: float = 0.0):
 
     def dense(transforms: np.ndarray):
         logits = []
-        for transform in transforms:
+        for transform in transforms[0]:
             target = apply(invert(transform), apply(H_0to1, CENTRES))
             distance = ((target[:, None] - CENTRES[None]) ** 2).sum(-1)
             rest = np.linalg.inv(transform[:, :2]) @ H_0to1[:, :2]
@@ -37,7 +37,7 @@ def oracle(H_0to1: np.ndarray, tolerance: float = 20.0, noise: float = 0.0):
             wrong = rng.random(len(CENTRES)) < noise
             logit[wrong] = rng.permutation(logit[wrong])
             logits.append(logit)
-        return log_dual_softmax(jnp.asarray(np.stack(logits), jnp.float32))
+        return log_dual_softmax(jnp.asarray(np.stack(logits), jnp.float32))[None]
 
     return dense
 
@@ -77,7 +77,7 @@ def test_prints_with_nothing_in_common_are_not_aligned() -> None:
     for logits in (np.full_like(random, -1e4), 3 * random):
 
         def dense(transforms: np.ndarray, logits: np.ndarray = logits) -> Array:
-            return log_dual_softmax(jnp.repeat(jnp.asarray(logits), len(transforms), 0))
+            return log_dual_softmax(jnp.repeat(jnp.asarray(logits), transforms.shape[1], 0))[None]
 
         found = align(dense, TINY_MODEL)
         assert not found.ok

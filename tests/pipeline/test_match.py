@@ -14,6 +14,7 @@ from ifvit.models.matching import log_dual_softmax
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.geometry import apply, invert
 from ifvit.pipeline.match import Matcher
+from ifvit.pipeline.register import stacked
 from ifvit.weights.files import save_weights
 from ifvit.weights.metadata import Metadata
 
@@ -30,12 +31,15 @@ def knowing(matcher: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.Monke
     """The same with a Module 1 that knows that other prints lie 5 pixels to the right of one."""
     centres = np.asarray(cell_centres(matcher.config), np.float64)
 
-    def log_p(canvas0, _canvas1, transforms):
-        first = np.array_equal(canvas0.image, ridge_print)
+    def of_pair(image0, transforms):
+        first = np.array_equal(image0, ridge_print)
         moved = centres + np.array([5.0 if first else -5.0, 0.0])
         targets = np.stack([apply(invert(np.asarray(t)), moved) for t in transforms])
         distance = ((targets[:, :, None] - centres) ** 2).sum(-1)
         return log_dual_softmax(jnp.asarray(-distance / 128, jnp.float32))
+
+    def log_p(canvases0, _canvases1, transforms):
+        return jnp.stack([of_pair(*each) for each in zip(canvases0.image, transforms, strict=True)])
 
     monkeypatch.setattr(matcher.registrar, "_log_p", log_p)
     return matcher
@@ -83,7 +87,8 @@ def test_swapped_prints_keep_the_score_and_transpose_the_matches(
 
 def test_a_print_and_itself_score_one(knowing: Matcher, ridge_print: np.ndarray) -> None:
     canvas = knowing.registrar.prepare(ridge_print)
-    output, _ = knowing.embed_pair(canvas, canvas, np.eye(2, 3))
+    both = stacked([canvas])
+    output, _ = knowing.embed_pairs(both, both, np.eye(2, 3)[None])
     # Cross layers update image 0 first, so even equal inputs may differ a little.
     cosine = float(jnp.sum(output.local0 * output.local1))
     assert cosine > 0.8
@@ -100,14 +105,14 @@ def test_prints_that_cannot_be_aligned_say_so(matcher: Matcher, ridge_print: np.
 def test_models_are_traced_once_per_shape(
     matcher: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    canvas = matcher.registrar.prepare(ridge_print)
-    turn = jnp.eye(2, 3)[None]
+    canvas = stacked([matcher.registrar.prepare(ridge_print)])
+    turn = jnp.eye(2, 3)[None, None]
     first = matcher.registrar._log_p(canvas, canvas, turn)
 
     def retraced(*_args: object) -> None:
         raise AssertionError("traced again")
 
-    monkeypatch.setattr(DenseRegModel, "__call__", retraced)
+    monkeypatch.setattr(DenseRegModel, "match_maps", retraced)
     np.testing.assert_array_equal(matcher.registrar._log_p(canvas, canvas, turn), first)
 
 
