@@ -20,6 +20,8 @@ test: $(VENV)/.installed-dev
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/synthesis.py
+	$(BIN)/python benchmarks/pipeline.py --preset tiny
+	$(BIN)/python benchmarks/pipeline.py --preset paper
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format

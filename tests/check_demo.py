@@ -1,6 +1,7 @@
-"""Compare the figures of a demo with the least that they must be.
+"""Compare the figures of a demo with the least that they must be, and its prints with themselves.
 
-Usage: python tests/check_demo.py demo/report.json. Exit code 1 where a figure is too low.
+Usage: python tests/check_demo.py demo/report.json. Exit code 1 where a figure is too low, or where
+a print matches another better than itself.
 """
 
 from __future__ import annotations
@@ -30,13 +31,36 @@ def failures(report: dict) -> list[str]:
     return low
 
 
+def second_to_another(folder: Path, prints: int = 4) -> list[str]:
+    """Match prints of the demo with themselves; return those that match another as well."""
+    from ifvit.evaluation.scores import read_scores
+    from ifvit.pipeline.match import match
+
+    rows = read_scores(folder / "scores.csv")
+    images = {path.name: path for path in sorted(folder.glob("prints_*/*_*.png"))}
+    checkpoints = folder / "checkpoints"
+    low = []
+    for name in [name for name in images if name != "contact_sheet.png"][:prints]:
+        itself = match(
+            images[name],
+            images[name],
+            dense_ckpt=checkpoints / "dense_reg" / "dense_reg_ckpt.safetensors",
+            matcher_ckpt=checkpoints / "matcher" / "matcher_ckpt.safetensors",
+        ).score
+        others = max(row.fused for row in rows if name in (row.name0, row.name1))
+        print(f"{name}: {itself:.3f} against itself, at most {others:.3f} against another")
+        if not itself > others:
+            low.append(name)
+    return low
+
+
 def main(path: Path) -> int:
     """Check one report; return the exit code."""
     if not path.is_file():
         print(f"no report at {path}: run `make demo` first", file=sys.stderr)
         return 1
     report = json.loads(path.read_text())
-    low = failures(report)
+    low = failures(report) + second_to_another(path.parent)
     seconds = report.get("seconds")
     if seconds is None:
         low.append("seconds")

@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 from ifvit.config import ModelConfig
 from ifvit.data.aligned import fit_similarity
-from ifvit.data.pairs import cell_centres
+from ifvit.data.pairs import cell_centres, frame_foreground
 from ifvit.data.synthetic import draw_pairs, masters_of, pair_correspondence, render_frames, take
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.register import Registrar
@@ -29,6 +29,10 @@ from ifvit.synthesis import ImpressionParams, Master, correspondence
 OWN_ROTATION = 30.0
 """Rotation that the two impressions of a test pair are drawn with, before one is turned; ± degrees
 between them."""
+
+GOOD_DRYNESS, GOOD_OVERLAP = 0.5, 0.5
+"""A pair is of good quality where neither print is dry by more than half of what there is, and half
+of the smaller print is in both."""
 
 CORRECT_PX = 8.0
 """A match is right within half a coarse cell, pixels at 500 ppi."""
@@ -49,6 +53,8 @@ class MappedPair:
     angle: float
     """Rotation of the similarity that is closest to the map, degrees."""
     params: tuple[ImpressionParams, ImpressionParams]
+    good: bool
+    """Whether it is of good quality, by how it was made."""
 
     def follow(self, points: Float[np.ndarray, "K 2"]) -> tuple[np.ndarray, np.ndarray]:
         """Return where points of frame 0 are in frame 1, and whether both prints show them."""
@@ -78,6 +84,7 @@ class PairError:
     correct: int
     claimed: int
     possible: int
+    good: bool
 
 
 @dataclass(frozen=True)
@@ -85,7 +92,8 @@ class RegistrationFigures:
     """Figures over pairs; shares in [0, 1].
 
     Errors are over the pairs reported as aligned; ``rotation_within_3`` and ``aligned`` over all
-    chosen, those that could not be aligned counting against it.
+    chosen, those that could not be aligned counting against it; ``good_rotation_within_3`` is of
+    those ``good`` pairs that are of good quality (:data:`GOOD_DRYNESS`), NaN without any.
     """
 
     pairs: int
@@ -95,6 +103,8 @@ class RegistrationFigures:
     within_4_px: float
     within_8_px: float
     rotation_within_3: float
+    good: int
+    good_rotation_within_3: float
     match_precision: float
     match_recall: float
 
@@ -135,14 +145,23 @@ def mapped_pairs(
         )
         one = jax.tree.map(lambda array: array[0], found)
         frame0, frame1, points1, valid, angle = map(np.asarray, one[:5])
+        smaller = min(_shown(frame, model) for frame in (frame0, frame1))
+        dryness = max(float(params.dryness) for params in one[5:])
         made.append(
             MappedPair(
                 *(frame0, frame1, centres, points1.astype(float), valid),
                 float(np.rad2deg(angle)),
                 one[5:],
+                bool(dryness <= GOOD_DRYNESS and valid.sum() >= GOOD_OVERLAP * smaller),
             )
         )
     return made
+
+
+def _shown(frame: Float[np.ndarray, "S S"], model: ModelConfig) -> float:
+    """Return how many coarse cells a frame's foreground is worth."""
+    mask = frame_foreground(jnp.asarray(frame)[None], model)
+    return float(mask.mean()) * model.cells**2
 
 
 def pair_error(found: Alignment, truth: MappedPair, model: ModelConfig) -> PairError:
@@ -160,6 +179,7 @@ def pair_error(found: Alignment, truth: MappedPair, model: ModelConfig) -> PairE
         correct=int((shown & (miss <= CORRECT_PX)).sum()),
         claimed=len(points0),
         possible=int(truth.valid.sum()),
+        good=truth.good,
     )
 
 
@@ -172,6 +192,7 @@ def registration_figures(errors: Sequence[PairError]) -> RegistrationFigures:
     counts = np.array([(e.correct, e.claimed, e.possible) for e in errors if e.aligned])
     correct, claimed, possible = counts.sum(0) if len(counts) else (0, 0, 0)
     turned = [e.aligned and e.rotation_error <= 3 for e in errors]
+    of_good = [right for right, e in zip(turned, errors, strict=True) if e.good]
     return RegistrationFigures(
         pairs=len(errors),
         aligned=float(np.mean([e.aligned for e in errors])),
@@ -180,6 +201,8 @@ def registration_figures(errors: Sequence[PairError]) -> RegistrationFigures:
         within_4_px=float(np.mean(some <= 4)),
         within_8_px=float(np.mean(some <= 8)),
         rotation_within_3=float(np.mean(turned)),
+        good=len(of_good),
+        good_rotation_within_3=float(np.mean(of_good)) if of_good else float("nan"),
         match_precision=float(correct / max(claimed, 1)),
         match_recall=float(correct / max(possible, 1)),
     )

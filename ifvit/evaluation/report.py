@@ -30,6 +30,9 @@ class Report:
     """Of the fused score."""
     by_branch: dict[str, dict[str, float]]
     """EER and AUC of each branch by itself."""
+    ridge_ncc: dict[str, float]
+    """Median correlation of the ridges after alignment, genuine and impostor; NaN where a kind has
+    none, as with templates."""
     worst_genuine: list[ScoreRow]
     """The lowest of the genuine comparisons, those that failed first."""
     worst_impostor: list[ScoreRow]
@@ -43,7 +46,7 @@ class Report:
             "impostor": [vars(row) for row in self.worst_impostor],
         }
         values = {"counts": self.counts, "figures": figures, "by_branch": self.by_branch}
-        text = json.dumps({**values, "worst": worst}, indent=2)
+        text = json.dumps({**values, "ridge_ncc": self.ridge_ncc, "worst": worst}, indent=2)
         return text.replace(": NaN", ": null") + "\n"
 
 
@@ -71,7 +74,8 @@ def summarise(
     order = np.argsort(scores, kind="stable")
     genuine = [rows[i] for i in order if rows[i].label]
     impostor = [rows[i] for i in order[::-1] if not rows[i].label]
-    return Report(_counts(rows), figures, by_branch, genuine[:worst], impostor[:worst])
+    ncc = _ridge_medians(rows)
+    return Report(_counts(rows), figures, by_branch, ncc, genuine[:worst], impostor[:worst])
 
 
 def write_report(
@@ -107,6 +111,16 @@ def _labelled(rows: Sequence[ScoreRow], name: str) -> tuple[np.ndarray, list[int
     return values, labels
 
 
+def _ridge_medians(rows: Sequence[ScoreRow]) -> dict[str, float]:
+    medians = {}
+    for kind, label in (("genuine", 1), ("impostor", 0)):
+        # Templates are never laid on each other: their rows have 0 matches and no correlation.
+        own = [row.ridge_score for row in rows if row.label == label and row.num_inliers]
+        known = [value for value in own if np.isfinite(value)]
+        medians[kind] = float(np.median(known)) if known else float("nan")
+    return medians
+
+
 def _counts(rows: Sequence[ScoreRow]) -> dict[str, int]:
     counts = {}
     for kind, label in (("genuine", 1), ("impostor", 0)):
@@ -124,6 +138,10 @@ def _render(found: Report, rows: Sequence[ScoreRow], draw: Draw | None) -> str:
     sections = [
         ("Figures", table(figures_table(found.figures), head)),
         ("Comparisons", table([[name, str(number)] for name, number in found.counts.items()])),
+        (
+            "Median correlation of the ridges",
+            table([[kind, f"{value:.3f}"] for kind, value in found.ridge_ncc.items()]),
+        ),
         ("DET", picture(det_plot({labels[name]: pair for name, pair in scores.items()}))),
         ("Scores", picture(score_histogram(*scores["fused"], "fused score"))),
         ("The lowest genuine comparisons", _worst(found.worst_genuine, draw)),

@@ -64,10 +64,10 @@ def test_the_rotation_is_that_of_the_prints(pairs: list[MappedPair]) -> None:
 
 def test_figures_on_numbers_that_can_be_checked_by_hand() -> None:
     errors = [
-        PairError(True, 2.0, 1.0, 8, 10, 20),
-        PairError(True, 4.0, 2.0, 6, 10, 20),
-        PairError(True, 9.0, 5.0, 0, 10, 20),
-        PairError(False, 90.0, 0.5, 0, 3, 20),
+        PairError(True, 2.0, 1.0, 8, 10, 20, True),
+        PairError(True, 4.0, 2.0, 6, 10, 20, True),
+        PairError(True, 9.0, 5.0, 0, 10, 20, True),
+        PairError(False, 90.0, 0.5, 0, 3, 20, False),
     ]
     found = registration_figures(errors)
     assert (found.pairs, found.aligned) == (4, 0.75)
@@ -76,12 +76,21 @@ def test_figures_on_numbers_that_can_be_checked_by_hand() -> None:
     assert (found.within_4_px, found.within_8_px) == pytest.approx((2 / 3, 2 / 3))
     # The one that could not be aligned counts against it, whatever its angle.
     assert found.rotation_within_3 == 0.5
+    assert (found.good, found.good_rotation_within_3) == (3, pytest.approx(2 / 3))
     assert found.match_precision == pytest.approx(14 / 30)
     assert found.match_recall == pytest.approx(14 / 60)
+
+
+def test_a_dry_or_hardly_shared_print_is_not_of_good_quality() -> None:
+    made = mapped_pairs(MODEL, TEST_FINGERS, 4, 24, seed=5)
+    dry = np.array([max(float(p.dryness) for p in pair.params) for pair in made])
+    good = np.array([pair.good for pair in made])
+    assert not good[dry > 0.5].any() and 0.2 < good.mean() < 0.9
+    assert min(pair.valid.sum() for pair in made if pair.good) > 50
 
 
 def test_no_pair_at_all_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         registration_figures([])
-    lost = registration_figures([PairError(False, 50.0, 90.0, 0, 0, 20)])
+    lost = registration_figures([PairError(False, 50.0, 90.0, 0, 0, 20, False)])
     assert np.isnan(lost.error_px_median) and lost.aligned == 0

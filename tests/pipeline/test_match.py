@@ -51,7 +51,7 @@ def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: n
     assert result.global_score is not None and result.local_score is not None
     assert result.ridge_score is not None and result.ridge_score > 0.9
     embeddings = 0.6 * result.global_score + 0.4 * result.local_score
-    assert result.score == pytest.approx(0.5 * embeddings + 0.5 * result.ridge_score, abs=1e-6)
+    assert result.score == pytest.approx(0.2 * embeddings + 0.8 * result.ridge_score, abs=1e-6)
     assert -1.0 <= result.score <= 1.0
     assert result.roi0 is not None and np.ptp(result.roi0, axis=0) == pytest.approx([90, 90], abs=1)
     assert result.num_inliers > 30

@@ -1,0 +1,101 @@
+"""What a match costs, stage by stage, and what a template and a comparison of two cost.
+
+Usage: ``make bench``, or ``python benchmarks/pipeline.py --preset tiny --repeats 5``; ``tiny`` is a
+quarter of the width of ``paper``. The networks have random weights, which take as long as trained
+ones; every stage is run all the same. Prints are two impressions of one synthetic finger. A match
+is the two preparations, if its prints are new, and the three stages after them.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from timing import measure, print_head
+
+from ifvit.config import DENSE_PRESETS, MATCH_PRESETS
+from ifvit.data.pairs import frame_side
+from ifvit.data.synthetic import grow_masters
+from ifvit.models.matcher import MatcherModel
+from ifvit.models.registration import DenseRegModel
+from ifvit.pipeline.align import AlignConfig
+from ifvit.pipeline.match import EMBED_BATCH, Matcher
+from ifvit.pipeline.refine import refine_pairs, starts_of
+from ifvit.pipeline.register import stacked
+from ifvit.pipeline.template import Templates, template_scores
+from ifvit.synthesis import Master, draw_impression, finger_key, render
+
+NEVER_REFUSE = AlignConfig(min_confidence=0.0, min_inliers=0)
+"""Random weights align nothing; with these settings a match takes all its steps nevertheless."""
+
+GALLERY = 4000
+
+
+def make(preset: str) -> tuple[Matcher, list[np.ndarray]]:
+    """Return a matcher of random weights, and two prints as grey canvases at 500 ppi."""
+    dense = DenseRegModel(DENSE_PRESETS[preset].model, rngs=nnx.Rngs(0))
+    config = MATCH_PRESETS[preset]
+    matcher = Matcher(dense, MatcherModel(config.model, rngs=nnx.Rngs(1)), config, NEVER_REFUSE)
+    master = Master(*(jnp.asarray(array[0]) for array in grow_masters(0, np.arange(1))))
+    shape = (frame_side(config.model),) * 2
+    prints = [render(master, draw_impression(finger_key(0, 0), i), shape).image for i in (0, 1)]
+    return matcher, [np.asarray(one) for one in prints]
+
+
+def bench_pair(matcher: Matcher, prints: list[np.ndarray], pairs: int, repeats: int) -> None:
+    """Time the stages of ``pairs`` matches in one call, and all of them together."""
+    registrar = matcher.registrar
+    prepared = [registrar.prepare(one) for one in prints]
+    both = [stacked([canvas] * pairs) for canvas in prepared]
+    name = f"rotation search, Module 1 and RANSAC, {pairs} a call"
+    measure(name, "pair", pairs, repeats, lambda _: registrar.coarse(*both)[0][0].H_0to1)
+    found = registrar.coarse(*both)
+    starts = stacked([starts_of(ways, registrar.config) for ways in found])
+    H_0to1 = np.stack([ways[0].H_0to1 for ways in found])
+    ridges = both[0].ridges, both[1].ridges
+    settings = registrar.config, registrar.refine_config
+    many = [(prepared[0], prepared[1])] * pairs, [("", "")] * pairs
+    for name, call in {
+        "refinement by the ridges": lambda _: refine_pairs(*ridges, starts, *settings),
+        "Module 2's views and embeddings": lambda _: matcher.embed_pairs(*both, H_0to1)[0].global0,
+        "match, prints prepared": lambda _: matcher.match_pairs(*many)[0].score,
+    }.items():
+        measure(f"{name}, {pairs} a call", "pair", pairs, repeats, call)
+
+
+def bench_templates(matcher: Matcher, prints: list[np.ndarray], repeats: int) -> None:
+    """Time preparing a print, its template, and templates compared in bulk."""
+    registrar = matcher.registrar
+    name = f"print prepared, {registrar.side}×{registrar.side}, filter included"
+    measure(name, "print", 1, repeats, lambda i: registrar.prepare(prints[i % 2]).ridges.image)
+    canvases = [registrar.prepare(prints[i % 2]) for i in range(EMBED_BATCH)]
+    name = f"template of a prepared print, {EMBED_BATCH} a call"
+    measure(name, "print", EMBED_BATCH, repeats, lambda _: matcher.embed(canvases))
+    vectors = np.random.default_rng(0).normal(size=(GALLERY, 2, matcher.config.embedding_dim))
+    vectors = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
+    gallery = Templates(("",) * GALLERY, vectors, "", matcher.fusion_global)
+    probes = Templates(("",) * 1000, vectors[:1000], "", matcher.fusion_global)
+    millions = len(probes) * len(gallery) // 1_000_000
+    name = f"a million comparisons of templates, {millions} a call"
+    measure(name, "million", millions, repeats, lambda _: template_scores(probes, gallery))
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--preset", choices=sorted(DENSE_PRESETS), default="tiny")
+    parser.add_argument("--pairs", type=int, default=1, help="pairs in one call")
+    parser.add_argument("--repeats", type=int, default=5, help="timed calls of each row")
+    args = parser.parse_args()
+    repeats = max(1, args.repeats)
+    print(f"preset {args.preset}")
+    print_head(repeats)
+    matcher, prints = make(args.preset)
+    bench_templates(matcher, prints, repeats)
+    bench_pair(matcher, prints, args.pairs, repeats)
+
+
+if __name__ == "__main__":
+    main()
