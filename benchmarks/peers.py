@@ -33,7 +33,8 @@ from ifvit.data.prints import Print, centred, read_print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer, fnmr_at_fmr
 from ifvit.evaluation.protocols import Pair, protocol_pairs
-from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, Matcher
+from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT
+from ifvit.pipeline.matcher import Matcher
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from ifvit.data.synthetic import grow_masters
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import AlignConfig
-from ifvit.pipeline.match import EMBED_BATCH, Matcher
+from ifvit.pipeline.matcher import EMBED_BATCH, Matcher
 from ifvit.pipeline.refine import refine_pairs, starts_of
 from ifvit.pipeline.register import stacked
 from ifvit.pipeline.template import Templates, template_scores

@@ -25,7 +25,8 @@ from ifvit.evaluation.page import page, picture, table
 from ifvit.evaluation.plots import score_histogram
 from ifvit.evaluation.protocols import Pair, all_pairs
 from ifvit.evaluation.scores import ScoreRow, score_pairs, write_scores
-from ifvit.pipeline.match import Matcher, MatchResult
+from ifvit.pipeline.matcher import Matcher
+from ifvit.pipeline.result import MatchResult
 from ifvit.synthesis.dataset import DatasetSpec, write_dataset
 from ifvit.training.dense import cell_accuracy, held_batches, synthetic_source, train_dense
 from ifvit.training.match import train_match

@@ -12,13 +12,15 @@ import numpy as np
 import tyro
 
 from ifvit.data.readers import read_dataset
-from ifvit.evaluation.evaluate import EvaluateConfig, calibrate, evaluate
+from ifvit.evaluation.calibrate import calibrate
+from ifvit.evaluation.evaluate import EvaluateConfig, evaluate
 from ifvit.evaluation.identification import RANKS, IdentifyConfig, identify
 from ifvit.evaluation.protocols import print_name
 from ifvit.evaluation.scores import ScoreRow
 from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
 from ifvit.pipeline.enhancer import EnhancerName
-from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, Matcher, match
+from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, match
+from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.register import Canvas
 from ifvit.pipeline.result import MatchResult
 from ifvit.weights.storage import sha256_of
@@ -40,6 +42,8 @@ class MatchArgs:
     """Resolution of both prints; 500 if not given."""
     enhancer: EnhancerName = "gabor"
     """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
+    canvas: int | None = None
+    """Side of the canvas, pixels at the network's resolution, to be larger than in training."""
     dense_ckpt: str = DENSE_CKPT
     matcher_ckpt: str = MATCHER_CKPT
 
@@ -114,6 +118,7 @@ def run_match(args: MatchArgs) -> None:
         matcher_ckpt=args.matcher_ckpt,
         ppi=args.ppi,
         enhancer=args.enhancer,
+        canvas=args.canvas,
     )
     if args.out is not None:
         from ifvit.viz import draw_match

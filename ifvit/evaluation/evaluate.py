@@ -19,9 +19,9 @@ from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.protocols import Pair, print_name, protocol_pairs
 from ifvit.evaluation.scores import ScoreRow, read_scores, row_of
-from ifvit.pipeline.calibration import Calibration, save_calibration
 from ifvit.pipeline.enhancer import EnhancerName
-from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, Matcher
+from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT
+from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.register import Canvas
 from ifvit.pipeline.score import NOT_ALIGNED
 from ifvit.weights.storage import sha256_of
@@ -50,6 +50,8 @@ class EvaluateConfig:
     """Resolution of the prints, where the data set is not a known one."""
     enhancer: EnhancerName = "gabor"
     """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
+    canvas: int | None = None
+    """Side of the canvas, pixels at the network's resolution, to be larger than in training."""
     batch_size: int | None = None
     """Pairs in one call; if not given 1 on a CPU, whose cores one pair fills, and otherwise 16."""
     dense_ckpt: str = DENSE_CKPT
@@ -66,7 +68,9 @@ def evaluate(config: EvaluateConfig) -> Path:
     prints = read_dataset(config.dataset_root, config.ppi)
     pairs = protocol_pairs(prints, config.protocol, config.dataset_root)
     names = [print_name(item, config.dataset_root) for item in prints]
-    matcher = Matcher.from_checkpoints(config.dense_ckpt, config.matcher_ckpt, config.enhancer)
+    matcher = Matcher.from_checkpoints(
+        config.dense_ckpt, config.matcher_ckpt, config.enhancer, config.canvas
+    )
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
     _same_run(out / RUN_FILE, _describe(config, pairs, names))
@@ -178,6 +182,7 @@ def _describe(config: EvaluateConfig, pairs: Sequence[Pair], names: Sequence[str
         "mode": config.mode,
         "ppi": config.ppi,
         "enhancer": config.enhancer,
+        "canvas": config.canvas,
         "comparisons": len(pairs),
         "comparisons_sha256": hashlib.sha256(listed.encode()).hexdigest(),
         "dense_ckpt_sha256": sha256_of(config.dense_ckpt),
@@ -222,37 +227,3 @@ def _resume(table: Path, pairs: Sequence[Pair], names: Sequence[str]) -> int:
     if [(row.name0, row.name1) for row in rows] != expected:
         raise ValueError(f"{table} has rows of another list of comparisons: choose another --out")
     return len(rows)
-
-
-def calibrate(scores_csv: str | Path, out: str | Path, matcher_sha256: str) -> Calibration:
-    """Calibrate by the impostor comparisons of a table that :func:`evaluate` wrote in pair mode.
-
-    Those that could not be aligned count with the lowest score. Writes ``out``. Raises
-    FileNotFoundError and ValueError where the table is not one of those, or not of the weights
-    with this sha256.
-    """
-    rows, record = read_scores(scores_csv), Path(scores_csv).with_name(RUN_FILE)
-    if not record.is_file():
-        raise FileNotFoundError(
-            f"no {RUN_FILE} beside {scores_csv}: expected the table that `ifvit evaluate` writes"
-        )
-    run = json.loads(record.read_text())
-    if run["mode"] != "pair":
-        raise ValueError(
-            f"{scores_csv} is of stand-alone templates: calibration is of `ifvit match`, whose "
-            "scores `ifvit evaluate --mode pair` gives"
-        )
-    if run["enhancer"] != "gabor":
-        raise ValueError(
-            f"{scores_csv} was made with the enhancer {run['enhancer']}: calibration is of "
-            "`ifvit match` as it is by default; evaluate without --enhancer"
-        )
-    if run["matcher_ckpt_sha256"] != matcher_sha256:
-        raise ValueError(
-            f"{scores_csv} is of other weights ({run['matcher_ckpt_sha256'][:12]}, not "
-            f"{matcher_sha256[:12]}): evaluate with these, or name the checkpoint that it is of"
-        )
-    scores = [row.fused for row in rows if not row.label]
-    made = Calibration.of(scores, run["dense_ckpt_sha256"], run["matcher_ckpt_sha256"])
-    save_calibration(out, made)
-    return made

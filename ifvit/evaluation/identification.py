@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
-from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, Matcher
+from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT
+from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.template import Templates, template_scores
 from ifvit.weights.storage import write_atomically
 

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from ifvit.evaluation.protocols import Pair
-from ifvit.pipeline.match import Matcher
+from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.result import MatchResult
 
 SCORES = ("fused", "global_score", "local_score", "ridge_score")

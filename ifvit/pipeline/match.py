@@ -1,227 +1,29 @@
-"""Two prints to one decision that can be looked at: the whole method, in order."""
+"""Two prints in files to one decision that can be looked at: the whole method, in one call."""
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 
-import jax.numpy as jnp
-import numpy as np
-from flax import nnx
-from jaxtyping import Float
-
-from ifvit.config import DENSE_CONFIG, MATCH_CONFIG, MatchConfig
-from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
-from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig
-from ifvit.pipeline.alignment import Alignment
-from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, load_calibration
+from ifvit.config import DENSE_CONFIG, MATCH_CONFIG
+from ifvit.pipeline.calibration import CALIBRATION_FILE
 from ifvit.pipeline.enhancer import EnhancerName
-from ifvit.pipeline.geometry import apply
-from ifvit.pipeline.overlap import matcher_input
-from ifvit.pipeline.register import Canvas, Registrar, compiled, in_order, stacked
+from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.result import MatchResult
-from ifvit.pipeline.score import NOT_ALIGNED, scores, with_ridges
-from ifvit.weights.files import load_dense, load_matcher
-from ifvit.weights.storage import sha256_of
-
-logger = logging.getLogger("ifvit")
 
 DENSE_CKPT = f"{DENSE_CONFIG.checkpoint_dir}/dense_reg_ckpt.safetensors"
 MATCHER_CKPT = f"{MATCH_CONFIG.checkpoint_dir}/matcher_ckpt.safetensors"
 
-EMBED_BATCH = 8
-"""Prints whose templates are made in one call."""
-
-
-class Matcher:
-    """The two trained modules, ready to compare prints. Compiles once, then serves any number."""
-
-    def __init__(
-        self,
-        dense: DenseRegModel,
-        matcher: MatcherModel,
-        match_config: MatchConfig = MATCH_CONFIG,
-        align_config: AlignConfig = ALIGN_CONFIG,
-        enhancer: EnhancerName = "gabor",
-    ) -> None:
-        """Take both models, which are used in eval mode and must have one ``ModelConfig``.
-
-        Of ``match_config`` the fusion weights are used. Raises ValueError where the models differ
-        in shape, or have a resolution that does not divide 500 ppi.
-        """
-        if dense.config != matcher.config:
-            raise ValueError(
-                f"Module 1 and Module 2 have different shapes: {dense.config} and "
-                f"{matcher.config}; pass the Module 1 checkpoint that Module 2 was trained from"
-            )
-        self.config = matcher.config
-        self.fusion_global = match_config.fusion_global
-        self.fusion_ridge = match_config.fusion_ridge
-        self.registrar = Registrar(dense, align_config, enhancer=enhancer)
-        self.sha256 = ""
-        """Of Module 2's checkpoint, where it came from one."""
-        self.calibration: Calibration | None = None
-        self._embed = compiled(nnx.view(matcher, use_running_average=True), MatcherModel.__call__)
-
-    @classmethod
-    def from_checkpoints(
-        cls, dense_ckpt: str | Path, matcher_ckpt: str | Path, enhancer: EnhancerName = "gabor"
-    ) -> Matcher:
-        """Load both modules. The matcher must come from this very Module 1 checkpoint.
-
-        One that was trained ``--from-scratch`` comes from none, and goes with any of its shape.
-        Raises FileNotFoundError and ValueError as the loaders do, and ValueError where the
-        matcher's lineage does not name ``dense_ckpt``.
-        """
-        dense, _ = load_dense(dense_ckpt)
-        matcher, metadata = load_matcher(matcher_ckpt)
-        sha256 = sha256_of(dense_ckpt)
-        ancestors = {entry["sha256"]: entry["file"] for entry in metadata.lineage}
-        if sha256 not in ancestors and "scratch" not in metadata.roles:
-            known = ", ".join(f"{file} ({key[:12]})" for key, file in ancestors.items())
-            raise ValueError(
-                f"{matcher_ckpt} was not trained from {dense_ckpt} (sha256 {sha256[:12]}): its "
-                f"lineage names {known or 'nothing'}; pass the Module 1 checkpoint it was trained "
-                f"from, or train Module 2 again with --pretrained-ckpt {dense_ckpt}"
-            )
-        settings = metadata.settings()
-        assert isinstance(settings, MatchConfig), "load_matcher accepts no other module"
-        loaded = cls(dense, matcher, settings, enhancer=enhancer)
-        loaded.sha256 = sha256_of(matcher_ckpt)
-        if enhancer == "gabor":  # other ridges give other scores
-            loaded.calibration = _calibration(Path(matcher_ckpt), sha256, loaded.sha256)
-        return loaded
-
-    def embed_pairs(
-        self, canvases0: Canvas, canvases1: Canvas, H_0to1: Float[np.ndarray, "P 2 3"]
-    ) -> tuple[MatcherOutput, Float[np.ndarray, "P 4 2"]]:
-        """Run Module 2 on aligned pairs; return its output and the ROI's corners in image 0.
-
-        The canvases' arrays have a leading axis P.
-        """
-        sources = None
-        if canvases0.source is not None and canvases1.source is not None:
-            sources = canvases0.source, canvases1.source
-        views: MatcherInput
-        views, corner = matcher_input(
-            canvases0.image,
-            canvases0.mask,
-            canvases1.image,
-            canvases1.mask,
-            jnp.asarray(H_0to1, jnp.float32),
-            self.config,
-            sources,
-        )
-        square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * self.config.roi_px
-        return self._embed(views), np.asarray(corner)[:, None] + square - 0.5
-
-    def embed(self, canvases: Sequence[Canvas]) -> Float[np.ndarray, "P 2 E"]:
-        """Return stand-alone templates of P prints: each one's global and local unit embedding.
-
-        A template is the pair (print, print): the same network without a partner, so that it can be
-        stored. Prints go through in batches of one size, which is compiled once.
-        """
-        made = [np.zeros((0, 2, self.config.embedding_dim), np.float32)]
-        for start in range(0, len(canvases), EMBED_BATCH):
-            few = list(canvases[start : start + EMBED_BATCH])
-            padded = stacked(few + few[-1:] * (EMBED_BATCH - len(few)))
-            output, _ = self.embed_pairs(padded, padded, np.tile(np.eye(2, 3), (EMBED_BATCH, 1, 1)))
-            both = np.stack([output.global0, output.local0], axis=1)
-            made.append(np.asarray(both, np.float32)[: len(few)])
-        return np.concatenate(made)
-
-    def match_images(
-        self,
-        image0: Float[np.ndarray, "S S"] | Canvas,
-        image1: Float[np.ndarray, "S S"] | Canvas,
-        *,
-        name0: str = "",
-        name1: str = "",
-    ) -> MatchResult:
-        """Match two canvases, grey in [0, 1] at 500 ppi, or what ``registrar`` prepared.
-
-        Swapped prints give the same scores and the transposed alignment. Two prints that cannot be
-        aligned give a result that says so. Raises ValueError as :meth:`Registrar.prepare` does.
-        """
-        canvas0 = image0 if isinstance(image0, Canvas) else self.registrar.prepare(image0)
-        canvas1 = image1 if isinstance(image1, Canvas) else self.registrar.prepare(image1)
-        return self.match_pairs([(canvas0, canvas1)], [(name0, name1)])[0]
-
-    def match_pairs(
-        self, pairs: Sequence[tuple[Canvas, Canvas]], names: Sequence[tuple[str, str]]
-    ) -> list[MatchResult]:
-        """Match pairs of prepared prints, each as :meth:`match_images`, in calls that they share.
-
-        Compiled once for each number of pairs.
-        """
-        swapped, ordered = in_order(pairs)
-        alignments = self.registrar.align_pairs(ordered)
-        H_0to1 = np.stack([one.H_0to1 for one in alignments])
-        canvases0, canvases1 = (stacked([pair[side] for pair in ordered]) for side in (0, 1))
-        output, corners = self.embed_pairs(canvases0, canvases1, H_0to1)
-        found = np.stack(scores(output, self.fusion_global), axis=1)
-        made = []
-        for index, swap in enumerate(swapped):
-            name0, name1 = names[index][::-1] if swap else names[index]
-            result = self._result(
-                ordered[index], alignments[index], found[index], corners[index], name0, name1
-            )
-            made.append(result.transposed(self.config) if swap else result)
-        return made
-
-    def _result(
-        self,
-        pair: tuple[Canvas, Canvas],
-        alignment: Alignment,
-        found: Float[np.ndarray, "3"],
-        corners: Float[np.ndarray, "4 2"],
-        name0: str,
-        name1: str,
-    ) -> MatchResult:
-        """Return all that is known of a pair; Module 2's word counts where the prints align."""
-        ok = alignment.ok
-        embedded, ridges = float(found[2]), alignment.ridge_ncc
-        score = with_ridges(embedded, ridges, self.fusion_ridge) if ok else NOT_ALIGNED
-        return MatchResult(
-            status="ok" if ok else "not_aligned",
-            reason=alignment.reason,
-            score=score,
-            global_score=float(found[0]) if ok else None,
-            local_score=float(found[1]) if ok else None,
-            ridge_score=ridges,
-            num_matches=len(alignment.points0),
-            num_inliers=alignment.num_inliers,
-            alignment=alignment,
-            image0=np.asarray(pair[0].image),
-            image1=np.asarray(pair[1].image),
-            roi0=corners if ok else None,
-            roi1=apply(alignment.H_0to1, corners) if ok else None,
-            name0=name0,
-            name1=name1,
-            fmr=None if self.calibration is None else self.calibration.fmr(score),
-        )
-
-
-def _calibration(matcher_ckpt: Path, dense: str, matcher: str) -> Calibration | None:
-    """Return what is known of these weights' scores; another's calibration is no use."""
-    path = matcher_ckpt.with_name(CALIBRATION_FILE)
-    if not path.exists():
-        return None
-    found = load_calibration(path)
-    if (found.dense_sha256, found.matcher_sha256) == (dense, matcher):
-        return found
-    logger.warning("%s is of other weights, and is not used: run `ifvit calibrate` again", path)
-    return None
-
 
 @lru_cache(maxsize=1)
 def _loaded(
-    dense_ckpt: str, matcher_ckpt: str, enhancer: EnhancerName, _written: tuple[int, ...]
+    dense_ckpt: str,
+    matcher_ckpt: str,
+    enhancer: EnhancerName,
+    canvas: int | None,
+    _written: tuple[int, ...],
 ) -> Matcher:
-    return Matcher.from_checkpoints(dense_ckpt, matcher_ckpt, enhancer)
+    return Matcher.from_checkpoints(dense_ckpt, matcher_ckpt, enhancer, canvas)
 
 
 def match(
@@ -232,11 +34,13 @@ def match(
     matcher_ckpt: str | Path = MATCHER_CKPT,
     ppi: int | None = None,
     enhancer: EnhancerName = "gabor",
+    canvas: int | None = None,
 ) -> MatchResult:
     """Match two prints from files; see :class:`MatchResult`.
 
     ``ppi`` is the resolution of both files, 500 if not given; ``enhancer`` one of
-    :data:`ifvit.pipeline.enhancer.EnhancerName`, of which only the first is calibrated. The loaded
+    :data:`ifvit.pipeline.enhancer.EnhancerName`, of which only the first is calibrated; ``canvas``
+    as in :meth:`Matcher.from_checkpoints`, and not calibrated either. The loaded
     and compiled models are kept for the next call with the same, unchanged checkpoints. Prints that
     cannot be aligned give a result that says so. Raises FileNotFoundError for a missing file and
     ValueError for one that is no print or no checkpoint of its kind, for checkpoints that do not
@@ -245,6 +49,6 @@ def match(
     checkpoints = [Path(dense_ckpt), Path(matcher_ckpt)]
     checkpoints.append(checkpoints[1].with_name(CALIBRATION_FILE))
     written = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in checkpoints)
-    matcher = _loaded(str(dense_ckpt), str(matcher_ckpt), enhancer, written)
+    matcher = _loaded(str(dense_ckpt), str(matcher_ckpt), enhancer, canvas, written)
     image0, image1 = matcher.registrar.load(path0, ppi), matcher.registrar.load(path1, ppi)
     return matcher.match_images(image0, image1, name0=Path(path0).name, name1=Path(path1).name)

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.pipeline.match import Matcher
+from ifvit.pipeline.matcher import Matcher
 from ifvit.weights.storage import check_exists, write_atomically
 
 EXPECTED = "templates, the .npz that `ifvit embed` writes"

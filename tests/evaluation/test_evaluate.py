@@ -12,13 +12,14 @@ from flax import nnx
 
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.data.readers import read_dataset
-from ifvit.evaluation.evaluate import EvaluateConfig, calibrate, evaluate
+from ifvit.evaluation.calibrate import calibrate
+from ifvit.evaluation.evaluate import EvaluateConfig, evaluate
 from ifvit.evaluation.protocols import all_pairs, write_comparisons
 from ifvit.evaluation.scores import read_scores
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
-from ifvit.pipeline.match import Matcher
+from ifvit.pipeline.matcher import Matcher
 from ifvit.weights.files import save_weights
 from ifvit.weights.metadata import Metadata
 from ifvit.weights.storage import sha256_of

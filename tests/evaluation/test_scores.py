@@ -6,7 +6,7 @@ import pytest
 from ifvit.evaluation.protocols import Pair
 from ifvit.evaluation.scores import ScoreRow, read_scores, score_pairs, split_scores, write_scores
 from ifvit.pipeline.alignment import Alignment
-from ifvit.pipeline.match import Matcher
+from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.result import MatchResult
 
 NAN = float("nan")

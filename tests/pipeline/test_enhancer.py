@@ -13,7 +13,7 @@ from ifvit.config import ModelConfig
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.enhancer import EnhancerName, source_of
-from ifvit.pipeline.match import Matcher
+from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.overlap import matcher_input, network_view
 
 

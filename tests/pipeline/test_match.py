@@ -13,7 +13,7 @@ from ifvit.models.matcher import MatcherModel
 from ifvit.models.matching import log_dual_softmax
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.geometry import apply, invert
-from ifvit.pipeline.match import Matcher
+from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.register import stacked
 from ifvit.weights.files import save_weights
 from ifvit.weights.metadata import Metadata
@@ -163,3 +163,16 @@ def test_a_matcher_from_scratch_goes_with_any_module_1(tmp_path: Path, small: Mo
     dense, module2, stranger = _checkpoints(tmp_path, small, "scratch")
     for path in (dense, stranger):
         Matcher.from_checkpoints(path, module2)
+
+
+def test_a_larger_canvas_than_in_training(
+    tmp_path: Path, small: ModelConfig, ridge_print: np.ndarray
+) -> None:
+    dense, module2, _ = _checkpoints(tmp_path, small, "dense_reg")
+    larger = Matcher.from_checkpoints(dense, module2, canvas=96)
+    assert larger.registrar.side == 192 and larger.config.cells == 12
+    canvas = larger.registrar.prepare(np.pad(ridge_print, 32, constant_values=1.0))
+    assert larger.embed([canvas]).shape == (1, 2, small.embedding_dim)
+    for canvas_side in (32, 100):
+        with pytest.raises(ValueError, match="multiple of 32, at least the 64"):
+            Matcher.from_checkpoints(dense, module2, canvas=canvas_side)
