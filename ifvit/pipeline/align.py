@@ -37,9 +37,8 @@ class AlignConfig:
     """Settings of search and RANSAC. Lengths in pixels at 500 ppi, angles in degrees."""
 
     search_range: float = 180.0
-    """Rotations tried, ± degrees. A Module 1 that never saw a print upside down has nothing
-    against it, and takes some prints for their own half turn: the ridges then decide
-    (:mod:`ifvit.pipeline.refine`)."""
+    """Rotations tried, ± degrees. Of several that Module 1 is content with, such as a print and its
+    own half turn, the ridges choose (:mod:`ifvit.pipeline.refine`)."""
     angle_step: float = 45.0
     """Steps between them; Module 1 is trained for at least half a step."""
     followed: int = 2
