@@ -164,6 +164,8 @@ class Matcher:
 
         Compiled once for each number of pairs.
         """
+        if not pairs:
+            return []
         swapped, ordered = in_order(pairs)
         alignments = self.registrar.align_pairs(ordered)
         H_0to1 = np.stack([one.H_0to1 for one in alignments])

@@ -146,6 +146,8 @@ class Registrar:
 
         Compiled once for each number of pairs.
         """
+        if not pairs:
+            return []
         swapped, ordered = in_order(pairs)
         first, second = (stacked([pair[side] for pair in ordered]) for side in (0, 1))
         found = self.coarse(first, second)

@@ -102,6 +102,11 @@ def test_prints_that_cannot_be_aligned_say_so(matcher: Matcher, ridge_print: np.
     assert json.loads(result.to_json())["local_score"] is None
 
 
+def test_no_pairs_give_no_results(matcher: Matcher) -> None:
+    assert matcher.match_pairs([], []) == []
+    assert matcher.registrar.align_pairs([]) == []
+
+
 def test_models_are_traced_once_per_shape(
     matcher: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
