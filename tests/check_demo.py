@@ -37,10 +37,10 @@ def second_to_another(folder: Path, prints: int = 4) -> list[str]:
     from ifvit.pipeline.match import match
 
     rows = read_scores(folder / "scores.csv")
-    images = {path.stem: path for path in sorted(folder.glob("prints_*/*_*.png"))}
+    images = {path.stem: path for path in sorted(folder.glob("prints_*/[0-9]*_*.png"))}
     checkpoints = folder / "checkpoints"
     low = []
-    for name in [name for name in images if name != "contact_sheet"][:prints]:
+    for name in list(images)[:prints]:
         itself = match(
             images[name],
             images[name],

@@ -166,17 +166,17 @@ class Matcher:
         """
         if not pairs:
             return []
-        swapped, ordered = in_order(pairs)
-        alignments = self.registrar.align_pairs(ordered)
+        swapped, canvases0, canvases1 = in_order(pairs)
+        alignments = self.registrar.align_stacked(canvases0, canvases1)
         H_0to1 = np.stack([one.H_0to1 for one in alignments])
-        canvases0, canvases1 = (stacked([pair[side] for pair in ordered]) for side in (0, 1))
         output, corners = self.embed_pairs(canvases0, canvases1, H_0to1)
         found = np.stack(scores(output, self.fusion_global), axis=1)
         made = []
         for index, swap in enumerate(swapped):
             name0, name1 = names[index][::-1] if swap else names[index]
+            pair = pairs[index][::-1] if swap else pairs[index]
             result = self._result(
-                ordered[index], alignments[index], found[index], corners[index], name0, name1
+                pair, alignments[index], found[index], corners[index], name0, name1
             )
             made.append(result.transposed(self.config) if swap else result)
         return made

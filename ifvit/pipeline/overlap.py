@@ -113,17 +113,13 @@ def matcher_input(
     the cut. With ``sources``, the global view is of them, warped alike and not enhanced here
     (:mod:`ifvit.pipeline.enhancer`). S is ``frame_side(config)``.
     """
-    source0, source1 = (None, None) if sources is None else sources
-    if source1 is not None:
-        source1, _ = warp_pairs(source1, mask1, H_0to1)
+    if sources is not None:
+        sources = sources[0], warp_pairs(sources[1], mask1, H_0to1)[0]
     image1, mask1 = warp_pairs(image1, mask1, H_0to1)
     # Both prints as one batch: the same work, compiled once.
     images, masks = jnp.concatenate([image0, image1]), jnp.concatenate([mask0, mask1])
-    if source0 is None or source1 is None:
-        enhanced, coarse_mask = enhanced_view(images, masks, config)
-    else:
-        source = jnp.concatenate([source0, source1])
-        enhanced, coarse_mask = enhanced_view(source, masks, config, filtered=False)
+    shown = images if sources is None else jnp.concatenate(sources)
+    enhanced, coarse_mask = enhanced_view(shown, masks, config, filtered=sources is None)
     overlap = _both(coarse_mask)
 
     factor, side = REFERENCE_PPI // config.ppi, config.roi_px

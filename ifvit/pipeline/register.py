@@ -46,10 +46,10 @@ class Canvas(NamedTuple):
     source: Float[Array, "S S"] | None = None
 
 
-def in_order(
-    pairs: Sequence[tuple[Canvas, Canvas]],
-) -> tuple[list[bool], list[tuple[Canvas, Canvas]]]:
-    """Put the prints of each pair in the order of their grey values, and tell which are swapped.
+def in_order(pairs: Sequence[tuple[Canvas, Canvas]]) -> tuple[list[bool], Canvas, Canvas]:
+    """Put the prints of each pair in the order of their grey values.
+
+    Returns which pairs are swapped, and all first and all second prints, along a new first axis.
 
     Cross attention is not symmetric, nor is RANSAC. Each pair is therefore worked on in one order,
     whichever way it was given: exactly symmetric, and at half the cost of a mean over both orders.
@@ -58,9 +58,9 @@ def in_order(
         np.asarray(canvas0.image).tobytes() > np.asarray(canvas1.image).tobytes()
         for canvas0, canvas1 in pairs
     ]
-    return swapped, [
-        (b, a) if swap else (a, b) for (a, b), swap in zip(pairs, swapped, strict=True)
-    ]
+    ordered = [pair[::-1] if swap else pair for pair, swap in zip(pairs, swapped, strict=True)]
+    first, second = zip(*ordered, strict=True)
+    return swapped, stacked(first), stacked(second)
 
 
 def stacked(trees: Sequence[Any]) -> Any:
@@ -148,12 +148,22 @@ class Registrar:
         """
         if not pairs:
             return []
-        swapped, ordered = in_order(pairs)
-        first, second = (stacked([pair[side] for pair in ordered]) for side in (0, 1))
-        found = self.coarse(first, second)
-        starts = [starts_of(ways, self.config) for ways in found]
+        swapped, canvases0, canvases1 = in_order(pairs)
+        made = self.align_stacked(canvases0, canvases1)
+        return [
+            one.transposed(self.config) if swap else one
+            for one, swap in zip(made, swapped, strict=True)
+        ]
+
+    def align_stacked(self, canvases0: Canvas, canvases1: Canvas) -> list[Alignment]:
+        """Register P pairs in the order in which they are given (:func:`in_order`).
+
+        The arrays of both have a leading axis P.
+        """
+        found = self.coarse(canvases0, canvases1)
+        starts = stacked([starts_of(ways, self.config) for ways in found])
         refined = refine_pairs(
-            first.ridges, second.ridges, stacked(starts), self.config, self.refine_config
+            canvases0.ridges, canvases1.ridges, starts, self.config, self.refine_config
         )
         made = []
         for index, ways in enumerate(found):
@@ -161,8 +171,8 @@ class Registrar:
                 placed = jax.tree.map(lambda x, i=index: x[i], refined)
                 ways = [self._refined(one, placed) for one in ways]
             # All now lie at one place: the one whose matches say so too.
-            best = judged(max(ways, key=lambda one: one.num_inliers), self.align_config)
-            made.append(best.transposed(self.config) if swapped[index] else best)
+            best = max(ways, key=lambda one: one.num_inliers)
+            made.append(judged(best, self.align_config))
         return made
 
     def coarse(self, canvases0: Canvas, canvases1: Canvas) -> list[list[Alignment]]:
