@@ -9,6 +9,7 @@ is the two preparations, if its prints are new, and the three stages after them.
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,14 +21,14 @@ from ifvit.data.pairs import frame_side
 from ifvit.data.synthetic import grow_masters
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.align import AlignConfig
+from ifvit.pipeline.align import align_config_of
+from ifvit.pipeline.canvas import stacked
 from ifvit.pipeline.matcher import EMBED_BATCH, Matcher
 from ifvit.pipeline.refine import refine_pairs, starts_of
-from ifvit.pipeline.register import stacked
 from ifvit.pipeline.template import Templates, template_scores
 from ifvit.synthesis import Master, draw_impression, finger_key, render
 
-NEVER_REFUSE = AlignConfig(min_confidence=0.0, min_inliers=0)
+NEVER_REFUSE = {"min_confidence": 0.0, "min_inliers": 0}
 """Random weights align nothing; with these settings a match takes all its steps nevertheless."""
 
 GALLERY = 4000
@@ -37,7 +38,8 @@ def make(preset: str) -> tuple[Matcher, list[np.ndarray]]:
     """Return a matcher of random weights, and two prints as grey canvases at 500 ppi."""
     dense = DenseRegModel(DENSE_PRESETS[preset].model, rngs=nnx.Rngs(0))
     config = MATCH_PRESETS[preset]
-    matcher = Matcher(dense, MatcherModel(config.model, rngs=nnx.Rngs(1)), config, NEVER_REFUSE)
+    search = replace(align_config_of(DENSE_PRESETS[preset]), **NEVER_REFUSE)
+    matcher = Matcher(dense, MatcherModel(config.model, rngs=nnx.Rngs(1)), config, search)
     master = Master(*(jnp.asarray(array[0]) for array in grow_masters(0, np.arange(1))))
     shape = (frame_side(config.model),) * 2
     prints = [render(master, draw_impression(finger_key(0, 0), i), shape).image for i in (0, 1)]

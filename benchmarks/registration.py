@@ -15,7 +15,6 @@ from ifvit.data.synthetic import TEST_FINGERS
 from ifvit.evaluation.registration import mapped_pairs, measure
 from ifvit.pipeline.match import DENSE_CKPT
 from ifvit.pipeline.register import Registrar
-from ifvit.weights.files import load_dense
 from ifvit.weights.storage import sha256_of
 
 
@@ -28,7 +27,7 @@ def main() -> None:
     parser.add_argument("--turn", type=float, default=180.0, help="rotation of image 1, ± degrees")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    registrar = Registrar(load_dense(args.dense_ckpt)[0])
+    registrar = Registrar.from_checkpoint(args.dense_ckpt)
     fingers = min(args.fingers, args.pairs)
     pairs = mapped_pairs(
         registrar.config, TEST_FINGERS, fingers, args.pairs, seed=args.seed, turn=args.turn

@@ -18,10 +18,10 @@ from ifvit.evaluation.identification import RANKS, IdentifyConfig, identify
 from ifvit.evaluation.protocols import print_name
 from ifvit.evaluation.scores import ScoreRow
 from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
+from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT, match
 from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.register import Canvas
 from ifvit.pipeline.result import MatchResult
 from ifvit.weights.storage import sha256_of
 

@@ -19,10 +19,10 @@ from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.protocols import Pair, print_name, protocol_pairs
 from ifvit.evaluation.scores import ScoreRow, read_scores, row_of
+from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT
 from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.register import Canvas
 from ifvit.pipeline.score import NOT_ALIGNED
 from ifvit.weights.storage import sha256_of
 

@@ -11,6 +11,7 @@ rotation brings in are outside the mask, so that they are no edge and move no lo
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ifvit.config import ModelConfig
+from ifvit.config import DenseConfig, MatchConfig, ModelConfig
 from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.models.matching import mutual_matches
 from ifvit.pipeline.alignment import Alignment
@@ -39,8 +40,8 @@ class AlignConfig:
     search_range: float = 180.0
     """Rotations tried, ± degrees. Of several that Module 1 is content with, such as a print and its
     own half turn, the ridges choose (:mod:`ifvit.pipeline.refine`)."""
-    angle_step: float = 45.0
-    """Steps between them; Module 1 is trained for at least half a step."""
+    angle_step: float = 60.0
+    """Steps between them; Module 1 has to know half a step (:func:`align_config_of`)."""
     followed: int = 2
     """Rotations whose alignments are followed up."""
     min_confidence: float = 0.05
@@ -61,6 +62,23 @@ class AlignConfig:
 
 
 ALIGN_CONFIG = AlignConfig()
+
+
+LEAST_ROTATION = 10.0
+"""Rotation in degrees that any Module 1 is trusted with: prints never lie exactly alike."""
+
+MOST_STEP = 90.0
+"""Largest step between rotations, degrees: Module 1 is at its best in the middle of its range."""
+
+
+def align_config_of(settings: DenseConfig | MatchConfig) -> AlignConfig:
+    """Return the search for a Module 1 that was trained with these settings.
+
+    The circle is divided so that every rotation is within ± ``max_rotation`` of one that is tried.
+    """
+    assert isinstance(settings, DenseConfig), "those of Module 1, which is what searches"
+    step = min(2 * max(settings.max_rotation, LEAST_ROTATION), MOST_STEP)
+    return AlignConfig(angle_step=360 / math.ceil(360 / step))
 
 
 @partial(jax.jit, static_argnames="threshold")

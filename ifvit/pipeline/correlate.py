@@ -15,10 +15,13 @@ from jaxtyping import Array, Float
 from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.data.aligned import compose
 from ifvit.pipeline.elastic import Ridges, network_transform, peak
-from ifvit.pipeline.geometry import warp
+from ifvit.pipeline.geometry import coarser, drawn
 
 POOL = 4
 """Pixels along each side of those that overlap is counted in; the canvas is a multiple of it."""
+
+FEW = 100
+"""Shifts up to which a product for each is cheaper than the Fourier transform."""
 
 MIN_OVERLAP = 0.08
 """Share of the frame that must be foreground in both prints."""
@@ -81,18 +84,18 @@ def _correlation(
 ) -> Float[Array, "T R R"]:
     """Return NCC times the root of the overlap's share, for each transform and each shift.
 
-    By the Fourier transform, with room so that shifts up to ``reach`` do not wrap around. What each
-    print brings into the overlap is smooth, and is counted on a grid :data:`POOL` times coarser.
+    What each print brings into the overlap is smooth, and is counted on a grid :data:`POOL` times
+    coarser.
     """
-    image1, mask1 = warp(ridges1.image, ridges1.mask, transforms)
-    soft0, soft1 = ridges0.mask.astype(jnp.float32), mask1.astype(jnp.float32)
-    image0, image1 = ridges0.image * soft0, image1 * soft1
-    both = _shifted_products([(image0, image1)], reach)[0]
-    power0, power1, area0, area1 = map(_pooled, (image0**2, image1**2, soft0, soft1))
-    pairs = [(power0, area1), (area0, power1), (area0, area1)]
+    soft0, soft1 = (ridges.mask.astype(jnp.float32) for ridges in (ridges0, ridges1))
+    image0, image1 = ridges0.image * soft0, drawn(ridges1.image * soft1, transforms)
+    both = _shifted_products(image0, image1, reach)
+    power0, power1, area0 = map(_pooled, (image0**2, image1**2, soft0))
+    area1 = drawn(_pooled(soft1), coarser(transforms, POOL))
     between = _between(reach // POOL)
     first, second, area = (
-        between @ (POOL**2 * x) @ between.T for x in _shifted_products(pairs, reach // POOL)
+        between @ (POOL**2 * _shifted_products(x, y, reach // POOL)) @ between.T
+        for x, y in [(power0, area1), (area0, power1), (area0, area1)]
     )
     share = area / soft0.size
     ncc = both / jnp.sqrt(jnp.maximum(first * second, 1.0))
@@ -100,14 +103,27 @@ def _correlation(
 
 
 def _shifted_products(
-    pairs: list[tuple[Float[Array, "S S"], Float[Array, "T S S"]]], reach: int
-) -> list[Float[Array, "T R R"]]:
-    """Return the sum of x · y, for each of the pairs, under every shift of y up to ``reach``."""
-    height, width = pairs[0][0].shape
-    size = (height + reach + reach % 2, width + reach + reach % 2)
+    x: Float[Array, "S S"], y: Float[Array, "T S S"], reach: int
+) -> Float[Array, "T R R"]:
+    """Return the sum of x · y under every shift of y by up to ``reach``.
+
+    By the Fourier transform, with room so that no shift wraps around; :data:`FEW` by themselves.
+    """
+    height, width = x.shape
     shifts = jnp.arange(-reach, reach + 1)
-    products = [jnp.conj(jnp.fft.rfft2(x, size)) * jnp.fft.rfft2(y, size) for x, y in pairs]
-    return [jnp.fft.irfft2(p, size)[:, shifts[:, None], shifts[None, :]] for p in products]
+    if len(shifts) ** 2 <= FEW:
+        padded = jnp.pad(x, reach)
+        # Shifting y one way is shifting x the other.
+        back = [
+            padded[i : i + height, j : j + width]
+            for i in reversed(range(len(shifts)))
+            for j in reversed(range(len(shifts)))
+        ]
+        products = jnp.einsum("tyx,syx->ts", y, jnp.stack(back), precision="highest")
+        return products.reshape(-1, len(shifts), len(shifts))
+    size = (height + reach + reach % 2, width + reach + reach % 2)
+    product = jnp.conj(jnp.fft.rfft2(x, size)) * jnp.fft.rfft2(y, size)
+    return jnp.fft.irfft2(product, size)[:, shifts[:, None], shifts[None, :]]
 
 
 def _pooled(image: Float[Array, "*A S S"]) -> Float[Array, "*A s s"]:

@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.data.aligned import transform
+from ifvit.pipeline.geometry import coarser
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,10 @@ class ElasticConfig:
 ELASTIC_CONFIG = ElasticConfig()
 
 
+ROWS = 4
+"""Rows of a block's products that are summed before its Gaussian window, which hardly changes over
+them, is laid on: a quarter of the work. Divides the canvas."""
+
 TIE = 1e-3
 """Correlation that a block's shift by one pixel of the network has to gain, by its square."""
 
@@ -56,10 +61,7 @@ class Ridges(NamedTuple):
 
 def network_transform(H: Float[Array, "*A 2 3"], config: ModelConfig) -> Float[Array, "*A 2 3"]:
     """Return a transform of pixels at 500 ppi as one of the network's pixels."""
-    factor = REFERENCE_PPI / config.ppi
-    offset = (factor - 1) / 2  # a coarse pixel's centre among the pixels that it is the mean of
-    moved = H[..., :2] @ jnp.array([offset, offset]) + H[..., 2] - offset
-    return jnp.concatenate([H[..., :2], moved[..., None] / factor], axis=-1)
+    return coarser(H, REFERENCE_PPI / config.ppi)
 
 
 def elastic(
@@ -154,9 +156,10 @@ def _blocks(
     image1, inside = _draw(ridges1, H, displacement, config)
     soft0, soft1 = ridges0.mask.astype(jnp.float32), inside.astype(jnp.float32)
     image0, window = ridges0.image * soft0, _window(config, settings)
+    rows = window.reshape(config.cells, -1, ROWS).mean(axis=2)
 
     def block_sum(x: Array) -> Array:
-        return window @ x @ window.T
+        return rows @ _row_sums(x) @ window.T
 
     # What a block holds changes little over such small shifts, and is counted once for all.
     power = block_sum(image0**2 * soft1) * block_sum(soft0 * image1**2)
@@ -165,7 +168,8 @@ def _blocks(
     padded, (height, width) = jnp.pad(image1, reach), image0.shape
     count = 2 * reach + 1
     moved = [padded[i : i + height, j : j + width] for i in range(count) for j in range(count)]
-    ncc = strength * jax.vmap(block_sum)(image0 * jnp.stack(moved))
+    sums = jnp.stack([_row_sums(image0 * shifted) for shifted in moved])
+    ncc = strength * jnp.einsum("hy,syx,wx->shw", rows, sums, window)
     ncc = ncc.reshape(count, count, -1)
     # Along straight ridges all shifts are as good: of equal ones the smallest counts.
     away = np.square(np.indices((count, count)) - reach).sum(axis=0)[..., None]
@@ -183,6 +187,10 @@ def _blocks(
         (bend / factor**2).reshape(*shape, 2, 2),
         quality.reshape(shape),
     )
+
+
+def _row_sums(image: Float[Array, "H W"]) -> Float[Array, "r W"]:
+    return sum(image[row::ROWS] for row in range(1, ROWS)) + image[::ROWS]
 
 
 def _around(ncc: Float[Array, "S S"], row: Array, column: Array) -> Float[Array, "3 3"]:

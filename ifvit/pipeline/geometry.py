@@ -32,6 +32,13 @@ def invert(H: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
     return np.column_stack([inverse, -inverse @ H[:, 2]])
 
 
+def coarser(H: Float[Array, "*A 2 3"], factor: float) -> Float[Array, "*A 2 3"]:
+    """Return a transform of pixels as one of pixels that are ``factor`` times as large."""
+    offset = (factor - 1) / 2  # a coarse pixel's centre among the pixels that it is the mean of
+    moved = H[..., :2] @ jnp.array([offset, offset]) + H[..., 2] - offset
+    return jnp.concatenate([H[..., :2], moved[..., None] / factor], axis=-1)
+
+
 def warp(
     image: Float[Array, "H W"], mask: Bool[Array, "H W"], transforms: Float[Array, "A 2 3"]
 ) -> tuple[Float[Array, "A H W"], Bool[Array, "A H W"]]:
@@ -40,15 +47,23 @@ def warp(
     Beyond the image its border is repeated and nothing is foreground: no edge appears where the
     image ends, which would disturb the local statistics inside it.
     """
+    soft = drawn(mask.astype(jnp.float32), transforms)
+    return drawn(image, transforms, "nearest"), soft > 0.5
+
+
+def drawn(
+    image: Float[Array, "H W"], transforms: Float[Array, "A 2 3"], beyond: str = "constant"
+) -> Float[Array, "A H W"]:
+    """Draw an image through A output-to-input transforms, bilinear.
+
+    ``beyond`` its border it is 0 ("constant"), or the border again ("nearest").
+    """
     height, width = image.shape
     y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
     grid = jnp.stack([x, y, jnp.ones_like(x)]).astype(jnp.float32)
-    soft = mask.astype(jnp.float32)
 
-    def one(transform: Array) -> tuple[Array, Array]:
+    def one(transform: Array) -> Array:
         source = jnp.einsum("ij,jhw->ihw", transform, grid, precision="highest")
-        at = [source[1], source[0]]
-        drawn = map_coordinates(image, at, order=1, mode="nearest")
-        return drawn, map_coordinates(soft, at, order=1, mode="constant") > 0.5
+        return map_coordinates(image, [source[1], source[0]], order=1, mode=beyond)
 
     return jax.vmap(one)(transforms)

@@ -15,13 +15,14 @@ from jaxtyping import Float
 from ifvit.config import MATCH_CONFIG, MatchConfig, ModelConfig
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig
+from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, align_config_of
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, load_calibration
+from ifvit.pipeline.canvas import Canvas, in_order, stacked
 from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.geometry import apply
 from ifvit.pipeline.overlap import matcher_input
-from ifvit.pipeline.register import Canvas, Registrar, compiled, in_order, stacked
+from ifvit.pipeline.register import Registrar, compiled
 from ifvit.pipeline.result import MatchResult
 from ifvit.pipeline.score import NOT_ALIGNED, scores, with_ridges
 from ifvit.weights.files import load_dense, load_matcher
@@ -75,28 +76,32 @@ class Matcher:
     ) -> Matcher:
         """Load both modules. The matcher must come from this very Module 1 checkpoint.
 
-        One that was trained ``--from-scratch`` comes from none, and goes with any of its shape.
+        Or from one that this Module 1 was trained on from (``--init-from``). One that was trained
+        ``--from-scratch`` comes from none, and goes with any of its shape.
         ``canvas`` is the side of the canvas in pixels at the network's resolution, if it is to be
         larger than in training: both networks take any, and prints of a large sensor fit in whole.
         Raises FileNotFoundError and ValueError as the loaders do, and ValueError where the
-        matcher's lineage does not name ``dense_ckpt``, or for a smaller canvas than in training.
+        matcher's lineage has nothing to do with ``dense_ckpt``, or for a canvas that is too small.
         """
-        dense, _ = load_dense(dense_ckpt)
+        dense, dense_metadata = load_dense(dense_ckpt)
         matcher, metadata = load_matcher(matcher_ckpt)
         sha256 = sha256_of(dense_ckpt)
         ancestors = {entry["sha256"]: entry["file"] for entry in metadata.lineage}
-        if sha256 not in ancestors and "scratch" not in metadata.roles:
+        origin = [entry["sha256"] for entry in metadata.lineage if entry["role"] == "dense_reg"]
+        trained_on = {entry["sha256"] for entry in dense_metadata.lineage} & set(origin[-1:])
+        if not (sha256 in ancestors or trained_on or "scratch" in metadata.roles):
             known = ", ".join(f"{file} ({key[:12]})" for key, file in ancestors.items())
             raise ValueError(
                 f"{matcher_ckpt} was not trained from {dense_ckpt} (sha256 {sha256[:12]}): its "
                 f"lineage names {known or 'nothing'}; pass the Module 1 checkpoint it was trained "
-                f"from, or train Module 2 again with --pretrained-ckpt {dense_ckpt}"
+                f"from, or one trained on from that with --init-from, or train Module 2 again with "
+                f"--pretrained-ckpt {dense_ckpt}"
             )
         settings = metadata.settings()
         assert isinstance(settings, MatchConfig), "load_matcher accepts no other module"
         if canvas is not None:
             dense.config = matcher.config = _enlarged(matcher.config, canvas)
-        loaded = cls(dense, matcher, settings, enhancer=enhancer)
+        loaded = cls(dense, matcher, settings, align_config_of(dense_metadata.settings()), enhancer)
         loaded.sha256 = sha256_of(matcher_ckpt)
         if enhancer == "gabor" and canvas is None:  # otherwise the scores are others
             loaded.calibration = _calibration(Path(matcher_ckpt), sha256, loaded.sha256)

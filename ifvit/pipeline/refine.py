@@ -46,9 +46,9 @@ class RefineConfig:
     """First the error of the coarse alignment, which is a few degrees and up to a coarse cell."""
     fine: Search = FINE
     """Skin is stretched by a few per cent, as a whole too."""
-    places: int = 24
+    places: int = 16
     """Places of the wide search that are followed for one elastic round."""
-    finished: int = 12
+    finished: int = 8
     """Those of them that are followed to the end."""
     elastic: ElasticConfig = ELASTIC_CONFIG
     match_weight: float = 0.3

@@ -1,20 +1,19 @@
-"""Module 1 at work: a print onto its canvas, and two canvases onto each other."""
+"""Module 1 at work: two canvases laid onto each other."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
-from ifvit.config import REFERENCE_PPI, ModelConfig
+from ifvit.config import REFERENCE_PPI
 from ifvit.data.normalise import cell_mask
 from ifvit.data.pairs import frame_foreground, frame_side
 from ifvit.data.prints import load_canvas
@@ -22,50 +21,19 @@ from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import (
     ALIGN_CONFIG,
     AlignConfig,
+    align_config_of,
     candidates,
     coarse,
     judged,
 )
 from ifvit.pipeline.alignment import Alignment
+from ifvit.pipeline.canvas import Canvas, canvas_of, in_order, stacked
 from ifvit.pipeline.displacement import displaced
-from ifvit.pipeline.elastic import Ridges
 from ifvit.pipeline.enhancer import EnhancerName, source_of
 from ifvit.pipeline.geometry import apply, warp
-from ifvit.pipeline.overlap import enhanced_view, network_view, warp_pairs
+from ifvit.pipeline.overlap import network_view, warp_pairs
 from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine_pairs, starts_of
-
-
-class Canvas(NamedTuple):
-    """A print ready to be matched: grey at 500 ppi in [0, 1], ridges dark, its foreground, and its
-    enhanced ridges at the network's resolution; and, where another enhancer than the contextual
-    filter made these, what it made at 500 ppi."""
-
-    image: Float[Array, "S S"]
-    mask: Bool[Array, "S S"]
-    ridges: Ridges
-    source: Float[Array, "S S"] | None = None
-
-
-def in_order(pairs: Sequence[tuple[Canvas, Canvas]]) -> tuple[list[bool], Canvas, Canvas]:
-    """Put the prints of each pair in the order of their grey values.
-
-    Returns which pairs are swapped, and all first and all second prints, along a new first axis.
-
-    Cross attention is not symmetric, nor is RANSAC. Each pair is therefore worked on in one order,
-    whichever way it was given: exactly symmetric, and at half the cost of a mean over both orders.
-    """
-    swapped = [
-        np.asarray(canvas0.image).tobytes() > np.asarray(canvas1.image).tobytes()
-        for canvas0, canvas1 in pairs
-    ]
-    ordered = [pair[::-1] if swap else pair for pair, swap in zip(pairs, swapped, strict=True)]
-    first, second = zip(*ordered, strict=True)
-    return swapped, stacked(first), stacked(second)
-
-
-def stacked(trees: Sequence[Any]) -> Any:
-    """Return one tree whose arrays hold those of all, along a new first axis."""
-    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *trees)
+from ifvit.weights.files import load_dense
 
 
 def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -77,16 +45,6 @@ def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., A
         return function(nnx.merge(graph, state), *args)
 
     return lambda *args: run(state, *args)
-
-
-@partial(jax.jit, static_argnames="config")
-def _canvas(
-    frame: Float[Array, "S S"], source: Float[Array, "S S"] | None, config: ModelConfig
-) -> Canvas:
-    mask = frame_foreground(frame[None], config)
-    shown = frame if source is None else source
-    enhanced, coarse_mask = enhanced_view(shown[None], mask, config, filtered=source is None)
-    return Canvas(frame, mask[0], Ridges(enhanced.image[0], coarse_mask[0]), source)
 
 
 class Registrar:
@@ -113,6 +71,15 @@ class Registrar:
         self._log_p = compiled(view, self._dense_log_p)
         self._pairs_log_p = compiled(view, self._refine_log_p)
 
+    @classmethod
+    def from_checkpoint(cls, dense_ckpt: str | Path, enhancer: EnhancerName = "gabor") -> Registrar:
+        """Load a trained Module 1, to be used for the rotations that it was trained for.
+
+        Raises FileNotFoundError and ValueError as the loader does.
+        """
+        dense, metadata = load_dense(dense_ckpt)
+        return cls(dense, align_config_of(metadata.settings()), enhancer=enhancer)
+
     def load(self, path: str | Path, ppi: int | None = None) -> Float[np.ndarray, "S S"]:
         """Read a print from a file onto the canvas that :meth:`prepare` takes.
 
@@ -132,7 +99,7 @@ class Registrar:
                 f"({self.side}, {self.side}) at {REFERENCE_PPI} ppi; Registrar.load makes one"
             )
         frame = jnp.asarray(image)
-        return _canvas(frame, None if self._source is None else self._source(frame), self.config)
+        return canvas_of(frame, None if self._source is None else self._source(frame), self.config)
 
     def align(self, canvas0: Canvas, canvas1: Canvas) -> Alignment:
         """Register two prints by Module 1, and below its cells by their ridges.

@@ -14,7 +14,6 @@ from ifvit.config import REFERENCE_PPI
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.register import Registrar
-from ifvit.weights.files import load_dense
 
 
 @dataclass(frozen=True)
@@ -105,7 +104,7 @@ def register(
     ``ppi`` is the resolution of both files, 500 if not given. Raises FileNotFoundError and
     ValueError as the readers and loaders do.
     """
-    registrar = Registrar(load_dense(dense_ckpt)[0], enhancer=enhancer)
+    registrar = Registrar.from_checkpoint(dense_ckpt, enhancer)
     images = registrar.load(path0, ppi), registrar.load(path1, ppi)
     return register_images(registrar, *images, name0=Path(path0).name, name1=Path(path1).name)
 

@@ -35,7 +35,6 @@ from ifvit.data.prints import Print
 from ifvit.data.readers import check_readable, read_dataset, split_fingers
 from ifvit.evaluation.protocols import Pair, all_pairs
 from ifvit.pipeline.register import Registrar
-from ifvit.weights.files import load_dense
 
 logger = logging.getLogger("ifvit")
 
@@ -188,7 +187,7 @@ def folder_sources(
         )
     # A small folder keeps most of its fingers for training; an impostor pair needs two.
     train, held = split_fingers(prints, min(config.val_fingers, max(2, fingers // 5)), config.seed)
-    registrar = Registrar(load_dense(dense_ckpt)[0])
+    registrar = Registrar.from_checkpoint(dense_ckpt)
     made = FolderAligned(train, registrar, seed=config.seed, impostor_ratio=config.impostor_ratio)
     validation = FolderAligned(held, registrar, seed=config.seed, impostor_ratio=0.5)
     return made, validation, made.fingers

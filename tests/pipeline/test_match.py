@@ -12,10 +12,10 @@ from ifvit.data.pairs import cell_centres
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.matching import log_dual_softmax
 from ifvit.models.registration import DenseRegModel
+from ifvit.pipeline.canvas import stacked
 from ifvit.pipeline.geometry import apply, invert
 from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.register import stacked
-from ifvit.weights.files import save_weights
+from ifvit.weights.files import read_metadata, save_weights
 from ifvit.weights.metadata import Metadata
 
 
@@ -162,6 +162,23 @@ def test_checkpoints_must_belong_together(tmp_path: Path, small: ModelConfig) ->
         Matcher.from_checkpoints(stranger, module2)
     with pytest.raises(ValueError, match="Module 1"):
         Matcher.from_checkpoints(module2, module2)
+
+
+def test_a_module_1_that_was_trained_on_goes_with_the_matcher(
+    tmp_path: Path, small: ModelConfig
+) -> None:
+    dense, module2, _ = _checkpoints(tmp_path, small, "dense_reg")
+    (origin,) = read_metadata(module2).lineage
+    for sha256, ok in ((origin["sha256"], True), ("0" * 64, False)):
+        link = {**origin, "sha256": sha256}
+        metadata = dataclasses.replace(read_metadata(dense), lineage=(link,))
+        later = tmp_path / f"later{ok}.safetensors"
+        save_weights(later, DenseRegModel(small, rngs=nnx.Rngs(5)), metadata)
+        if ok:
+            Matcher.from_checkpoints(later, module2)
+            continue
+        with pytest.raises(ValueError, match="was not trained from"):
+            Matcher.from_checkpoints(later, module2)
 
 
 def test_a_matcher_from_scratch_goes_with_any_module_1(tmp_path: Path, small: ModelConfig) -> None:

@@ -1,0 +1,61 @@
+"""A print made ready to be matched, and pairs of them put in order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from ifvit.config import ModelConfig
+from ifvit.data.pairs import frame_foreground
+from ifvit.pipeline.elastic import Ridges
+from ifvit.pipeline.overlap import enhanced_view
+
+
+class Canvas(NamedTuple):
+    """A print ready to be matched: grey at 500 ppi in [0, 1], ridges dark, its foreground, and its
+    enhanced ridges at the network's resolution; and, where another enhancer than the contextual
+    filter made these, what it made at 500 ppi."""
+
+    image: Float[Array, "S S"]
+    mask: Bool[Array, "S S"]
+    ridges: Ridges
+    source: Float[Array, "S S"] | None = None
+
+
+def in_order(pairs: Sequence[tuple[Canvas, Canvas]]) -> tuple[list[bool], Canvas, Canvas]:
+    """Put the prints of each pair in the order of their grey values.
+
+    Returns which pairs are swapped, and all first and all second prints, along a new first axis.
+
+    Cross attention is not symmetric, nor is RANSAC. Each pair is therefore worked on in one order,
+    whichever way it was given: exactly symmetric, and at half the cost of a mean over both orders.
+    """
+    swapped = [
+        np.asarray(canvas0.image).tobytes() > np.asarray(canvas1.image).tobytes()
+        for canvas0, canvas1 in pairs
+    ]
+    ordered = [pair[::-1] if swap else pair for pair, swap in zip(pairs, swapped, strict=True)]
+    first, second = zip(*ordered, strict=True)
+    return swapped, stacked(first), stacked(second)
+
+
+def stacked(trees: Sequence[Any]) -> Any:
+    """Return one tree whose arrays hold those of all, along a new first axis."""
+    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *trees)
+
+
+@partial(jax.jit, static_argnames="config")
+def canvas_of(
+    frame: Float[Array, "S S"], source: Float[Array, "S S"] | None, config: ModelConfig
+) -> Canvas:
+    """Find the foreground of a grey frame, and its ridges: the filter's, or those of ``source``."""
+    mask = frame_foreground(frame[None], config)
+    shown = frame if source is None else source
+    enhanced, coarse_mask = enhanced_view(shown[None], mask, config, filtered=source is None)
+    return Canvas(frame, mask[0], Ridges(enhanced.image[0], coarse_mask[0]), source)
