@@ -1,4 +1,5 @@
-# make demo: the whole method on prints that it makes itself; make test: lint, types and tests.
+# make demo: the whole method on prints that it makes itself; make test: lint, types and tests;
+# make test-slow: the tests that take minutes each.
 # Both create .venv and install into it; PYTHON=python3.12 chooses the interpreter.
 
 PYTHON ?= python3
@@ -6,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test bench format clean
+.PHONY: demo test test-slow bench format clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -17,6 +18,9 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+test-slow: $(VENV)/.installed-dev
+	$(BIN)/pytest -m slow
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/synthesis.py

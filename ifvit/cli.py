@@ -63,9 +63,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ValueError, OSError) as error:
         print(f"ifvit: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        print("ifvit: interrupted", file=sys.stderr)
-        return 130
+    except KeyboardInterrupt as stop:
+        print(f"ifvit: {stop.args[0] if stop.args else 'interrupted'}", file=sys.stderr)
+        return getattr(stop, "exit_code", 130)
     return 0
 
 

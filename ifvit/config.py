@@ -88,6 +88,14 @@ class TrainConfig:
     impostor_ratio: float = 0.25
     """Share of pairs of two different fingers."""
     lambda_D: float = 1.0
+    resume: bool = True
+    """Go on with the run that the checkpoint's directory holds; False moves it aside."""
+    override: bool = False
+    """Go on with it although these settings are not those that it began with."""
+    save_minutes: float = 5.0
+    """Minutes between states to go on from; one is saved at the end of every epoch too."""
+    keep_states: int = 2
+    """States kept, the newest; and the best."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be trained with."""
@@ -96,7 +104,7 @@ class TrainConfig:
                 raise ValueError(
                     f"{name} is {getattr(self, name)}: expected at least 2, for an impostor pair"
                 )
-        for name in ("epochs", "pairs_per_epoch", "batch_size"):
+        for name in ("epochs", "pairs_per_epoch", "batch_size", "keep_states"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
         if not 0 <= self.impostor_ratio <= 1:

@@ -107,3 +107,8 @@ def test_the_rules_would_catch_it():
     tree = ast.parse("import pickle\ndef f():\n    from ifvit.cli import main\nnp.load('x')")
     assert "pickle" in imported(tree) and "ifvit.cli" in imported(tree)
     assert loads(tree) == [("np", {})]
+
+
+def test_orbax_is_called_in_one_file_only():
+    users = [name(path) for path in FILES if any("orbax" in m for m in imported(parse(path)))]
+    assert users == [str(Path("training", "checkpoints.py"))]

@@ -19,12 +19,12 @@ from ifvit.data.readers import check_readable, read_dataset, split_fingers
 from ifvit.data.synthetic import VALIDATION_FINGERS, SyntheticPairs, masters_of
 from ifvit.models.registration import DenseRegModel
 from ifvit.training.loop import Task, fit, make_optimizer
+from ifvit.training.run import open_run
 from ifvit.training.steps import cell_hits, dense_step
 from ifvit.weights.describe import parameter_summary
 from ifvit.weights.files import save_weights
 from ifvit.weights.loftr import load_loftr_weights
 from ifvit.weights.metadata import Metadata
-from ifvit.weights.storage import keep_earlier
 from ifvit.weights.transfer import load_module1_start
 
 logger = logging.getLogger("ifvit")
@@ -133,29 +133,42 @@ def train_dense(
     """
     # First, so that weights which do not fit are refused before any print is grown or read.
     model, lineage = start_weights(config)
-    train, held = sources or dense_sources(config)
+    path = Path(config.checkpoint_dir) / DENSE_FILE
+    with open_run(config, path, lambda metrics: metrics["val_cell_accuracy"]) as run:
+        train, held = sources or dense_sources(config)
+        task = _task(config, model, lineage, train, held, path)
+        return fit(task, config, run, {"lineage": list(lineage)})
+
+
+def _task(
+    config: DenseConfig,
+    model: DenseRegModel,
+    lineage: tuple[dict[str, str], ...],
+    train: DenseSource,
+    held: DenseSource,
+    path: Path,
+) -> Task:
+    """Put together what the loop runs."""
     rest = "all else" if lineage else "all weights"
     logger.info("Module 1, %s from seed %d\n%s", rest, config.seed, parameter_summary(model))
     optimizer = make_optimizer(model, config)
-    path = Path(config.checkpoint_dir) / DENSE_FILE
-    keep_earlier(path)
     batches = held_batches(held, VALIDATION_PAIRS, config.batch_size)
 
     def validate() -> dict[str, float]:
         measured = cell_accuracy(model, batches)
         return {f"val_{name}": value for name, value in measured.items()}
 
-    def save(epoch: int, step: int, metrics: dict[str, float]) -> Path:
+    def save(epoch: int, step: int, metrics: dict[str, float]) -> None:
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
         save_weights(path, model, meta)
-        return path
 
-    task = Task(
+    return Task(
         losses=("L_D",),
+        modules={"model": model, "optimizer": optimizer},
+        path=path,
         step=lambda i: dense_step(
             model, optimizer, train.batch(i, config.batch_size), config.lambda_D
         ),
         validate=validate,
         save=save,
     )
-    return fit(task, config, path.parent, {"lineage": list(lineage)})

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +12,8 @@ import optax
 from flax import nnx
 from tqdm import tqdm
 
-from ifvit.config import TrainConfig, to_json
+from ifvit.config import TrainConfig
+from ifvit.training.run import Run, stop_asked
 
 NAN_CHECK_EVERY = 20
 """Steps between looks at the losses: each look waits for the device."""
@@ -23,15 +23,19 @@ NAN_CHECK_EVERY = 20
 class Task:
     """What the loop needs to know of a module.
 
-    ``step(i)`` trains on batch i and returns its losses, ``validate()`` returns metrics on fingers
-    never trained on, ``save(epoch, step, metrics)`` writes the checkpoint and returns its path.
+    ``step(i)`` trains on batch i and returns its losses; with ``modules`` in the same state, the
+    same step leaves them in the same state again. ``validate()`` returns metrics on fingers never
+    trained on, ``save(epoch, step, metrics)`` writes the checkpoint to ``path``.
     """
 
     losses: tuple[str, ...]
     """Which of the step's metrics the console line shows."""
+    modules: Mapping[str, nnx.Pytree]
+    """All that a step changes: the model and the optimizer."""
+    path: Path
     step: Callable[[int], dict]
     validate: Callable[[], dict[str, float]]
-    save: Callable[[int, int, dict[str, float]], Path]
+    save: Callable[[int, int, dict[str, float]], None]
 
 
 def make_optimizer(model: nnx.Module, config: TrainConfig) -> nnx.Optimizer:
@@ -54,45 +58,56 @@ def steps_per_epoch(config: TrainConfig) -> int:
     return max(1, config.pairs_per_epoch // config.batch_size)
 
 
-def fit(task: Task, config: TrainConfig, directory: Path, extra: dict | None = None) -> Path:
-    """Train for ``config.epochs`` epochs; return the path of the last checkpoint.
+def fit(task: Task, config: TrainConfig, run: Run, extra: dict | None = None) -> Path:
+    """Train, from where the run was left, to ``config.epochs`` epochs; return the checkpoint.
 
-    Every epoch appends a line to ``metrics.jsonl`` in ``directory``, prints a line, and replaces
-    the checkpoint. ``extra`` (weights' origin, counts) goes into the first line. Raises ValueError
-    that names the step where a loss is not finite; the last checkpoint then stands.
+    Every epoch appends a line to ``metrics.jsonl``, prints a line, and replaces the checkpoint;
+    a state to go on from is written then, and every ``config.save_minutes``. ``extra`` (weights'
+    origin, counts) goes into the first line. Raises ValueError that names the step where a loss is
+    not finite, :class:`ifvit.training.run.Stopped` after Ctrl-C or SIGTERM with the state saved,
+    and OSError where it cannot be; what was saved before stands.
     """
-    directory.mkdir(parents=True, exist_ok=True)
-    log = directory / "metrics.jsonl"
-    _append(log, {"event": "start", "config": json.loads(to_json(config)), **(extra or {})})
-    steps = steps_per_epoch(config)
-    path = None
-    with tqdm(total=config.epochs * steps, unit="step", dynamic_ncols=True, mininterval=1.0) as bar:
-        for epoch in range(1, config.epochs + 1):
-            start = time.perf_counter()
-            metrics = _train_epoch(task, (epoch - 1) * steps, steps, bar)
+    run.start(task.modules, extra or {})
+    clock, steps = run.clock, steps_per_epoch(config)
+    total = config.epochs * steps
+    bar = tqdm(total=total, initial=clock.step, unit="step", dynamic_ncols=True, mininterval=1.0)
+    with stop_asked() as asked, bar:
+        while clock.step < total:
+            start, epoch = time.perf_counter(), clock.step // steps + 1
+            _train_to(epoch * steps, task, run, bar, asked)
             seconds = time.perf_counter() - start
-            metrics |= task.validate()
-            path = task.save(epoch, epoch * steps, metrics)
-            _append(log, {"event": "epoch", "epoch": epoch, "seconds": seconds, **metrics})
-            bar.write(epoch_line(epoch, config.epochs, metrics, task.losses))
-    assert path is not None, "a config has at least one epoch"
-    return path
+            clock.metrics = clock.means() | task.validate()
+            task.save(epoch, clock.step, clock.metrics)
+            run.save(task.modules, clock.metrics)
+            run.record({"event": "epoch", "epoch": epoch, "seconds": seconds, **clock.metrics})
+            bar.write(epoch_line(epoch, config.epochs, clock.metrics, task.losses))
+            if clock.step < total:
+                run.stop_if(asked())
+        run.states.wait()
+    if not task.path.exists():
+        task.save(config.epochs, clock.step, clock.metrics)
+    return task.path
 
 
-def _train_epoch(task: Task, first: int, steps: int, bar: tqdm) -> dict[str, float]:
-    """Run an epoch's steps and return the mean of each loss."""
+def _train_to(end: int, task: Task, run: Run, bar: tqdm, asked: Callable[[], int | None]) -> None:
+    """Run the steps up to an epoch's end, looking at the losses of several at once."""
     waiting: list[dict] = []
-    done: list[dict[str, float]] = []
-    for index in range(first, first + steps):
-        waiting.append(task.step(index))
+    while run.clock.step < end:
+        waiting.append(task.step(run.clock.step + len(waiting)))
         bar.update()
-        if len(waiting) == NAN_CHECK_EVERY or index == first + steps - 1:
-            read = [{name: float(value) for name, value in m.items()} for m in waiting]
-            _check_finite(read, index + 1 - len(read))
-            done += read
-            waiting = []
-            bar.set_postfix({name: f"{read[-1][name]:.3f}" for name in task.losses})
-    return {name: float(np.mean([m[name] for m in done])) for name in done[0]}
+        last = run.clock.step + len(waiting) == end
+        stop = asked() is not None and not last
+        if not (last or stop or len(waiting) == NAN_CHECK_EVERY):
+            continue
+        read = [{name: float(value) for name, value in m.items()} for m in waiting]
+        _check_finite(read, run.clock.step)
+        run.clock.add(read)
+        waiting = []
+        bar.set_postfix({name: f"{read[-1][name]:.3f}" for name in task.losses})
+        if stop or (run.due and not last):
+            run.save(task.modules)
+        if stop:
+            run.stop_if(asked())
 
 
 def _check_finite(read: list[dict[str, float]], first: int) -> None:
@@ -111,8 +126,3 @@ def epoch_line(epoch: int, epochs: int, metrics: dict[str, float], losses: tuple
     parts = [f"{name}: {metrics[name]:.3f}" for name in losses]
     parts += [f"{name} {value:.3f}" for name, value in metrics.items() if name.startswith("val_")]
     return f"Epoch {epoch}/{epochs} | " + " | ".join(parts)
-
-
-def _append(path: Path, line: dict) -> None:
-    with path.open("a") as file:
-        file.write(json.dumps(line) + "\n")

@@ -18,11 +18,11 @@ from ifvit.models.matcher import MatcherInput, MatcherModel
 from ifvit.pipeline.register import Registrar
 from ifvit.training.folder import folder_sources
 from ifvit.training.loop import Task, fit, make_optimizer
+from ifvit.training.run import open_run
 from ifvit.training.steps import MatchTrainer, fused_scores, match_step, match_views
 from ifvit.weights.describe import parameter_summary
-from ifvit.weights.files import load_dense, save_weights
+from ifvit.weights.files import save_weights
 from ifvit.weights.metadata import Metadata
-from ifvit.weights.storage import keep_earlier
 from ifvit.weights.transfer import (
     load_module1_backbone_weights,
     load_module1_transformer_weights,
@@ -104,7 +104,7 @@ def synthetic_sources(
     config: MatchConfig, dense_ckpt: Path | None
 ) -> tuple[SyntheticAligned, SyntheticAligned]:
     """Return the synthetic training and validation sources, aligned by Module 1 if there is one."""
-    refine = None if dense_ckpt is None else Registrar(load_dense(dense_ckpt)[0]).refine
+    refine = None if dense_ckpt is None else Registrar.from_checkpoint(dense_ckpt).refine
 
     def make(first: int, count: int, impostor_ratio: float) -> SyntheticAligned:
         source = SyntheticAligned(
@@ -156,14 +156,28 @@ def train_match(
     require_module1(config)
     if sources is None and config.dataset_root == "synthetic":
         check_classes(config, config.fingers)
-    train, held, fingers = match_sources(config) if sources is None else (*sources, None)
-    num_classes = check_classes(config, fingers)
-    model, lineage = start_weights(config)
+    path = Path(config.checkpoint_dir) / MATCHER_FILE
+    with open_run(config, path, lambda metrics: -metrics["val_eer"]) as run:
+        train, held, fingers = match_sources(config) if sources is None else (*sources, None)
+        num_classes = check_classes(config, fingers)
+        model, lineage = start_weights(config)
+        task = _task(config, model, lineage, num_classes, (train, held), path)
+        return fit(task, config, run, {"lineage": list(lineage)})
+
+
+def _task(
+    config: MatchConfig,
+    model: MatcherModel,
+    lineage: tuple[dict[str, str], ...],
+    num_classes: int,
+    sources: tuple[MatchSource, MatchSource],
+    path: Path,
+) -> Task:
+    """Put together what the loop runs."""
+    train, held = sources
     trainer = MatchTrainer(model, num_classes, rngs=nnx.Rngs(config.seed + 1))
     logger.info("Module 2, %d identities\n%s", num_classes, parameter_summary(model))
     optimizer = make_optimizer(trainer, config)
-    path = Path(config.checkpoint_dir) / MATCHER_FILE
-    keep_earlier(path)
     error = AlignmentError(config.alignment_shift_px, config.alignment_rotation)
 
     views_held = held_views(held, config, VALIDATION_PAIRS)
@@ -177,10 +191,9 @@ def train_match(
         measured = verification(model, views_held, config.fusion_global)
         return {f"val_{name}": value for name, value in measured.items()}
 
-    def save(epoch: int, step: int, metrics: dict[str, float]) -> Path:
+    def save(epoch: int, step: int, metrics: dict[str, float]) -> None:
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
         save_weights(path, model, meta)
-        return path
 
-    task = Task(("L_D", "L_E", "L_A"), step, validate, save)
-    return fit(task, config, path.parent, {"lineage": list(lineage)})
+    modules = {"model": trainer, "optimizer": optimizer}
+    return Task(("L_D", "L_E", "L_A"), modules, path, step, validate, save)

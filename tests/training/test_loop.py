@@ -1,13 +1,16 @@
 """The loop with a made-up task: what it writes, prints and keeps, and how it stops."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from flax import nnx
 
 from ifvit.config import TrainConfig
 from ifvit.training.loop import Task, epoch_line, fit, steps_per_epoch
+from ifvit.training.run import open_run
 
 CONFIG = TrainConfig(epochs=2, pairs_per_epoch=6, batch_size=2)
 
@@ -24,14 +27,15 @@ class Fake:
         loss = self.losses.get(index, float(index))
         return {"L_D": np.float32(loss), "loss": np.float32(2 * loss)}
 
-    def save(self, epoch: int, step: int, metrics: dict[str, float]) -> Path:
+    def save(self, epoch: int, step: int, metrics: dict[str, float]) -> None:
         self.saved.append((epoch, step, dict(metrics)))
         self.path.write_text(f"epoch {epoch}")
-        return self.path
 
-    @property
-    def task(self) -> Task:
-        return Task(("L_D",), self.step, lambda: {"val_auc": 0.75}, self.save)
+    def fit(self, config: TrainConfig = CONFIG, extra: dict | None = None) -> Path:
+        modules = {"model": nnx.Linear(1, 1, rngs=nnx.Rngs(0))}
+        task = Task(("L_D",), modules, self.path, self.step, lambda: {"val_auc": 0.75}, self.save)
+        with open_run(config, self.path, lambda metrics: metrics["val_auc"]) as run:
+            return fit(task, config, run, extra)
 
 
 def lines(folder: Path) -> list[dict]:
@@ -40,7 +44,7 @@ def lines(folder: Path) -> list[dict]:
 
 def test_metrics_lines_console_lines_and_checkpoints(tmp_path, capsys):
     fake = Fake(tmp_path)
-    assert fit(fake.task, CONFIG, tmp_path, {"lineage": ["somewhere"]}) == fake.path
+    assert fake.fit(extra={"lineage": ["somewhere"]}) == fake.path
     assert fake.steps == list(range(6))
     # Means over the epoch's three steps.
     assert [(epoch, step) for epoch, step, _ in fake.saved] == [(1, 3), (2, 6)]
@@ -57,9 +61,10 @@ def test_metrics_lines_console_lines_and_checkpoints(tmp_path, capsys):
     ]
 
 
-def test_a_second_run_appends(tmp_path):
+def test_a_second_run_appends_and_keeps_the_first(tmp_path):
     for _ in range(2):
-        fit(Fake(tmp_path).task, CONFIG, tmp_path)
+        Fake(tmp_path).fit(replace(CONFIG, resume=False))
+    assert {"ckpt", "ckpt.1", "state", "state.1"} <= {path.name for path in tmp_path.iterdir()}
     assert [line["event"] for line in lines(tmp_path)] == ["start", "epoch", "epoch"] * 2
 
 
@@ -73,7 +78,7 @@ def test_all_losses_are_on_the_console_line():
 def test_a_loss_that_is_not_finite_stops_and_names_the_step(tmp_path, wrong):
     fake = Fake(tmp_path, {4: wrong})
     with pytest.raises(ValueError, match=r"L_D is (nan|inf) at step 4: training stopped") as caught:
-        fit(fake.task, CONFIG, tmp_path)
+        fake.fit()
     assert "\n" not in str(caught.value) and "batch 4" in str(caught.value)
     assert fake.path.read_text() == "epoch 1"
     assert [line["event"] for line in lines(tmp_path)] == ["start", "epoch"]
@@ -83,13 +88,13 @@ def test_a_nan_is_seen_within_twenty_steps(tmp_path):
     """Not only at the end of a long epoch, and the step is the right one all the same."""
     fake = Fake(tmp_path, {27: float("nan")})
     with pytest.raises(ValueError, match="at step 27:"):
-        fit(fake.task, TrainConfig(epochs=1, pairs_per_epoch=200, batch_size=2), tmp_path)
+        fake.fit(TrainConfig(epochs=1, pairs_per_epoch=200, batch_size=2))
     assert len(fake.steps) == 40
 
 
 def test_no_epochs_is_an_error(tmp_path):
     with pytest.raises(ValueError, match="epochs is 0"):
-        fit(Fake(tmp_path).task, TrainConfig(epochs=0), tmp_path)
+        Fake(tmp_path).fit(TrainConfig(epochs=0))
 
 
 def test_steps_per_epoch():

@@ -2,6 +2,8 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -17,8 +19,10 @@ from ifvit.data.readers import read_dataset
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.alignment import Alignment
-from ifvit.pipeline.register import Canvas, Registrar
+from ifvit.pipeline.canvas import Canvas
+from ifvit.pipeline.register import Registrar
 from ifvit.training.folder import FolderAligned, folder_sources
+from ifvit.training.loop import Task
 from ifvit.training.match import (
     check_classes,
     held_views,
@@ -165,7 +169,12 @@ def test_from_scratch_is_recorded(match_config, aligned, tmp_path, monkeypatch):
         num_classes=4,
         checkpoint_dir=str(tmp_path),
     )
-    monkeypatch.setattr("ifvit.training.match.fit", lambda task, *_: task.save(1, 2, {}))
+
+    def save_only(task: Task, *_: Any) -> Path:
+        task.save(1, 2, {})
+        return task.path
+
+    monkeypatch.setattr("ifvit.training.match.fit", save_only)
     path = train_match(config, (aligned, aligned))
     assert read_metadata(path).roles == ("scratch",)
 

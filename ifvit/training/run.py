@@ -1,0 +1,248 @@
+"""A run's directory: who may write to it, what its settings were, and what it has recorded."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+from flax import nnx
+
+from ifvit.config import TrainConfig, to_json
+from ifvit.training.checkpoints import Checkpoints, shapes_of
+from ifvit.weights.storage import keep_earlier
+
+logger = logging.getLogger("ifvit")
+
+STATE = "state"
+"""Folder of a run's states, beside its checkpoint and ``metrics.jsonl``."""
+
+HOUSEKEEPING = ("checkpoint_dir", "resume", "override", "save_minutes", "keep_states")
+"""Settings that may differ when a run goes on: they do not change what it learns."""
+
+
+class Stopped(KeyboardInterrupt):
+    """Training was asked to stop, and did, with its state saved."""
+
+    def __init__(self, text: str, signum: int) -> None:
+        """``signum`` is the signal that asked."""
+        super().__init__(text)
+        self.exit_code = 128 + signum
+
+
+@dataclasses.dataclass
+class Clock:
+    """How far a run has come: steps taken, the sum of each loss over ``count`` steps since the
+    epoch began, and what the last epoch measured."""
+
+    step: int = 0
+    count: int = 0
+    sums: dict[str, float] = dataclasses.field(default_factory=dict)
+    metrics: dict[str, float] = dataclasses.field(default_factory=dict)
+
+    def add(self, losses: Sequence[Mapping[str, float]]) -> None:
+        """Count the losses of steps that were taken."""
+        self.step += len(losses)
+        self.count += len(losses)
+        for one in losses:
+            for name, value in one.items():
+                self.sums[name] = self.sums.get(name, 0.0) + value
+
+    def means(self) -> dict[str, float]:
+        """Return the mean of each loss since the epoch began, and begin the next one."""
+        made = {name: total / self.count for name, total in self.sums.items()}
+        self.count, self.sums = 0, {}
+        return made
+
+
+class Run:
+    """One training run in one directory. :func:`open_run` makes it."""
+
+    def __init__(self, config: TrainConfig, path: Path, states: Checkpoints) -> None:
+        """Look at the newest state's settings, and refuse it where they are others.
+
+        ``path`` is that of the checkpoint, beside which all else is kept.
+        """
+        self.config, self.path, self.directory, self.states = config, path, path.parent, states
+        self.clock, self._saved_at = Clock(), time.monotonic()
+        self._settings = json.loads(to_json(config))
+        readable = (saved for step in states.steps() if (saved := states.progress(step)))
+        newest = next(readable, None)
+        if newest is not None:
+            self._check_settings(newest["module"], newest["config"])
+
+    def _check_settings(self, module: str, saved: dict[str, Any]) -> None:
+        if module != type(self.config).__name__:
+            raise ValueError(
+                f"{self.directory} holds a run of another module (a {module}, not a "
+                f"{type(self.config).__name__}): give another --checkpoint-dir"
+            )
+        changed = differences(saved, self._settings)
+        if not changed:
+            return
+        if not self.config.override:
+            raise ValueError(
+                f"{self.directory} holds a run with other settings ({'; '.join(changed)}): give "
+                "another --checkpoint-dir, --override to go on with it nevertheless, or "
+                "--no-resume to start anew and keep it aside"
+            )
+        logger.warning("going on with other settings: %s", "; ".join(changed))
+
+    @property
+    def due(self) -> bool:
+        """Whether the last state is ``save_minutes`` old."""
+        return time.monotonic() - self._saved_at >= 60 * self.config.save_minutes
+
+    def start(self, modules: Mapping[str, nnx.Pytree], extra: dict[str, Any]) -> None:
+        """Fill the modules and the clock from the newest state that is whole, if there is one.
+
+        Damaged ones are passed over with a warning, and set aside. Otherwise a new run begins: the
+        checkpoint of an earlier one is kept, and ``extra`` goes into the first line. Raises
+        ValueError where the newest state is of other shapes.
+        """
+        steps = self.states.steps()
+        for step in steps:
+            saved = self.states.progress(step)
+            if saved is not None:
+                _check_shapes(self.directory, saved["shapes"], shapes_of(modules))
+                if self.states.restore(step, modules, saved["sha256"]):
+                    self.clock = Clock(**{**saved["clock"], "step": step})
+                    logger.info("going on from step %d in %s", step, self.directory)
+                    self.record({"event": "resume", "step": step, "config": self._settings})
+                    return
+            self.states.set_aside(step)
+        if steps:
+            logger.warning("%s holds no state that is whole: starting anew", self.directory)
+        keep_earlier(self.path)
+        self.record({"event": "start", "config": self._settings, **extra})
+
+    def save(
+        self, modules: Mapping[str, nnx.Pytree], metrics: dict[str, float] | None = None
+    ) -> None:
+        """Write the state of now; raises as ``Checkpoints.save``.
+
+        ``metrics`` is what validation measured, at the end of an epoch.
+        """
+        self._saved_at = time.monotonic()
+        progress = {
+            "module": type(self.config).__name__,
+            "config": self._settings,
+            "shapes": shapes_of(modules),
+            "clock": dataclasses.asdict(self.clock),
+        }
+        self.states.save(self.clock.step, modules, progress, metrics)
+
+    def stop_if(self, signum: int | None) -> None:
+        """Where a signal asks for it, raise :class:`Stopped` once the state is written."""
+        if signum is None:
+            return
+        self.states.wait()
+        raise Stopped(
+            f"stopped at step {self.clock.step}, saved in {self.directory}: the same command "
+            "goes on from there",
+            signum,
+        )
+
+    def record(self, line: dict[str, Any]) -> None:
+        """Append a line to ``metrics.jsonl``, after whatever a killed run left unfinished."""
+        path = self.directory / "metrics.jsonl"
+        cut = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
+        with path.open("a") as file:
+            file.write(("\n" if cut else "") + json.dumps(line) + "\n")
+
+
+@contextmanager
+def open_run(config: TrainConfig, path: Path, score: Callable[[Any], float]) -> Iterator[Run]:
+    """Lock the directory of the checkpoint ``path``, and open the run that is in it or a new one.
+
+    ``score`` says of validation's metrics how good they are: the best state is kept beside the
+    newest. A new run moves aside what is there. Raises ValueError where another process trains in
+    the directory, or where its run has other settings and ``config`` does not override them;
+    OSError where nothing can be written.
+    """
+    directory = path.parent
+    directory.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(_lock(directory))
+        if not config.resume:
+            keep_earlier(directory / STATE)
+        states = Checkpoints(directory / STATE, config.keep_states, score)
+        stack.callback(states.close)
+        yield Run(config, path, states)
+
+
+def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
+    """List the settings that differ, ``name: before → after``; housekeeping aside."""
+    found = []
+    for name in sorted(before.keys() | after.keys()):
+        old, new = before.get(name), after.get(name)
+        if isinstance(old, dict) and isinstance(new, dict):
+            found += differences(old, new, f"{name}.")
+        elif old != new and name not in HOUSEKEEPING:
+            found.append(f"{prefix}{name}: {old} → {new}")
+    return found
+
+
+def _check_shapes(directory: Path, saved: dict[str, Any], wanted: dict[str, list[int]]) -> None:
+    wrong = sorted(
+        name for name in saved.keys() | wanted.keys() if saved.get(name) != wanted.get(name)
+    )
+    if wrong:
+        name = wrong[0]
+        raise ValueError(
+            f"the run in {directory} has arrays of other shapes than these settings give, "
+            f"{len(wrong)} of them, the first {name}: {saved.get(name)} there, "
+            f"{wanted.get(name)} here; give another --checkpoint-dir"
+        )
+
+
+@contextmanager
+def _lock(directory: Path) -> Iterator[None]:
+    """Let one process at a time train in a directory; the lock ends with the process, however."""
+    import fcntl  # Not on every system, and only training needs it.
+
+    with (directory / ".lock").open("a+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise ValueError(
+                f"another run, process {file.read().strip() or 'unknown'}, is training in "
+                f"{directory}: wait for it, stop it, or give another --checkpoint-dir"
+            ) from None
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+@contextmanager
+def stop_asked() -> Iterator[Callable[[], int | None]]:
+    """Hold back Ctrl-C and SIGTERM; what is yielded tells which came, or None.
+
+    The second of them is not held back. Elsewhere than in the main thread nothing is.
+    """
+    asked: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: None
+        return
+
+    def ask(signum: int, _: Any) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(signum)
+
+    before = {signum: signal.signal(signum, ask) for signum in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: asked[0] if asked else None
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
