@@ -45,6 +45,11 @@ class ImpressionParams(NamedTuple):
     """Source of grain, stains, scratches and sensor noise."""
     turn: Float[Array, "*B"]
     """The whole print turned in its frame, contact region included."""
+    window_centre: Float[Array, "*B 2"]
+    window_half: Float[Array, "*B 2"]
+    """The sensor's rectangle, centre and half sides, upright: nothing is recorded beyond it."""
+    unevenness: Float[Array, "*B"]
+    """How much pressure and moisture vary over the print."""
 
 
 def draw_impression(
@@ -55,27 +60,30 @@ def draw_impression(
     ``max_rotation``: the finger is turned by up to ± this many degrees.
     """
     key = jax.random.fold_in(jax.random.fold_in(key, 1), impression)
-    k = jax.random.split(key, 12)
+    k = jax.random.split(key, 15)
     bumps, waves = 5, 10
     normal, uniform = jax.random.normal, jax.random.uniform
     # Wet, normal and dry skin: dry skin touches less and breaks, wet skin touches more.
     wetness = jnp.clip(normal(k[8]), -2, 2)
     return ImpressionParams(
-        offset=jnp.clip(normal(k[0], (2,)), -2, 2) * jnp.array([15.0, 20.0]),
+        offset=jnp.clip(normal(k[0], (2,)), -2, 2) * jnp.array([18.0, 32.0]),
         rotation=jnp.deg2rad(uniform(k[1], minval=-max_rotation, maxval=max_rotation)),
         strain=0.02 * jnp.clip(normal(k[2], (2, 2)), -2, 2),
         bump_centre=120.0 * jnp.clip(normal(k[3], (bumps, 2)), -2, 2),
-        bump_shift=3.5 * jnp.clip(normal(k[4], (bumps, 2)), -2, 2),
+        bump_shift=4.5 * jnp.clip(normal(k[4], (bumps, 2)), -2, 2),
         bump_radius=uniform(k[5], (bumps,), minval=50.0, maxval=100.0),
         contact_centre=8.0 * jnp.clip(normal(k[6], (2,)), -2, 2),
         contact_radii=jnp.array([92.0, 120.0]) + jnp.array([58.0, 85.0]) * uniform(k[7], (2,)),
         border_amplitude=normal(k[9], (waves,)) * 0.02 / jnp.sqrt(jnp.arange(1, waves + 1)),
         border_phase=uniform(k[10], (waves,), maxval=2 * jnp.pi),
         sensor=jax.random.randint(jax.random.fold_in(k[11], 0), (), 0, len(SENSORS)),
-        pressure=0.22 * wetness,
+        pressure=0.28 * wetness,
         dryness=jnp.clip(0.30 - 0.22 * wetness, 0.05, 1.0),
         noise_key=jax.random.fold_in(k[11], 1),
         turn=jnp.zeros(()),
+        window_centre=jnp.clip(normal(k[12], (2,)), -2, 2) * jnp.array([22.0, 25.0]),
+        window_half=jnp.array([95.0, 120.0]) + jnp.array([120.0, 160.0]) * uniform(k[13], (2,)),
+        unevenness=uniform(k[14], minval=0.10, maxval=0.45),
     )
 
 
@@ -145,14 +153,23 @@ def contact_depth(
     return 1 - radius * (1 + ragged)
 
 
+def window_depth(
+    params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
+) -> Float[Array, "*P"]:
+    """Return how far inside the sensor's rectangle points lie, pixels; negative beyond its edge."""
+    q = _upright(params, points, shape) - params.window_centre
+    return (params.window_half - jnp.abs(q)).min(-1)
+
+
 def in_contact(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Bool[Array, "*P"]:
-    """Tell which points of the frame the finger touches and the master covers."""
+    """Tell where the finger touches, the sensor sees it and the master covers it."""
     master = to_master(params, points, shape)
     height, width = MASTER_SHAPE
     covered = (master >= 2).all(-1) & (master[..., 0] <= width - 3) & (master[..., 1] <= height - 3)
-    return covered & (contact_depth(params, points, shape) > 0.02)
+    seen = window_depth(params, points, shape) > 0
+    return covered & seen & (contact_depth(params, points, shape) > 0.02)
 
 
 def correspondence(

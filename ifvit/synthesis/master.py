@@ -24,6 +24,13 @@ GROWTH_PPI = 250
 interpolated, and a growth step costs a fourteenth."""
 
 
+PERIOD_GRAIN = 0.12
+PERIOD_GRAIN_PX = 20
+"""Random variation of the ridge period from one millimetre to the next, 1 mm being 20 px at 500 ppi:
+where ridges drift apart one begins, where they crowd one ends. With it masters have the minutiae
+that fingers have, about 0.25 to the square millimetre (``docs/results/synthesis.md``)."""
+
+
 class Master(NamedTuple):
     """One finger, or a batch of them with a leading axis. Pixels at 500 ppi."""
 
@@ -54,13 +61,21 @@ def make_master(key: PRNGKeyArray) -> Master:
         indexing="ij",
     )
     seeds = 0.5 * jax.random.normal(seed_key, (height, width))
-    relief = grow(seeds, orientation_field(flow, x, y), period_field(flow, x, y) / mm)
+    period = period_field(flow, x, y) * _period_grain(jax.random.fold_in(seed_key, 1), x.shape)
+    relief = grow(seeds, orientation_field(flow, x, y), period / mm)
     relief = jnp.clip(jax.image.resize(relief, MASTER_SHAPE, "cubic"), -1, 1)
     relief = relief - 2.0 * _creases(crease_key)
     pores = _pores(pore_key) * (relief > 0.2)
     centre = (jnp.array(MASTER_SHAPE[::-1]) - 1) / 2
     core = centre + jnp.where(flow.pattern == 0, 0.0, flow.loops[0] * REFERENCE_PPI / 25.4)
     return Master(_int8(relief), _int8(pores), core, flow.pattern)
+
+
+def _period_grain(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "H W"]:
+    """Return the factor of the ridge period at each pixel of growth."""
+    grains = tuple(side * REFERENCE_PPI // (GROWTH_PPI * PERIOD_GRAIN_PX) for side in shape)
+    noise = jnp.clip(jax.random.normal(key, grains), -2, 2)
+    return jnp.exp(PERIOD_GRAIN * jax.image.resize(noise, shape, "cubic"))
 
 
 @partial(jax.jit, static_argnames="seed")
@@ -98,20 +113,20 @@ def _pores(key: PRNGKeyArray) -> Float[Array, "H W"]:
 
 
 def _creases(key: PRNGKeyArray) -> Float[Array, "H W"]:
-    """Return up to three white creases across the pad: bent, tapering, 2 to 6 px wide."""
-    count = 3
+    """Return up to seven white creases across the pad: bent, tapering, 1 to 6 px wide."""
+    count = 7
     height, width = MASTER_SHAPE
     u = jax.random.uniform(key, (count, 7), minval=-1.0, maxval=1.0)
     y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
 
     def crease(v: Float[Array, 7]) -> Float[Array, "H W"]:
-        angle = 0.6 * v[0]
+        angle = 0.7 * v[0] + 1.2 * v[0] ** 5  # mostly across the finger, now and then along it
         dx = x - width * (0.5 + 0.35 * v[1])
         dy = y - height * (0.5 + 0.45 * v[2])
         along = dx * jnp.cos(angle) + dy * jnp.sin(angle)
         bend = 6.0 * jnp.sin(along / 35.0 + 3 * v[3])
         across = dy * jnp.cos(angle) - dx * jnp.sin(angle) - bend
-        half_length, half_width = 50 + 30 * v[4], 1.6 + 0.9 * v[5]
+        half_length, half_width = 50 + 35 * v[4], 1.5 + 1.0 * v[5]
         taper = jnp.clip(1 - jnp.square(along / half_length), 0, 1)
         return (v[6] > 0.3) * taper * jnp.exp(-0.5 * jnp.square(across / half_width))
 

@@ -41,6 +41,8 @@ class Flow(NamedTuple):
     wave_phase: Float[Array, " waves"]
     period: Float[Array, ""]
     period_amplitude: Float[Array, " waves"]
+    joint: Float[Array, ""]
+    """Where the ridges have turned half way to those along the joint's crease, y in mm."""
 
 
 def draw_flow(key: PRNGKeyArray) -> Flow:
@@ -61,6 +63,7 @@ def draw_flow(key: PRNGKeyArray) -> Flow:
         # Mean 9 px at 500 ppi is 0.457 mm; adults' means lie within about ± 13 % of it.
         period=0.457 * jnp.exp(0.08 * jnp.clip(jax.random.normal(keys[6]), -1.7, 1.7)),
         period_amplitude=jax.random.normal(jax.random.fold_in(keys[6], 1), (waves,)) * 0.02,
+        joint=jax.random.uniform(jax.random.fold_in(keys[6], 2), minval=8.5, maxval=15.0),
     )
 
 
@@ -117,8 +120,17 @@ def orientation_field(
     # crease below it. A plain arch is this term alone.
     slope = -flow.arch * jnp.sin(jnp.clip(x / 9.0, -1, 1) * jnp.pi / 1.35)
     slope *= jnp.exp(-jnp.square((y + 1.0) / 7.5))
-    theta = theta + jnp.arctan(slope)
+    theta = _level(theta + jnp.arctan(slope), jax.nn.sigmoid((y - flow.joint) / 1.2))
     return -(theta + _waves(flow, flow.wave_amplitude, x, y))
+
+
+def _level(theta: Float[Array, "H W"], share: Float[Array, "H W"]) -> Float[Array, "H W"]:
+    """Turn an orientation towards the horizontal: the mean of both, as vectors of twice the angle.
+
+    Above the joint's crease the ridges of every class run along it.
+    """
+    double_cos = (1 - share) * jnp.cos(2 * theta) + share
+    return 0.5 * jnp.arctan2((1 - share) * jnp.sin(2 * theta), double_cos)
 
 
 def period_field(flow: Flow, x: Float[Array, "H W"], y: Float[Array, "H W"]) -> Float[Array, "H W"]:

@@ -20,11 +20,15 @@ RADIUS = 6
 """Half the filter's side in pixels: it holds one and a half periods of up to 4.5 px (9 px at
 500 ppi, filtered at 250 ppi)."""
 
-SOFT_GAIN = 1.5
+STEPS = 12
+"""Steps of growth. Minutiae of opposite sign meet and vanish as it goes on: 40 steps leave six in
+ten of those that 12 leave, fewer than fingers have (``docs/results/synthesis.md``)."""
+
+SOFT_GAIN = 2.0
 """Gain while ridges find their places. A hard saturation here would lock them to the pixel grid."""
 
-SHARP_GAIN = 3.0
-SHARP_STEPS = 8
+SHARP_GAIN = 4.0
+SHARP_STEPS = 6
 """The last steps give minutiae, where two fronts cancel, the contrast of the ridges around them."""
 
 
@@ -121,7 +125,7 @@ def grow(
     seeds: Float[Array, "H W"],
     orientation: Float[Array, "H W"],
     period: Float[Array, "H W"],
-    steps: int = 40,
+    steps: int = STEPS,
 ) -> Float[Array, "H W"]:
     """Grow ridges from ``seeds`` by repeated filtering and saturation.
 

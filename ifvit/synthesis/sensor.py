@@ -12,7 +12,13 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
-from ifvit.synthesis.impression import ImpressionParams, contact_depth, in_contact, to_master
+from ifvit.synthesis.impression import (
+    ImpressionParams,
+    contact_depth,
+    in_contact,
+    to_master,
+    window_depth,
+)
 from ifvit.synthesis.master import Master
 
 
@@ -57,6 +63,8 @@ def render(master: Master, params: ImpressionParams, shape: tuple[int, int]) -> 
     keys = jax.random.split(params.noise_key, 4)
     ink = _contact(relief, pores, depth, params, keys[0])
     image = _read_out(ink, depth, params, keys[1])
+    beyond = jax.random.uniform(keys[2], minval=0.3, maxval=1.0)
+    image = jnp.where(window_depth(params, points, shape) > 0, image, beyond)
     return Impression(image, relief, in_contact(params, points, shape))
 
 
@@ -79,20 +87,23 @@ def _contact(
     # Skin grain breaks dry ridges into dots; slow variation is moisture and uneven pressure.
     grain = 0.75 * smooth_noise(k[0], shape, 2.3) + 0.65 * smooth_noise(k[1], shape, 6.0)
     patches = smooth_noise(k[2], shape, 45.0)
-    dryness = jnp.clip(params.dryness + 0.18 * patches, 0.04, 1.0)
-    touch = relief + params.pressure + 0.16 * patches
+    # Where one presses harder the skin is moist too: ridges swell until only specks stay white.
+    dryness = jnp.clip(params.dryness - params.unevenness * patches, 0.04, 1.0)
+    touch = relief + params.pressure + params.unevenness * patches
     touch = touch + grain * (0.10 + 0.75 * dryness)
     touch = touch - pores * jax.random.uniform(k[3], minval=0.0, maxval=1.4)
     # The pad lifts off towards its border: ridges thin, then only their highest points touch.
     fade = jax.random.uniform(k[4], minval=0.03, maxval=0.12)
     touch = touch - 1.7 * jnp.exp(-jnp.maximum(depth, -0.3) / fade)
     touch = touch - 2.5 * _scratches(k[5], shape)
-    return jax.nn.sigmoid(touch / 0.16)
+    # How sharply the sensor tells touching from not touching.
+    blur = jax.random.uniform(jax.random.fold_in(key, 6), minval=0.10, maxval=0.35)
+    return jax.nn.sigmoid(touch / blur)
 
 
 def _scratches(key: PRNGKeyArray, shape: tuple[int, int]) -> Float[Array, "H W"]:
-    """Return up to two thin straight scratches of this impression alone."""
-    u = jax.random.uniform(key, (2, 5), minval=-1.0, maxval=1.0)
+    """Return up to four thin straight scratches of this impression alone."""
+    u = jax.random.uniform(key, (4, 5), minval=-1.0, maxval=1.0)
     y, x = jnp.meshgrid(jnp.arange(shape[0]), jnp.arange(shape[1]), indexing="ij")
 
     def scratch(v: Float[Array, 5]) -> Float[Array, "H W"]:
@@ -110,7 +121,7 @@ def _read_out(
     ink: Array, depth: Array, params: ImpressionParams, key: PRNGKeyArray
 ) -> Float[Array, "H W"]:
     """Turn contact into the grey values of the impression's kind of sensor."""
-    k = jax.random.split(key, 8)
+    k = jax.random.split(key, 11)
     shape = (ink.shape[0], ink.shape[1])
     uniform = jax.random.uniform
     fine = jax.random.normal(k[0], shape)
@@ -119,6 +130,10 @@ def _read_out(
     # Optical: saturated black on white, a weak shadow of what touched before.
     dark = uniform(k[3], minval=0.75, maxval=1.15)
     optical = 1.02 - dark * ink * (1 + 0.15 * slow) + 0.012 * fine - 0.02 * medium
+    # Moisture and fat that earlier fingers left: grains around the print, strong in one of five.
+    residue = 0.5 * jnp.maximum(uniform(k[8]) - 0.8, 0.0) / 0.2
+    grains = jax.nn.sigmoid(4 * (jax.random.normal(k[9], shape) + medium + 0.7 * slow - 0.8))
+    optical = optical - residue * (1 - ink) * grains
     # Capacitive: ridges of an even mid-grey, a noisy background with specks of residue.
     grey = uniform(k[4], minval=0.40, maxval=0.70)
     specks = jax.nn.sigmoid((medium - 1.9) * 4)
@@ -130,6 +145,8 @@ def _read_out(
     # The pad's rim warms the sensor unevenly: bright on some sides, dark on others.
     rim = 0.03 + 0.02 * slow
     inside = jax.nn.sigmoid((depth + rim) / 0.03)
-    thermal = inside * (1.0 - 0.98 * ink) + (1 - inside) * around + 0.02 * fine
+    # A sweep sensor feels changes of temperature: some show a ridge's edges more than the ridge.
+    relief = ink - uniform(k[10], minval=-1.2, maxval=0.8).clip(0) * jnp.roll(ink, 3, axis=0)
+    thermal = inside * (1.0 - 0.98 * relief) + (1 - inside) * around + 0.02 * fine
     stack = jnp.stack([optical, capacitive, thermal])
     return jnp.clip(stack[params.sensor], 0.0, 1.0)
