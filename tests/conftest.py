@@ -12,6 +12,9 @@ from jaxtyping import install_import_hook
 # jaxtyping does not do; a test run with the compiler at its best: JAX_DISABLE_MOST_OPTIMIZATIONS=0.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 
+# No test reads or fills the user's cache; those that are about a cache have one of their own.
+os.environ["IFVIT_CACHE"] = "off"
+
 # Checks each annotated shape and type at every call. It must be in place before ifvit is imported,
 # and the tests import it only after this file. The numeric tower lets an int pass for a float.
 install_import_hook("ifvit", "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))")

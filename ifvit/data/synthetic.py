@@ -6,6 +6,8 @@ Pair ``i`` of a source is a pure function of (seed, i).
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from importlib.resources import files
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 from tqdm import tqdm
 
 from ifvit.config import ModelConfig
+from ifvit.data.cache import key_of, user_cache
 from ifvit.data.pairs import (
     PairBatch,
     cell_centres,
@@ -33,6 +36,9 @@ from ifvit.synthesis import (
 )
 
 MASTERS_PER_CALL = 8
+
+GENERATOR = ("orientation.py", "ridges.py", "master.py")
+"""The files of ``ifvit.synthesis`` that decide what a master looks like."""
 
 SAME_CLASS = 0.5
 """Share of impostor pairs of one pattern class: their flows agree, so that ridges must tell."""
@@ -57,14 +63,48 @@ def grow_masters(seed: int, fingers: np.ndarray, progress=lambda calls: calls) -
 
 @lru_cache(maxsize=3)
 def masters_of(seed: int, first: int, count: int) -> Master:
-    """Grow the masters of fingers ``first`` to ``first + count - 1``, with a progress bar.
+    """Return the masters of fingers ``first`` to ``first + count - 1``, with a progress bar.
 
-    The last few sets are kept in memory: Module 2 trains on the fingers that Module 1 did.
+    What each compiled call grows is a block of the user's cache (:mod:`ifvit.data.cache`), and is
+    grown only where it is not there. The last few sets are kept in memory: Module 2 trains on the
+    fingers that Module 1 did.
     """
-    fingers = first + np.arange(count)
-    return grow_masters(
-        seed, fingers, lambda calls: tqdm(calls, "growing fingers", unit="call", leave=False)
-    )
+    if count < 1:
+        raise ValueError(f"count is {count}: expected at least one finger")
+    size = MASTERS_PER_CALL
+    starts = range(first - first % size, first + count, size)
+    whole: Any = None
+    for start in tqdm(starts, "growing fingers", unit="block", leave=False):
+        block = _block(seed, start, size)
+        if whole is None:
+            whole = jax.tree.map(lambda a: np.empty((count, *a.shape[1:]), a.dtype), block)
+        begin, end = max(first, start), min(first + count, start + size)
+        for kept, made in zip(whole, block, strict=True):
+            kept[begin - first : end - first] = made[begin - start : end - start]
+    return whole
+
+
+def _block(seed: int, start: int, size: int) -> Master:
+    """Return ``size`` masters from number ``start`` on: from the cache, or grown and kept there."""
+    cache, name = user_cache(), f"masters/{masters_key(seed, size)}-{start:08d}"
+    kept = cache.load(name) if cache else None
+    if kept is not None:
+        return Master._make(kept[field] for field in Master._fields)
+    made = grow_masters(seed, start + np.arange(size))
+    if cache:
+        cache.save(name, made._asdict())
+    return made
+
+
+@lru_cache
+def masters_key(seed: int, size: int) -> str:
+    """Name all that decides what a block holds: the generator's own text above all.
+
+    Jax and the device are in it too, since the last bit of a growing ridge is theirs.
+    """
+    folder = files("ifvit.synthesis")
+    texts = [folder.joinpath(name).read_bytes() for name in GENERATOR]
+    return key_of(*texts, jax.__version__, jax.default_backend(), seed, size)
 
 
 def take(masters: Master, index: np.ndarray) -> Master:

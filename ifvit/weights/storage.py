@@ -1,32 +1,17 @@
-"""Files as such: written whole or not at all, kept, told apart, and their sha256."""
+"""Files as such: kept, told apart, and their sha256; writing them is :mod:`ifvit.data.atomic`'s."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import zipfile
 from pathlib import Path
 
 from tqdm import tqdm
 
+from ifvit.data.atomic import write_atomically as write_atomically
+
 logger = logging.getLogger("ifvit")
-
-
-def write_atomically(path: str | Path, data: bytes) -> None:
-    """Write a file that appears under its name only when it is complete."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target: a rename is atomic only within one file system.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def keep_earlier(path: Path) -> None:
