@@ -151,6 +151,8 @@ def load_module1_start(
 ) -> tuple[dict[str, str], ...]:
     """Fill Module 1 with an earlier Module 1 to train on from; return the lineage it then has.
 
+    The canvas may be another: no weight has its shape. So the first part of a training can be on a
+    small one, at a fraction of the cost.
     Raises FileNotFoundError, and ValueError where the two are not built alike or the file is
     another module's.
     """
@@ -161,7 +163,7 @@ def load_module1_start(
     differences = [
         f"{name} is {earlier[name]} there and {wanted[name]} here"
         for name in wanted
-        if earlier[name] != wanted[name]
+        if earlier[name] != wanted[name] and name != "canvas"
     ]
     if differences:
         raise ValueError(
