@@ -14,18 +14,25 @@ from jaxtyping import Array, Bool, Float
 from ifvit.config import ModelConfig
 from ifvit.data.pairs import frame_foreground
 from ifvit.pipeline.elastic import Ridges
-from ifvit.pipeline.overlap import enhanced_view
+from ifvit.pipeline.overlap import Shown, enhanced_view
 
 
 class Canvas(NamedTuple):
     """A print ready to be matched: grey at 500 ppi in [0, 1], ridges dark, its foreground, and its
     enhanced ridges at the network's resolution; and, where another enhancer than the contextual
-    filter made these, what it made at 500 ppi."""
+    filter made these, what it made at 500 ppi. P prints have a leading axis P."""
 
     image: Float[Array, "S S"]
     mask: Bool[Array, "S S"]
     ridges: Ridges
+    coherence: Float[Array, "H W"]
+    """How clear the ridges are, in [0, 1], at the network's resolution."""
     source: Float[Array, "S S"] | None = None
+
+    @property
+    def shown(self) -> Shown:
+        """Return the print on the network's canvas, enhanced."""
+        return Shown(*self.ridges, self.coherence)
 
 
 def in_order(pairs: Sequence[tuple[Canvas, Canvas]]) -> tuple[list[bool], Canvas, Canvas]:
@@ -57,5 +64,5 @@ def canvas_of(
     """Find the foreground of a grey frame, and its ridges: the filter's, or those of ``source``."""
     mask = frame_foreground(frame[None], config)
     shown = frame if source is None else source
-    enhanced, coarse_mask = enhanced_view(shown[None], mask, config, filtered=source is None)
-    return Canvas(frame, mask[0], Ridges(enhanced.image[0], coarse_mask[0]), source)
+    made = enhanced_view(shown[None], mask, config, filtered=source is None)
+    return Canvas(frame, mask[0], Ridges(made.image[0], made.mask[0]), made.coherence[0], source)

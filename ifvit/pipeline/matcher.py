@@ -126,6 +126,7 @@ class Matcher:
             jnp.asarray(H_0to1, jnp.float32),
             self.config,
             sources,
+            canvases0.shown,
         )
         square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * self.config.roi_px
         return self._embed(views), np.asarray(corner)[:, None] + square - 0.5

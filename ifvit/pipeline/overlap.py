@@ -7,6 +7,7 @@ resolution; the local view a square of the original prints at 500 ppi, where bot
 from __future__ import annotations
 
 from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,8 +17,16 @@ from jaxtyping import Array, Bool, Float, Int
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.data.normalise import cell_mask, normalise, shrink
 from ifvit.models.matcher import MatcherInput
-from ifvit.pipeline.enhance import Enhanced, enhance, unfiltered
+from ifvit.pipeline.enhance import enhance, unfiltered
 from ifvit.pipeline.geometry import warp
+
+
+class Shown(NamedTuple):
+    """Prints on the network's canvas: enhanced ridges, foreground, and how clear the ridges are."""
+
+    image: Float[Array, "*B H W"]
+    mask: Bool[Array, "*B H W"]
+    coherence: Float[Array, "*B H W"]
 
 
 def warp_pairs(
@@ -46,10 +55,11 @@ def enhanced_view(
     mask: Bool[Array, "B S S"],
     config: ModelConfig,
     filtered: bool = True,
-) -> tuple[Enhanced, Bool[Array, "B H W"]]:
+) -> Shown:
     """Return prints at 500 ppi on the network's canvas, their ridges enhanced unless they are."""
     view, coarse_mask = network_view(image, mask, config)
-    return (enhance if filtered else unfiltered)(view, coarse_mask, config.ppi), coarse_mask
+    made = (enhance if filtered else unfiltered)(view, coarse_mask, config.ppi)
+    return Shown(made.image, coarse_mask, made.coherence)
 
 
 def _box_sum(image: Float[Array, "B H W"], side: int) -> Float[Array, "B rows columns"]:
@@ -104,6 +114,7 @@ def matcher_input(
     H_0to1: Float[Array, "B 2 3"],
     config: ModelConfig,
     sources: tuple[Float[Array, "B S S"], Float[Array, "B S S"]] | None = None,
+    shown0: Shown | None = None,
 ) -> tuple[MatcherInput, Int[Array, "B 2"]]:
     """Return Module 2's views of B aligned pairs, and the ROI's corner (x, y) in image 0.
 
@@ -111,30 +122,31 @@ def matcher_input(
     and ``H_0to1`` in 500-ppi pixels. The print is warped before it is enhanced, so that it is
     interpolated once, and enhanced before it is cut to the overlap, so that the filter sees beyond
     the cut. With ``sources``, the global view is of them, warped alike and not enhanced here
-    (:mod:`ifvit.pipeline.enhancer`). S is ``frame_side(config)``.
+    (:mod:`ifvit.pipeline.enhancer`). ``shown0`` is print 0 enhanced, where that has been done
+    already. S is ``frame_side(config)``.
     """
+    drawn1, inside1 = warp_pairs(image1, mask1, H_0to1)
+    shown = image0, drawn1
     if sources is not None:
-        sources = sources[0], warp_pairs(sources[1], mask1, H_0to1)[0]
-    image1, mask1 = warp_pairs(image1, mask1, H_0to1)
-    # Both prints as one batch: the same work, compiled once.
-    images, masks = jnp.concatenate([image0, image1]), jnp.concatenate([mask0, mask1])
-    shown = images if sources is None else jnp.concatenate(sources)
-    enhanced, coarse_mask = enhanced_view(shown, masks, config, filtered=sources is None)
-    overlap = _both(coarse_mask)
+        shown = sources[0], warp_pairs(sources[1], mask1, H_0to1)[0]
+    shown0, shown1 = _both_shown(shown, (mask0, inside1), config, sources is None, shown0)
+    overlap = shown0.mask & shown1.mask
 
     factor, side = REFERENCE_PPI // config.ppi, config.roi_px
-    quality = jnp.where(overlap, _worse(enhanced.coherence), 0.0)
+    # How clear the ridges are in the worse of the two prints.
+    quality = jnp.where(overlap, jnp.minimum(shown0.coherence, shown1.coherence), 0.0)
     corner = factor * place_roi(quality, min(-(-side // factor), config.canvas))
     padded = -(-side // STRIDE) * STRIDE
+    # Both prints as one batch: the same work, compiled once.
+    images, masks = jnp.concatenate([image0, drawn1]), jnp.concatenate([mask0, inside1])
     local = crop(normalise(images, masks, REFERENCE_PPI), jnp.tile(corner, (2, 1)), side, padded)
-    shared = crop(_both(masks).astype(images.dtype), corner, side, padded) > 0.5
+    shared = crop((mask0 & inside1).astype(image0.dtype), corner, side, padded) > 0.5
 
-    global0, global1 = jnp.split(enhanced.image, 2)
     local0, local1 = jnp.split(local, 2)
     global_mask, local_mask = cell_mask(overlap), cell_mask(shared)
     views = MatcherInput(
-        global0=jnp.where(overlap, global0, 0.0),
-        global1=jnp.where(overlap, global1, 0.0),
+        global0=jnp.where(overlap, shown0.image, 0.0),
+        global1=jnp.where(overlap, shown1.image, 0.0),
         global_mask0=global_mask,
         global_mask1=global_mask,
         local0=jnp.where(shared, local0, 0.0),
@@ -145,12 +157,16 @@ def matcher_input(
     return views, corner
 
 
-def _both(masks: Bool[Array, "both H W"]) -> Bool[Array, "B H W"]:
-    mask0, mask1 = jnp.split(masks, 2)
-    return mask0 & mask1
-
-
-def _worse(coherence: Float[Array, "both H W"]) -> Float[Array, "B H W"]:
-    """Return how clear the ridges are in the worse of the two prints."""
-    coherence0, coherence1 = jnp.split(coherence, 2)
-    return jnp.minimum(coherence0, coherence1)
+def _both_shown(
+    images: tuple[Float[Array, "B S S"], Float[Array, "B S S"]],
+    masks: tuple[Bool[Array, "B S S"], Bool[Array, "B S S"]],
+    config: ModelConfig,
+    filtered: bool,
+    shown0: Shown | None,
+) -> tuple[Shown, Shown]:
+    """Return both prints on the network's canvas; the first may have been made already."""
+    if shown0 is not None:
+        return shown0, enhanced_view(images[1], masks[1], config, filtered)
+    both = enhanced_view(jnp.concatenate(images), jnp.concatenate(masks), config, filtered)
+    first, second = zip(*(jnp.split(array, 2) for array in both), strict=True)
+    return Shown(*first), Shown(*second)

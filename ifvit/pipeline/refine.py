@@ -147,12 +147,12 @@ def refine(
         return places, evidence + jax.vmap(support)(places)
 
     each = jnp.arange(len(starts.H_0to1))
-    places, evidence = jax.lax.map(lambda x: place(*x), (starts.H_0to1, each))
+    places, evidence = jax.vmap(place)(starts.H_0to1, each)
     likely = jax.lax.top_k(evidence.reshape(-1), settings.places)[1]
     origin = likely // settings.places
-    rough, value = jax.lax.map(lambda x: lay(1, *x), (places.reshape(-1, 2, 3)[likely], origin))
+    rough, value = jax.vmap(partial(lay, 1))(places.reshape(-1, 2, 3)[likely], origin)
     kept = jax.lax.top_k(value, settings.finished)[1]
-    finished, value = jax.lax.map(lambda x: finish(*x), (rough.H_0to1[kept], origin[kept]))
+    finished, value = jax.vmap(finish)(rough.H_0to1[kept], origin[kept])
     return jax.tree.map(lambda x: x[jnp.argmax(value)], finished)
 
 

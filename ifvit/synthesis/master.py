@@ -26,9 +26,9 @@ interpolated, and a growth step costs a fourteenth."""
 
 PERIOD_GRAIN = 0.12
 PERIOD_GRAIN_PX = 20
-"""Random variation of the ridge period from one millimetre to the next, 1 mm being 20 px at 500 ppi:
-where ridges drift apart one begins, where they crowd one ends. With it masters have the minutiae
-that fingers have, about 0.25 to the square millimetre (``docs/results/synthesis.md``)."""
+"""Random variation of the ridge period, from one millimetre (20 px at 500 ppi) to the next: where
+ridges drift apart one begins, where they crowd one ends. With it masters have the minutiae that
+fingers have, about 0.25 to the square millimetre (``docs/results/synthesis.md``)."""
 
 
 class Master(NamedTuple):
