@@ -182,8 +182,8 @@ DENSE_PRESETS: dict[str, DenseConfig] = {
     # What a CPU trains in an hour or two, from upright prints on (`recipes/small.sh`).
     "small": DenseConfig(
         model=SMALL_MODEL,
-        fingers=5000,
-        epochs=50,
+        fingers=2500,
+        epochs=36,
         pairs_per_epoch=1000,
         batch_size=8,
         max_rotation=45.0,
@@ -205,7 +205,7 @@ MATCH_PRESETS: dict[str, MatchConfig] = {
         model=SMALL_MODEL,
         transfer="backbone",
         fingers=5000,
-        epochs=10,
+        epochs=8,
         pairs_per_epoch=1000,
         batch_size=8,
         impostor_ratio=0.5,
