@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
-from ifvit.evaluation.protocols import Pair, print_name, protocol_pairs
+from ifvit.evaluation.protocols import Pair, fewer_impostors, print_name, protocol_pairs
 from ifvit.evaluation.scores import ScoreRow, read_scores, row_of
 from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.enhancer import EnhancerName
@@ -42,6 +42,9 @@ class EvaluateConfig:
     """A folder of prints."""
     protocol: str = "fvc"
     """``fvc``, ``all``, or a file that lists comparisons."""
+    impostors: int | None = None
+    """Keep so many of the protocol's impostor comparisons, drawn at random, where it has more: a
+    thousand fingers have half a million."""
     mode: Literal["pair", "template"] = "pair"
     """``pair``: align and compare each pair; ``template``: embed each print by itself, once."""
     out: str = "evaluation"
@@ -67,6 +70,8 @@ def evaluate(config: EvaluateConfig) -> Path:
     """
     prints = read_dataset(config.dataset_root, config.ppi)
     pairs = protocol_pairs(prints, config.protocol, config.dataset_root)
+    if config.impostors is not None:
+        pairs = fewer_impostors(pairs, config.impostors)
     names = [print_name(item, config.dataset_root) for item in prints]
     matcher = Matcher.from_checkpoints(
         config.dense_ckpt, config.matcher_ckpt, config.enhancer, config.canvas

@@ -8,6 +8,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from ifvit.data.prints import Print
 
 logger = logging.getLogger("ifvit")
@@ -79,6 +81,21 @@ def all_pairs(prints: Sequence[Print]) -> list[Pair]:
         for index1 in finger1
     ]
     return [*_genuine(fingers), *impostor]
+
+
+def fewer_impostors(pairs: Sequence[Pair], count: int) -> list[Pair]:
+    """Return all genuine comparisons, and ``count`` of the impostor ones, drawn at random.
+
+    The same list gives the same choice. Raises ValueError for fewer than one.
+    """
+    if count < 1:
+        raise ValueError(f"{count} impostor comparisons: expected at least 1")
+    impostor = [index for index, pair in enumerate(pairs) if not pair.genuine]
+    if count < len(impostor):
+        drawn = np.random.default_rng(0).choice(impostor, count, replace=False)
+        kept = set(drawn.tolist())
+        pairs = [pair for index, pair in enumerate(pairs) if pair.genuine or index in kept]
+    return list(pairs)
 
 
 def protocol_pairs(prints: Sequence[Print], protocol: str, root: str | Path) -> list[Pair]:

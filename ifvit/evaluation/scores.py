@@ -38,6 +38,8 @@ class ScoreRow:
     """``ok``, ``not_aligned``, or ``failed`` for a print that could not be processed."""
     finger0: str = ""
     finger1: str = ""
+    overlap_mm2: float = float("nan")
+    """Area that both prints show, square millimetres; NaN where they are not aligned."""
 
 
 def score_pairs(
@@ -77,6 +79,7 @@ def row_of(result: MatchResult, name0: str, name1: str, genuine: bool) -> ScoreR
         fused=result.score,
         num_inliers=result.num_inliers,
         status=result.status,
+        overlap_mm2=_number(result.overlap_mm2),
     )
 
 
@@ -140,4 +143,5 @@ def _row(values: dict[str, str]) -> ScoreRow:
         status=values["status"],
         finger0=values["finger0"],
         finger1=values["finger1"],
+        overlap_mm2=float(values["overlap_mm2"]),
     )

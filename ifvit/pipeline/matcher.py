@@ -216,6 +216,7 @@ class Matcher:
             roi1=apply(alignment.H_0to1, corners) if ok else None,
             name0=name0,
             name1=name1,
+            overlap_mm2=alignment.overlap_mm2,
             fmr=None if self.calibration is None else self.calibration.fmr(score),
         )
 

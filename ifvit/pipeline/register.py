@@ -171,6 +171,7 @@ class Registrar:
             angle=float(np.rad2deg(np.arctan2(H[1, 0], H[0, 0]))),
             displacement=displacement,
             ridge_ncc=float(refined.ncc),
+            overlap_mm2=float(refined.overlap) * (self.side * 25.4 / REFERENCE_PPI) ** 2,
         )
 
     def refine(

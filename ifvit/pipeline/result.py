@@ -39,6 +39,8 @@ class MatchResult:
     roi1: Float[np.ndarray, "4 2"] | None
     name0: str = ""
     name1: str = ""
+    overlap_mm2: float | None = None
+    """Area that shows ridges in both prints, square millimetres."""
     fmr: float | None = None
     """False match rate of accepting this score, where the weights are calibrated."""
 
@@ -79,7 +81,7 @@ class MatchResult:
             name: getattr(self, name)
             for name in (
                 *("name0", "name1", "status", "reason", "score", "global_score", "local_score"),
-                *("ridge_score", "num_matches", "num_inliers", "fmr"),
+                *("ridge_score", "num_matches", "num_inliers", "overlap_mm2", "fmr"),
             )
         }
         for name, corners in (("roi0", self.roi0), ("roi1", self.roi1)):

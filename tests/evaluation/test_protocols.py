@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ifvit.data.prints import Print
-from ifvit.evaluation.protocols import all_pairs, fvc_pairs
+from ifvit.evaluation.protocols import all_pairs, fewer_impostors, fvc_pairs
 
 
 def prints(fingers: int, impressions: int) -> list[Print]:
@@ -44,3 +44,14 @@ def test_empty_and_doubled_lists_are_refused() -> None:
         fvc_pairs([])
     with pytest.raises(ValueError, match="listed twice"):
         all_pairs(prints(1, 2) + prints(1, 1))
+
+
+def test_fewer_impostors_keeps_all_genuine_ones_and_the_same_choice() -> None:
+    every = all_pairs(prints(6, 2))
+    fewer = fewer_impostors(every, 10)
+    assert [p for p in fewer if p.genuine] == [p for p in every if p.genuine]
+    assert sum(not p.genuine for p in fewer) == 10
+    assert fewer == fewer_impostors(every, 10) and set(fewer) < set(every)
+    assert fewer_impostors(every, 1000) == every
+    with pytest.raises(ValueError, match="expected at least 1"):
+        fewer_impostors(every, 0)
