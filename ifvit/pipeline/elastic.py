@@ -92,9 +92,9 @@ def agreement(
     config: ModelConfig,
 ) -> tuple[Float[Array, ""], Float[Array, ""]]:
     """Return NCC over the overlap, and the overlap's share of the frame."""
-    image1, inside = _draw(ridges1, H, displacement, config)
-    mask = ridges0.mask & inside
-    image0, image1 = jnp.where(mask, ridges0.image, 0.0), jnp.where(mask, image1, 0.0)
+    laid = laid_on(ridges1, H, displacement, config)
+    mask = ridges0.mask & laid.mask
+    image0, image1 = jnp.where(mask, ridges0.image, 0.0), jnp.where(mask, laid.image, 0.0)
     power = (image0**2).sum() * (image1**2).sum()
     return (image0 * image1).sum() / jnp.sqrt(jnp.maximum(power, 1.0)), mask.mean()
 
@@ -108,9 +108,9 @@ def peak(values: Float[Array, " S"], index: Array) -> Array:
     return index + jnp.where(index == middle, jnp.clip(between, -0.5, 0.5), 0.0)
 
 
-def _draw(
+def laid_on(
     ridges: Ridges, H: Float[Array, "2 3"], displacement: Float[Array, "h w 2"], config: ModelConfig
-) -> tuple[Float[Array, "H W"], Bool[Array, "H W"]]:
+) -> Ridges:
     """Draw a print in the other's frame through displacement and transform, bilinear."""
     height, width = ridges.image.shape
     factor = REFERENCE_PPI // config.ppi
@@ -119,7 +119,7 @@ def _draw(
     at = transform(network_transform(H, config), jnp.stack([x, y], axis=-1) + field)
     sample = partial(map_coordinates, coordinates=[at[..., 1], at[..., 0]], order=1)
     inside = sample(ridges.mask.astype(jnp.float32), mode="constant") > 0.5
-    return jnp.where(inside, sample(ridges.image, mode="nearest"), 0.0), inside
+    return Ridges(jnp.where(inside, sample(ridges.image, mode="nearest"), 0.0), inside)
 
 
 class _Blocks(NamedTuple):
@@ -153,7 +153,7 @@ def _blocks(
     """
     factor = REFERENCE_PPI // config.ppi
     reach = -(-settings.reach // factor)
-    image1, inside = _draw(ridges1, H, displacement, config)
+    image1, inside = laid_on(ridges1, H, displacement, config)
     soft0, soft1 = ridges0.mask.astype(jnp.float32), inside.astype(jnp.float32)
     image0, window = ridges0.image * soft0, _window(config, settings)
     rows = window.reshape(config.cells, -1, ROWS).mean(axis=2)

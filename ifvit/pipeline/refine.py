@@ -33,6 +33,8 @@ from ifvit.pipeline.elastic import (
     agreement,
     elastic,
 )
+from ifvit.pipeline.geometry import apply
+from ifvit.pipeline.matched import Flat, between_cells, lay_flat
 
 WIDE = Search((-10, -8, -6, -4, -2, 0, 2, 4, 6, 8, 10), (1.0,), 32)
 FINE = Search((-1.5, -0.75, 0, 0.75, 1.5), (0.97, 1.0, 1.03), 6)
@@ -82,7 +84,7 @@ class Refined(NamedTuple):
 
 
 class Starts(NamedTuple):
-    """Coarse alignments to refine, and the matches that each of them rests on, padded to N.
+    """Coarse alignments to refine, and the matches near each of them, padded to N.
 
     ``weight`` is a match's confidence, 0 for padding. Without weights the ridges decide alone.
     """
@@ -93,15 +95,21 @@ class Starts(NamedTuple):
     weight: Float[Array, "A N"]
 
 
+NEAR_PX = 30.0
+"""Distance from an alignment within which a match may be of it: what a tenth of stretch makes of
+half a print."""
+
+
 def starts_of(found: Sequence[Alignment], config: ModelConfig) -> Starts:
-    """Return Module 1's alignments as starts, with the matches that agree with each."""
+    """Return Module 1's alignments as starts, with the matches that lie near each."""
     points = np.zeros((2, len(found), config.cells**2, 2), np.float32)
     weight = np.zeros(points.shape[1:3], np.float32)
     for row, one in enumerate(found):
-        count = one.num_inliers
-        points[0, row, :count] = one.points0[one.inliers]
-        points[1, row, :count] = one.points1[one.inliers]
-        weight[row, :count] = one.confidence[one.inliers]
+        away = np.linalg.norm(apply(one.H_0to1, one.points0) - one.points1, axis=1)
+        near = np.flatnonzero(away <= NEAR_PX)
+        points[0, row, : len(near)] = one.points0[near]
+        points[1, row, : len(near)] = one.points1[near]
+        weight[row, : len(near)] = one.confidence[near]
     H = jnp.asarray([one.H_0to1 for one in found], jnp.float32)
     return Starts(H, jnp.asarray(points[0]), jnp.asarray(points[1]), jnp.asarray(weight))
 
@@ -120,40 +128,59 @@ def refine(
     each alignment are followed, many roughly and few to the end; and what Module 1 matched, which
     minutiae and curvature told it, is evidence beside the ridges.
     """
+    flats = jax.vmap(lambda start: lay_flat(ridges1, *start, config))(starts)
+    most = jnp.maximum(starts.weight.sum(-1).max(), 1e-6)
 
-    def lay(rounds: int, H: Array, start: Array) -> tuple[Refined, Array]:
-        displacement, quality = elastic(ridges0, ridges1, H, config, settings.elastic, rounds)
+    def support(H: Array, displacement: Array, flat: Flat) -> Array:
+        return settings.match_weight * _supported(H, displacement, flat, config, settings) / most
+
+    def lay(rounds: int, H: Array, origin: Array) -> tuple[Refined, Array]:
+        flat = jax.tree.map(lambda x: x[origin], flats)
+        displacement, quality = elastic(ridges0, flat.ridges, H, config, settings.elastic, rounds)
         H, displacement = _refit(H, displacement, quality, config, settings)
-        ncc, overlap = agreement(ridges0, ridges1, H, displacement, config)
+        ncc, overlap = agreement(ridges0, flat.ridges, H, displacement, config)
         laid = Refined(H, ncc, overlap, displacement, quality)
-        return laid, laid.evidence + _support(H, displacement, start, starts, config, settings)
+        return laid, laid.evidence + support(H, displacement, flat)
 
-    def finish(H: Array, start: Array) -> tuple[Refined, Array]:
-        found, _ = search(ridges0, ridges1, H, settings.fine, 1, config)
-        return lay(settings.elastic.rounds, found[0], start)
+    def finish(H: Array, origin: Array) -> tuple[Refined, Array]:
+        ridges = jax.tree.map(lambda x: x[origin], flats.ridges)
+        found, _ = search(ridges0, ridges, H, settings.fine, 1, config)
+        return lay(settings.elastic.rounds, found[0], origin)
 
-    def place(H: Array, start: Array) -> tuple[Array, Array]:
-        count = settings.places
-        places, evidence = search(ridges0, ridges1, H, settings.wide, count, config)
-        still = jnp.zeros((config.cells, config.cells, 2))
-        support = partial(
-            _support,
-            displacement=still,
-            start=start,
-            starts=starts,
-            config=config,
-            settings=settings,
-        )
-        return places, evidence + jax.vmap(support)(places)
+    def place(flat: Flat) -> tuple[Array, Array]:
+        count, still = settings.places, jnp.zeros_like(flat.displacement)
+        found, evidence = search(ridges0, flat.ridges, jnp.eye(2, 3), settings.wide, count, config)
+        return found, evidence + jax.vmap(lambda H: support(H, still, flat))(found)
 
-    each = jnp.arange(len(starts.H_0to1))
-    places, evidence = jax.vmap(place)(starts.H_0to1, each)
+    places, evidence = jax.vmap(place)(flats)
     likely = jax.lax.top_k(evidence.reshape(-1), settings.places)[1]
     origin = likely // settings.places
     rough, value = jax.vmap(partial(lay, 1))(places.reshape(-1, 2, 3)[likely], origin)
     kept = jax.lax.top_k(value, settings.finished)[1]
     finished, value = jax.vmap(finish)(rough.H_0to1[kept], origin[kept])
-    return jax.tree.map(lambda x: x[jnp.argmax(value)], finished)
+    best = jnp.argmax(value)
+    laid = jax.tree.map(lambda x: x[best], finished)
+    start = origin[kept][best]
+    return _unflattened(
+        (ridges0, ridges1), laid, starts.H_0to1[start], flats.displacement[start], config, settings
+    )
+
+
+def _unflattened(
+    ridges: tuple[Ridges, Ridges],
+    laid: Refined,
+    H_0to1: Float[Array, "2 3"],
+    displacement: Float[Array, "h w 2"],
+    config: ModelConfig,
+    settings: RefineConfig,
+) -> Refined:
+    """Return a refinement of a flat print 1 as one of print 1 itself, which is drawn only once."""
+    centres = cell_centres(config)
+    flat = transform(laid.H_0to1, centres + laid.displacement.reshape(-1, 2))
+    moved = (flat + between_cells(displacement, flat, config) - centres).reshape(displacement.shape)
+    H, rest = _refit(H_0to1, moved, laid.block_ncc, config, settings)
+    ncc, overlap = agreement(*ridges, H, rest, config)
+    return Refined(H, ncc, overlap, rest, laid.block_ncc)
 
 
 @partial(jax.jit, static_argnames=("config", "settings"))
@@ -172,24 +199,21 @@ def refine_pairs(
     return jax.lax.map(lambda pair: refine(*pair, config, settings), each)
 
 
-def _support(
+def _supported(
     H: Float[Array, "2 3"],
     displacement: Float[Array, "h w 2"],
-    start: Array,
-    starts: Starts,
+    flat: Flat,
     config: ModelConfig,
     settings: RefineConfig,
 ) -> Float[Array, ""]:
-    """Return how far an alignment is borne out by the matches of its start, from 0 to a weight.
+    """Return how many matches bear an alignment out, each by its confidence.
 
-    Each match counts by its confidence, and by how near the alignment comes to it.
+    And by how near the alignment comes to it.
     """
-    points0 = starts.points0[start]
-    moved = displacement.reshape(-1, 2)[nearest_cell(points0, config)]
-    placed = transform(H, points0 + moved)
-    away = jnp.square(placed - starts.points1[start]).sum(-1) / settings.match_px**2
-    most = jnp.maximum(starts.weight.sum(-1).max(), 1e-6)
-    return settings.match_weight * (starts.weight[start] * jnp.exp(-0.5 * away)).sum() / most
+    moved = displacement.reshape(-1, 2)[nearest_cell(flat.points0, config)]
+    placed = transform(H, flat.points0 + moved)
+    away = jnp.square(placed - flat.points1).sum(-1) / settings.match_px**2
+    return (flat.weight * jnp.exp(-0.5 * away)).sum()
 
 
 def _refit(
