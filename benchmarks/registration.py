@@ -13,27 +13,28 @@ from pathlib import Path
 
 from ifvit.data.synthetic import TEST_FINGERS
 from ifvit.evaluation.registration import mapped_pairs, measure
-from ifvit.pipeline.match import DENSE_CKPT
 from ifvit.pipeline.register import Registrar
+from ifvit.weights.pretrained import pretrained_files
 from ifvit.weights.storage import sha256_of
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--dense-ckpt", default=DENSE_CKPT)
+    parser.add_argument("--dense-ckpt", help="Module 1; if not given, what ships with ifvit")
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--fingers", type=int, default=50)
     parser.add_argument("--turn", type=float, default=180.0, help="rotation of image 1, ± degrees")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    registrar = Registrar.from_checkpoint(args.dense_ckpt)
+    dense_ckpt = Path(args.dense_ckpt or pretrained_files().dense)
+    registrar = Registrar.from_checkpoint(dense_ckpt)
     fingers = min(args.fingers, args.pairs)
     pairs = mapped_pairs(
         registrar.config, TEST_FINGERS, fingers, args.pairs, seed=args.seed, turn=args.turn
     )
     figures = measure(registrar, pairs)
-    made = {"dense_ckpt": Path(args.dense_ckpt).name, "sha256": sha256_of(args.dense_ckpt)}
+    made = {"dense_ckpt": dense_ckpt.name, "sha256": sha256_of(dense_ckpt)}
     settings = {"turn": args.turn, "seed": args.seed}
     rounded = {name: round(value, 4) for name, value in asdict(figures).items()}
     print(json.dumps({**made, **settings, **rounded}, indent=2))

@@ -31,9 +31,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ifvit.config import DENSE_PRESETS, MATCH_PRESETS, DenseConfig, MatchConfig
-from ifvit.training.dense import DENSE_FILE, dense_sources, train_dense
+from ifvit.training.dense import dense_sources, train_dense
 from ifvit.training.match import match_sources, train_match
 from ifvit.weights.loftr import read_loftr
+from ifvit.weights.storage import DENSE_FILE
 
 DENSE, MATCH = DENSE_PRESETS["tiny"], MATCH_PRESETS["tiny"]
 

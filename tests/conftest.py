@@ -71,6 +71,38 @@ def micro():
 
 
 @pytest.fixture(scope="session")
+def trained_pair(micro, tmp_path_factory) -> tuple[Path, Path]:
+    """A checkpoint of each module, with random weights, that belong together; not to be changed."""
+    from flax import nnx
+
+    from ifvit.config import DenseConfig, MatchConfig
+    from ifvit.models import DenseRegModel, MatcherModel
+    from ifvit.weights import Metadata, save_weights
+    from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
+
+    folder = tmp_path_factory.mktemp("trained")
+    dense, matcher = folder / DENSE_FILE, folder / MATCHER_FILE
+    config = DenseConfig(model=micro, checkpoint_dir=str(folder))
+    meta = Metadata.of(config, epoch=1, metrics={"L_D": 2.5})
+    sha256 = save_weights(dense, DenseRegModel(micro, rngs=nnx.Rngs(0)), meta)
+    link = {"role": "dense_reg", "file": dense.name, "sha256": sha256, "note": "Module 1"}
+    config = MatchConfig(model=micro, pretrained_ckpt=str(dense))
+    meta = Metadata.of(config, epoch=2, lineage=(link,))
+    save_weights(matcher, MatcherModel(micro, rngs=nnx.Rngs(1)), meta)
+    return dense, matcher
+
+
+@pytest.fixture(scope="session")
+def exported(trained_pair, tmp_path_factory) -> Path:
+    """A folder like ``ifvit/weights/shipped``, with that pair as ``small``; not to be changed."""
+    from ifvit.weights.export import export_pair
+
+    folder = tmp_path_factory.mktemp("shipped")
+    export_pair(*trained_pair, folder / "small")
+    return folder
+
+
+@pytest.fixture(scope="session")
 def masters():
     """The masters of fingers 0 to 3 under seed 0."""
     import jax.numpy as jnp

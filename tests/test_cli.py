@@ -15,19 +15,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from flax import nnx
 from PIL import Image
 
 from ifvit.cli import main, parse
 from ifvit.commands import COMMANDS
-from ifvit.config import DENSE_PRESETS, DenseConfig, MatchConfig
-from ifvit.models.matcher import MatcherModel
-from ifvit.models.registration import DenseRegModel
+from ifvit.config import DENSE_PRESETS
 from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, save_calibration
 from ifvit.weights.convert import TABLE
-from ifvit.weights.files import save_weights
 from ifvit.weights.loftr import transformer_shapes
-from ifvit.weights.metadata import Metadata
 from ifvit.weights.storage import sha256_of
 
 
@@ -45,15 +40,8 @@ class Checkpoints:
 
 
 @pytest.fixture(scope="session")
-def ckpts(micro, tmp_path_factory) -> Checkpoints:
-    folder = tmp_path_factory.mktemp("cli")
-    dense, matcher = folder / "dense_reg_ckpt.safetensors", folder / "matcher_ckpt.safetensors"
-    dense_model = DenseRegModel(micro, rngs=nnx.Rngs(0))
-    sha256 = save_weights(dense, dense_model, Metadata.of(DenseConfig(model=micro), epoch=1))
-    link = {"role": "dense_reg", "file": dense.name, "sha256": sha256, "note": "Module 1"}
-    meta = Metadata.of(MatchConfig(model=micro), epoch=2, lineage=(link,))
-    save_weights(matcher, MatcherModel(micro, rngs=nnx.Rngs(1)), meta)
-    return Checkpoints(str(dense), str(matcher))
+def ckpts(trained_pair) -> Checkpoints:
+    return Checkpoints(*map(str, trained_pair))
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -189,7 +177,8 @@ def test_checkpoints_of_the_wrong_module(capsys, ckpts, print_folder):
 
 def test_missing_checkpoints(capsys, tmp_path, print_folder):
     good, none = str(print_folder / "1_1.png"), str(tmp_path / "none.safetensors")
-    assert "does not exist" in complaint(capsys, "match", good, good, "--dense-ckpt", none)
+    flags = ["--dense-ckpt", none, "--matcher-ckpt", none]
+    assert "does not exist" in complaint(capsys, "match", good, good, *flags)
     assert "does not exist" in complaint(capsys, "inspect", none)
     assert "does not exist" in complaint(capsys, "train-match", "--pretrained-ckpt", none)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ifvit.commands import make, use
+from ifvit.commands import make, measure, use
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.evaluation.evaluate import EvaluateConfig
 from ifvit.evaluation.identification import IdentifyConfig
@@ -16,13 +16,14 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "train-dense": (DenseConfig, make.run_train_dense),
     "train-match": (MatchConfig, make.run_train_match),
     "inspect": (make.InspectArgs, make.run_inspect),
+    "export": (make.ExportArgs, make.run_export),
     "match": (use.MatchArgs, use.run_match),
     "register": (use.RegisterArgs, use.run_register),
     "embed": (use.EmbedArgs, use.run_embed),
     "compare": (use.CompareArgs, use.run_compare),
-    "evaluate": (EvaluateConfig, use.run_evaluate),
-    "calibrate": (use.CalibrateArgs, use.run_calibrate),
-    "identify": (IdentifyConfig, use.run_identify),
-    "report": (use.ReportArgs, use.run_report),
+    "evaluate": (EvaluateConfig, measure.run_evaluate),
+    "calibrate": (measure.CalibrateArgs, measure.run_calibrate),
+    "identify": (IdentifyConfig, measure.run_identify),
+    "report": (measure.ReportArgs, measure.run_report),
     "demo": (make.DemoArgs, make.run_demo),
 }

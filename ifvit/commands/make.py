@@ -1,8 +1,8 @@
-"""The commands that make something: prints, converted weights, trained modules, the demo."""
+"""The commands that make something: prints, weights converted or exported, modules, the demo."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -48,6 +48,22 @@ class InspectArgs:
 
 
 @dataclass(frozen=True)
+class ExportArgs:
+    """Write a trained pair in half precision, with a record of both files: weights to ship."""
+
+    dense_ckpt: str
+    matcher_ckpt: str
+    out: str
+    """Folder to write to."""
+    name: str | None = None
+    """What the weights are called; the folder's name if not given."""
+    licence: str = "Apache-2.0"
+    """SPDX identifier of the weights' licence."""
+    summary: str | None = None
+    """What they are, in a line; made from the settings if not given."""
+
+
+@dataclass(frozen=True)
 class DemoArgs:
     """Run the golden path on synthetic prints and write a report."""
 
@@ -88,7 +104,9 @@ def run_train_match(config: MatchConfig) -> None:
     from ifvit.training.match import train_match
 
     path = train_match(config)
-    print(f"Module 2 is in {path}\nnext: ifvit match A B --matcher-ckpt {path}")
+    dense = config.pretrained_ckpt or "CKPT"
+    print(f"Module 2 is in {path}")
+    print(f"next: ifvit match A B --dense-ckpt {dense} --matcher-ckpt {path}")
 
 
 def run_convert(args: ConvertArgs) -> None:
@@ -111,6 +129,24 @@ def run_inspect(args: InspectArgs) -> None:
     from ifvit.weights.describe import describe
 
     print(describe(args.ckpt))
+
+
+def run_export(args: ExportArgs) -> None:
+    """Write a pair of modules to ship."""
+    from ifvit.weights.export import export_pair
+
+    record = export_pair(
+        args.dense_ckpt,
+        args.matcher_ckpt,
+        args.out,
+        name=args.name,
+        licence=args.licence,
+        summary=args.summary,
+    )
+    for name, value in asdict(record).items():
+        print(f"{name:<14} {value}")
+    size = sum(path.stat().st_size for path in Path(args.out).glob("*.safetensors"))
+    print(f"{size / 1e6:.1f} MB of weights and their record are in {args.out}")
 
 
 def run_demo(args: DemoArgs) -> None:

@@ -21,10 +21,8 @@ from ifvit.evaluation.protocols import Pair, fewer_impostors, print_name, protoc
 from ifvit.evaluation.scores import ScoreRow, read_scores, row_of
 from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.enhancer import EnhancerName
-from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT
 from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.score import NOT_ALIGNED
-from ifvit.weights.storage import sha256_of
 
 logger = logging.getLogger("ifvit")
 
@@ -57,8 +55,9 @@ class EvaluateConfig:
     """Side of the canvas, pixels at the network's resolution, to be larger than in training."""
     batch_size: int | None = None
     """Pairs in one call; if not given 1 on a CPU, whose cores one pair fills, and otherwise 16."""
-    dense_ckpt: str = DENSE_CKPT
-    matcher_ckpt: str = MATCHER_CKPT
+    dense_ckpt: str | None = None
+    """Both checkpoints of a training; if not given, the weights that ship with ifvit."""
+    matcher_ckpt: str | None = None
 
 
 def evaluate(config: EvaluateConfig) -> Path:
@@ -78,7 +77,7 @@ def evaluate(config: EvaluateConfig) -> Path:
     )
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    _same_run(out / RUN_FILE, _describe(config, pairs, names))
+    _same_run(out / RUN_FILE, _describe(config, pairs, names, matcher))
     table = out / SCORES_FILE
     done = _resume(table, pairs, names)
     logger.info(
@@ -178,7 +177,9 @@ def _failed(pair: Pair, name0: str, name1: str) -> ScoreRow:
     return ScoreRow(name0, name1, int(pair.genuine), nan, nan, nan, NOT_ALIGNED, 0, "failed")
 
 
-def _describe(config: EvaluateConfig, pairs: Sequence[Pair], names: Sequence[str]) -> dict:
+def _describe(
+    config: EvaluateConfig, pairs: Sequence[Pair], names: Sequence[str], matcher: Matcher
+) -> dict:
     """What makes two runs the same run."""
     listed = "\n".join(f"{names[p.index0]} {names[p.index1]} {p.genuine}" for p in pairs)
     return {
@@ -190,8 +191,8 @@ def _describe(config: EvaluateConfig, pairs: Sequence[Pair], names: Sequence[str
         "canvas": config.canvas,
         "comparisons": len(pairs),
         "comparisons_sha256": hashlib.sha256(listed.encode()).hexdigest(),
-        "dense_ckpt_sha256": sha256_of(config.dense_ckpt),
-        "matcher_ckpt_sha256": sha256_of(config.matcher_ckpt),
+        "dense_ckpt_sha256": matcher.dense_sha256,
+        "matcher_ckpt_sha256": matcher.sha256,
     }
 
 

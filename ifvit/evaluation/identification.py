@@ -16,7 +16,6 @@ from tqdm import tqdm
 
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
-from ifvit.pipeline.match import DENSE_CKPT, MATCHER_CKPT
 from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.template import Templates, template_scores
 from ifvit.weights.storage import write_atomically
@@ -38,8 +37,9 @@ class IdentifyConfig:
     """File for the figures and the whole curve."""
     ppi: int | None = None
     """Resolution of the prints, where the data set is not a known one."""
-    dense_ckpt: str = DENSE_CKPT
-    matcher_ckpt: str = MATCHER_CKPT
+    dense_ckpt: str | None = None
+    """Both checkpoints of a training; if not given, the weights that ship with ifvit."""
+    matcher_ckpt: str | None = None
 
 
 @dataclass(frozen=True)

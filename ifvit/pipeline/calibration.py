@@ -8,6 +8,7 @@ independent: n of few fingers say less than n of many.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ifvit.weights.storage import check_exists, write_atomically
+
+logger = logging.getLogger("ifvit")
 
 CALIBRATION_FILE = "calibration.json"
 EXPECTED = "a calibration, the .json that `ifvit calibrate` writes"
@@ -83,3 +86,29 @@ def load_calibration(path: str | Path) -> Calibration:
         return Calibration.of(values["impostor"], values["dense_sha256"], values["matcher_sha256"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}): expected {EXPECTED}") from error
+
+
+def calibration_of(
+    matcher_ckpt: str | Path,
+    given: str | Path | None,
+    dense_sha256: str,
+    matcher_sha256: str,
+) -> Calibration | None:
+    """Return the calibration of these weights: the file ``given``, or what is beside Module 2.
+
+    None where nothing is beside it, or only another's. Raises as :func:`load_calibration`, and
+    ValueError where the file that was given is of other weights.
+    """
+    path = Path(given) if given is not None else Path(matcher_ckpt).with_name(CALIBRATION_FILE)
+    if given is None and not path.exists():
+        return None
+    found = load_calibration(path)
+    if (found.dense_sha256, found.matcher_sha256) == (dense_sha256, matcher_sha256):
+        return found
+    if given is not None:
+        raise ValueError(
+            f"{path} is of other weights (Module 2 {found.matcher_sha256[:12]}, not "
+            f"{matcher_sha256[:12]}): run `ifvit evaluate` with these, then `ifvit calibrate`"
+        )
+    logger.warning("%s is of other weights, and is not used: run `ifvit calibrate` again", path)
+    return None

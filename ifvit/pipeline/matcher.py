@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, align_config_of
 from ifvit.pipeline.alignment import Alignment
-from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, load_calibration
+from ifvit.pipeline.calibration import Calibration, calibration_of
 from ifvit.pipeline.canvas import Canvas, in_order, stacked
 from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.geometry import apply
@@ -25,10 +24,9 @@ from ifvit.pipeline.overlap import matcher_input
 from ifvit.pipeline.register import Registrar, compiled
 from ifvit.pipeline.result import MatchResult
 from ifvit.pipeline.score import NOT_ALIGNED, scores, with_ridges
-from ifvit.weights.files import load_dense, load_matcher
+from ifvit.weights.files import check_same_shape, load_pair
+from ifvit.weights.pretrained import DEFAULT, checkpoint_pair, pretrained_files
 from ifvit.weights.storage import sha256_of
-
-logger = logging.getLogger("ifvit")
 
 PART = 32
 """A canvas is a multiple of this in pixels: 64 at 500 ppi, see :mod:`ifvit.pipeline.enhancer`."""
@@ -52,60 +50,54 @@ class Matcher:
         Of ``match_config`` the fusion weights are used. Raises ValueError where the models differ
         in shape, or have a resolution that does not divide 500 ppi.
         """
-        if dense.config != matcher.config:
-            raise ValueError(
-                f"Module 1 and Module 2 have different shapes: {dense.config} and "
-                f"{matcher.config}; pass the Module 1 checkpoint that Module 2 was trained from"
-            )
+        check_same_shape(dense, matcher)
         self.config = matcher.config
         self.fusion_global = match_config.fusion_global
         self.fusion_ridge = match_config.fusion_ridge
         self.registrar = Registrar(dense, align_config, enhancer=enhancer)
-        self.sha256 = ""
-        """Of Module 2's checkpoint, where it came from one."""
+        self.dense_sha256 = self.sha256 = ""
+        """Of Module 1's and Module 2's checkpoints, where they came from such."""
         self.calibration: Calibration | None = None
         self._embed = compiled(nnx.view(matcher, use_running_average=True), MatcherModel.__call__)
 
     @classmethod
     def from_checkpoints(
         cls,
-        dense_ckpt: str | Path,
-        matcher_ckpt: str | Path,
+        dense_ckpt: str | Path | None = None,
+        matcher_ckpt: str | Path | None = None,
         enhancer: EnhancerName = "gabor",
         canvas: int | None = None,
+        calibration: str | Path | None = None,
     ) -> Matcher:
-        """Load both modules. The matcher must come from this very Module 1 checkpoint.
+        """Load both modules, which must belong together, or those that ship with ifvit.
 
-        Or from one that this Module 1 was trained on from (``--init-from``). One that was trained
-        ``--from-scratch`` comes from none, and goes with any of its shape.
         ``canvas`` is the side of the canvas in pixels at the network's resolution, if it is to be
         larger than in training: both networks take any, and prints of a large sensor fit in whole.
-        Raises FileNotFoundError and ValueError as the loaders do, and ValueError where the
-        matcher's lineage has nothing to do with ``dense_ckpt``, or for a canvas that is too small.
+        ``calibration`` is a file of ``ifvit calibrate``, if not the one beside Module 2.
+        Raises FileNotFoundError and ValueError as ``load_pair`` and ``checkpoint_pair`` do, and
+        ValueError for a canvas that is too small, or a calibration that does not hold.
         """
-        dense, dense_metadata = load_dense(dense_ckpt)
-        matcher, metadata = load_matcher(matcher_ckpt)
-        sha256 = sha256_of(dense_ckpt)
-        ancestors = {entry["sha256"]: entry["file"] for entry in metadata.lineage}
-        origin = [entry["sha256"] for entry in metadata.lineage if entry["role"] == "dense_reg"]
-        trained_on = {entry["sha256"] for entry in dense_metadata.lineage} & set(origin[-1:])
-        if not (sha256 in ancestors or trained_on or "scratch" in metadata.roles):
-            known = ", ".join(f"{file} ({key[:12]})" for key, file in ancestors.items())
-            raise ValueError(
-                f"{matcher_ckpt} was not trained from {dense_ckpt} (sha256 {sha256[:12]}): its "
-                f"lineage names {known or 'nothing'}; pass the Module 1 checkpoint it was trained "
-                f"from, or one trained on from that with --init-from, or train Module 2 again with "
-                f"--pretrained-ckpt {dense_ckpt}"
-            )
+        dense_ckpt, matcher_ckpt = checkpoint_pair(dense_ckpt, matcher_ckpt)
+        (dense, dense_metadata), (matcher, metadata) = load_pair(dense_ckpt, matcher_ckpt)
         settings = metadata.settings()
         assert isinstance(settings, MatchConfig), "load_matcher accepts no other module"
         if canvas is not None:
             dense.config = matcher.config = _enlarged(matcher.config, canvas)
         loaded = cls(dense, matcher, settings, align_config_of(dense_metadata.settings()), enhancer)
-        loaded.sha256 = sha256_of(matcher_ckpt)
+        shas = loaded.dense_sha256, loaded.sha256 = sha256_of(dense_ckpt), sha256_of(matcher_ckpt)
         if enhancer == "gabor" and canvas is None:  # otherwise the scores are others
-            loaded.calibration = _calibration(Path(matcher_ckpt), sha256, loaded.sha256)
+            loaded.calibration = calibration_of(matcher_ckpt, calibration, *shas)
+        elif calibration is not None:
+            raise ValueError(
+                f"{calibration} does not hold for the enhancer {enhancer!r} and canvas {canvas}: "
+                "a calibration is of both as they are by default"
+            )
         return loaded
+
+    @classmethod
+    def from_pretrained(cls, name: str = DEFAULT) -> Matcher:
+        """Load weights that ship with ifvit by name; raises as ``pretrained_files`` does."""
+        return cls.from_checkpoints(*pretrained_files(name))
 
     def embed_pairs(
         self, canvases0: Canvas, canvases1: Canvas, H_0to1: Float[np.ndarray, "P 2 3"]
@@ -228,15 +220,3 @@ def _enlarged(config: ModelConfig, canvas: int) -> ModelConfig:
             f"{config.canvas} that the networks were trained with"
         )
     return replace(config, canvas=canvas)
-
-
-def _calibration(matcher_ckpt: Path, dense: str, matcher: str) -> Calibration | None:
-    """Return what is known of these weights' scores; another's calibration is no use."""
-    path = matcher_ckpt.with_name(CALIBRATION_FILE)
-    if not path.exists():
-        return None
-    found = load_calibration(path)
-    if (found.dense_sha256, found.matcher_sha256) == (dense, matcher):
-        return found
-    logger.warning("%s is of other weights, and is not used: run `ifvit calibrate` again", path)
-    return None

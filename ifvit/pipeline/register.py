@@ -34,6 +34,7 @@ from ifvit.pipeline.geometry import apply, warp
 from ifvit.pipeline.overlap import network_view, warp_pairs
 from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine_pairs, starts_of
 from ifvit.weights.files import load_dense
+from ifvit.weights.pretrained import pretrained_files
 
 
 def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -72,12 +73,15 @@ class Registrar:
         self._pairs_log_p = compiled(view, self._refine_log_p)
 
     @classmethod
-    def from_checkpoint(cls, dense_ckpt: str | Path, enhancer: EnhancerName = "gabor") -> Registrar:
+    def from_checkpoint(
+        cls, dense_ckpt: str | Path | None = None, enhancer: EnhancerName = "gabor"
+    ) -> Registrar:
         """Load a trained Module 1, to be used for the rotations that it was trained for.
 
-        Raises FileNotFoundError and ValueError as the loader does.
+        Without one it is that which ships with ifvit. Raises FileNotFoundError and ValueError as
+        the loader and ``pretrained_files`` do.
         """
-        dense, metadata = load_dense(dense_ckpt)
+        dense, metadata = load_dense(pretrained_files().dense if dense_ckpt is None else dense_ckpt)
         return cls(dense, align_config_of(metadata.settings()), enhancer=enhancer)
 
     def load(self, path: str | Path, ppi: int | None = None) -> Float[np.ndarray, "S S"]:

@@ -95,13 +95,14 @@ def register(
     path0: str | Path,
     path1: str | Path,
     *,
-    dense_ckpt: str | Path,
+    dense_ckpt: str | Path | None = None,
     ppi: int | None = None,
     enhancer: EnhancerName = "gabor",
 ) -> Registration:
     """Register two prints from files by Module 1 and their ridges; see :class:`Registration`.
 
-    ``ppi`` is the resolution of both files, 500 if not given. Raises FileNotFoundError and
+    ``dense_ckpt`` is Module 1, that which ships with ifvit if not given; ``ppi`` the resolution of
+    both files, 500 if not given. Raises FileNotFoundError and
     ValueError as the readers and loaders do.
     """
     registrar = Registrar.from_checkpoint(dense_ckpt, enhancer)

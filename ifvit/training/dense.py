@@ -25,11 +25,11 @@ from ifvit.weights.describe import parameter_summary
 from ifvit.weights.files import save_weights
 from ifvit.weights.loftr import load_loftr_weights
 from ifvit.weights.metadata import Metadata
+from ifvit.weights.storage import DENSE_FILE
 from ifvit.weights.transfer import load_module1_start
 
 logger = logging.getLogger("ifvit")
 
-DENSE_FILE = "dense_reg_ckpt.safetensors"
 VALIDATION_PAIRS = 128
 
 

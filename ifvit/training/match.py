@@ -23,6 +23,7 @@ from ifvit.training.steps import MatchTrainer, fused_scores, match_step, match_v
 from ifvit.weights.describe import parameter_summary
 from ifvit.weights.files import save_weights
 from ifvit.weights.metadata import Metadata
+from ifvit.weights.storage import MATCHER_FILE
 from ifvit.weights.transfer import (
     load_module1_backbone_weights,
     load_module1_transformer_weights,
@@ -32,7 +33,6 @@ from ifvit.weights.transfer import (
 
 logger = logging.getLogger("ifvit")
 
-MATCHER_FILE = "matcher_ckpt.safetensors"
 VALIDATION_PAIRS = 192
 
 PLACEMENT_ROTATION = 40.0

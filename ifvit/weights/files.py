@@ -24,22 +24,29 @@ from ifvit.weights.metadata import (
     metadata_from_json,
     metadata_to_json,
 )
-from ifvit.weights.storage import check_exists, foreign_kind, write_atomically
+from ifvit.weights.storage import check_exists, foreign_kind, sha256_of, write_atomically
 from ifvit.weights.tensors import tensor_problems
 
 METADATA_KEY = "ifvit"
 
 COLLECTIONS = {nnx.Param: "params", nnx.BatchStat: "batch_stats"}
 
+HALF_ERROR = 2.0**-10
+"""Most that float16 may change a parameter by, as a share of the largest value beside it."""
 
-def save_weights(path: str | Path, module: nnx.Module, meta: Metadata) -> str:
+
+def save_weights(
+    path: str | Path, module: nnx.Module, meta: Metadata, *, half: bool = False
+) -> str:
     """Write a module's weights and metadata to ``path`` and return the file's sha256.
 
-    The file appears under its name only when it is complete. Raises ValueError where ``meta`` is
-    not of this kind of module.
+    ``half`` writes each parameter in float16, where that only rounds it. The file appears under its
+    name only when it is complete. Raises ValueError where ``meta`` is not of this kind of module.
     """
     _check_module(str(path), meta.module, module)
     tensors = {name: np.array(var[...], order="C") for name, _, var in _variables(module)}
+    if half:
+        tensors = {name: _in_half(name, tensor) for name, tensor in tensors.items()}
     # One metadata entry: safetensors writes several in no fixed order, and the hash would change.
     data = save(tensors, {METADATA_KEY: metadata_to_json(meta)})
     write_atomically(Path(path), data)
@@ -106,12 +113,61 @@ def load_matcher(path: str | Path) -> tuple[MatcherModel, Metadata]:
     return model, meta
 
 
+def load_pair(
+    dense_ckpt: str | Path, matcher_ckpt: str | Path
+) -> tuple[tuple[DenseRegModel, Metadata], tuple[MatcherModel, Metadata]]:
+    """Build both modules. The matcher must come from this very Module 1 checkpoint.
+
+    Or from one that this Module 1 was trained on from (``--init-from``), or exported from. One that
+    was trained ``--from-scratch`` comes from none, and goes with any.
+    Raises as :func:`load_weights`, and ValueError where the matcher's lineage has nothing to do
+    with ``dense_ckpt``.
+    """
+    dense, dense_meta = load_dense(dense_ckpt)
+    matcher, meta = load_matcher(matcher_ckpt)
+    sha256 = sha256_of(dense_ckpt)
+    ancestors = {entry["sha256"]: entry["file"] for entry in meta.lineage}
+    origin = [entry["sha256"] for entry in meta.lineage if entry["role"] == "dense_reg"]
+    trained_on = {entry["sha256"] for entry in dense_meta.lineage} & set(origin[-1:])
+    if not (sha256 in ancestors or trained_on or "scratch" in meta.roles):
+        known = ", ".join(f"{file} ({key[:12]})" for key, file in ancestors.items())
+        raise ValueError(
+            f"{matcher_ckpt} was not trained from {dense_ckpt} (sha256 {sha256[:12]}): its "
+            f"lineage names {known or 'nothing'}; pass the Module 1 checkpoint it was trained "
+            f"from, or one trained on from that with --init-from, or train Module 2 again with "
+            f"--pretrained-ckpt {dense_ckpt}"
+        )
+    return (dense, dense_meta), (matcher, meta)
+
+
+def check_same_shape(dense: DenseRegModel, matcher: MatcherModel) -> None:
+    """Raise ValueError where the two modules have not one ``ModelConfig``."""
+    if dense.config != matcher.config:
+        raise ValueError(
+            f"Module 1 and Module 2 have different shapes: {dense.config} and "
+            f"{matcher.config}; pass the Module 1 checkpoint that Module 2 was trained from"
+        )
+
+
 def expect_module(path: str | Path, module: str) -> Metadata:
     """Read the metadata of a checkpoint that must be of ``module``; raises ValueError if not."""
     meta = read_metadata(path)
     if meta.module != module:
         raise ValueError(_wrong_module(str(path), meta.module, module))
     return meta
+
+
+def _in_half(name: str, tensor: np.ndarray) -> np.ndarray:
+    """Return a parameter in float16, or as it is where it overflows or loses more than rounding.
+
+    Batch statistics stay as they are: they are few, and a variance may be anything.
+    """
+    if not name.startswith(COLLECTIONS[nnx.Param]):
+        return tensor
+    with np.errstate(over="ignore"):
+        half = tensor.astype(np.float16)
+    error = np.abs(half.astype(np.float32) - tensor).max(initial=0.0)
+    return half if error <= HALF_ERROR * np.abs(tensor).max(initial=0.0) else tensor
 
 
 def _variables(module: nnx.Module) -> list[tuple[str, tuple, nnx.Variable]]:

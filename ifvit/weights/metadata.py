@@ -6,9 +6,11 @@ import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from ifvit.config import DenseConfig, MatchConfig, from_json, to_json
+from ifvit.weights.storage import sha256_of
 
 MODULE_NAMES = {"dense_reg": "Module 1 (dense_reg)", "matcher": "Module 2 (matcher)"}
 
@@ -35,8 +37,8 @@ class Metadata:
     """The files that these weights came from, oldest first, each with role, file, sha256, note.
 
     Roles: ``pytorch`` (LoFTR's checkpoint), ``loftr`` (what it was converted to), ``dense_reg``
-    (Module 1), ``scratch`` (an explicit start without Module 1). A matcher's lineage must hold one
-    of the last two.
+    (Module 1), ``scratch`` (an explicit start without Module 1), ``matcher`` (the Module 2 that was
+    exported). A matcher's lineage must hold ``dense_reg`` or ``scratch``.
     """
 
     @classmethod
@@ -89,6 +91,17 @@ class Metadata:
             return from_json(cls, json.dumps(self.config))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"its config is not a {cls.__name__}: {error}") from error
+
+
+def link_to(path: Path, meta: Metadata, how: str = "") -> dict[str, str]:
+    """Return the entry by which a lineage names the checkpoint at ``path``, whose record is given.
+
+    Raises FileNotFoundError.
+    """
+    module = "Module 1" if meta.module == "dense_reg" else "Module 2"
+    note = f"{module}, epoch {meta.epoch}" + (f", {how}" if how else "")
+    # The name alone: folders differ between machines, the sha256 does not.
+    return {"role": meta.module, "file": path.name, "sha256": sha256_of(path), "note": note}
 
 
 def metadata_to_json(meta: Metadata) -> str:

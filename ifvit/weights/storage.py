@@ -13,6 +13,9 @@ from ifvit.data.atomic import write_atomically as write_atomically
 
 logger = logging.getLogger("ifvit")
 
+DENSE_FILE = "dense_reg_ckpt.safetensors"
+MATCHER_FILE = "matcher_ckpt.safetensors"
+
 
 def keep_earlier(path: Path) -> None:
     """Move a file or folder of an earlier run aside: nothing that was saved is lost."""

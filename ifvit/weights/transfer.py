@@ -19,8 +19,8 @@ from ifvit.config import MatchConfig, ModelConfig
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
 from ifvit.weights.files import expect_module, load_dense, load_weights
-from ifvit.weights.metadata import HOW_TO_GET, Metadata
-from ifvit.weights.storage import foreign_kind, sha256_of
+from ifvit.weights.metadata import HOW_TO_GET, Metadata, link_to
+from ifvit.weights.storage import foreign_kind
 from ifvit.weights.tensors import check_copied, parameter_arrays
 
 LOG = logging.getLogger("ifvit")
@@ -172,13 +172,7 @@ def load_module1_start(
         )
     load_weights(path, model)
     LOG.info("starting from all of Module 1, epoch %d, in %s", meta.epoch, path)
-    return (*meta.lineage, _link(path, meta, "trained on from here"))
-
-
-def _link(path: Path, meta: Metadata, how: str = "") -> dict[str, str]:
-    note = f"Module 1, epoch {meta.epoch}" + (f", {how}" if how else "")
-    # The name alone: folders differ between machines, the sha256 does not.
-    return {"role": "dense_reg", "file": path.name, "sha256": sha256_of(path), "note": note}
+    return (*meta.lineage, link_to(path, meta, "trained on from here"))
 
 
 def _report(
@@ -189,7 +183,7 @@ def _report(
         copied_to=branches,
         num_arrays=len(arrays),
         num_params=sum(array.size for array in arrays.values()),
-        lineage=(*meta.lineage, _link(path, meta)),
+        lineage=(*meta.lineage, link_to(path, meta)),
     )
 
 

@@ -1,0 +1,120 @@
+"""The commands that say how good trained modules are: an evaluation, its report, a calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import tyro
+
+from ifvit.data.readers import read_dataset
+from ifvit.evaluation.calibrate import calibrate
+from ifvit.evaluation.evaluate import EvaluateConfig, evaluate
+from ifvit.evaluation.identification import RANKS, IdentifyConfig, identify
+from ifvit.evaluation.protocols import print_name
+from ifvit.evaluation.scores import ScoreRow
+from ifvit.pipeline.calibration import CALIBRATION_FILE
+from ifvit.pipeline.canvas import Canvas
+from ifvit.pipeline.matcher import Matcher
+from ifvit.weights.pretrained import pretrained_files
+from ifvit.weights.storage import sha256_of
+
+
+@dataclass(frozen=True)
+class CalibrateArgs:
+    """Keep impostor scores, so that a match can say its false match rate."""
+
+    scores: Annotated[str, tyro.conf.Positional]
+    """A table that ``ifvit evaluate`` wrote in pair mode."""
+    matcher_ckpt: str | None = None
+    """Module 2's checkpoint, which the scores must be of; that which ships with ifvit if not
+    given."""
+    out: str | None = None
+    """File to write, for ``match --calibration``; beside ``matcher_ckpt`` if not given."""
+
+
+@dataclass(frozen=True)
+class ReportArgs:
+    """Turn a table of scores into figures with intervals, curves and the worst pairs."""
+
+    scores: Annotated[str, tyro.conf.Positional]
+    out: str = "report"
+    """Folder for report.html and report.json."""
+    dataset_root: str | None = None
+    """The folder of the prints: the worst pairs are then drawn. Prints are personal data."""
+    ppi: int | None = None
+    worst: int = 5
+    """Pairs to list at each end."""
+    dense_ckpt: str | None = None
+    """Both checkpoints of a training; if not given, the weights that ship with ifvit."""
+    matcher_ckpt: str | None = None
+
+
+def run_evaluate(config: EvaluateConfig) -> None:
+    """Score a data set's comparisons."""
+    path = evaluate(config)
+    print(f"scores are in {path}\nnext: ifvit report {path}")
+
+
+def run_calibrate(args: CalibrateArgs) -> None:
+    """Write the calibration: to a file of its own, or beside the Module 2 that is named."""
+    if args.out is not None:
+        out = Path(args.out)
+    elif args.matcher_ckpt is not None:
+        out = Path(args.matcher_ckpt).with_name(CALIBRATION_FILE)
+    else:
+        raise ValueError(
+            "--out is not given: expected a file to write, such as calibration.json, which "
+            "`ifvit match --calibration` uses; or --matcher-ckpt, to write beside weights of yours"
+        )
+    known = sha256_of(args.matcher_ckpt or pretrained_files().matcher)
+    made = calibrate(args.scores, out, known)
+    print(f"{len(made.impostor)} impostor comparisons: FMRs from {made.fmr(np.inf):.2g}, in {out}")
+
+
+def run_identify(config: IdentifyConfig) -> None:
+    """Search a gallery, and print the rates."""
+    found = identify(config)
+    print(f"{found.probes} probes, gallery of {found.gallery}")
+    for rank in RANKS:
+        if rank <= found.gallery:
+            print(f"rank {rank:<3} {100 * found.cmc[rank - 1]:.2f} %")
+    print(f"The whole curve is in {config.out}")
+
+
+def run_report(args: ReportArgs) -> None:
+    """Write a report, and print its figures."""
+    from ifvit.evaluation.report import figures_table, write_report
+
+    draw = None if args.dataset_root is None else _drawing(args, args.dataset_root)
+    found = write_report(args.scores, args.out, draw, args.worst)
+    for name, value, interval in figures_table(found.figures):
+        print(f"{name:<20} {value:>9}   {interval}")
+    print(f"The report is in {Path(args.out) / 'report.html'}")
+
+
+def _drawing(args: ReportArgs, root: str) -> Callable[[ScoreRow], bytes]:
+    """Return what draws a row's match; raises ValueError there for a print that ``root`` lacks."""
+    from ifvit.viz import draw_match, png
+
+    prints = {print_name(item, root): item for item in read_dataset(root, args.ppi)}
+    matcher = Matcher.from_checkpoints(args.dense_ckpt, args.matcher_ckpt)
+
+    def canvas(name: str) -> Canvas:
+        if name not in prints:
+            raise ValueError(
+                f"{args.scores} names {name}, which {root} does not hold: give the "
+                "--dataset-root that was evaluated"
+            )
+        return matcher.registrar.prepare(
+            matcher.registrar.load(prints[name].path, prints[name].ppi)
+        )
+
+    def draw(row: ScoreRow) -> bytes:
+        canvas0, canvas1 = canvas(row.name0), canvas(row.name1)
+        return png(draw_match(matcher.match_images(canvas0, canvas1)))
+
+    return draw

@@ -1,0 +1,128 @@
+"""The weights that ship with ifvit: a folder a name, checked before they are used.
+
+``shipped/NAME`` holds both modules, the calibration of their scores, and ``weights.json``, the
+record of them that ``ifvit export`` writes. To replace weights is to replace that folder.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import NamedTuple
+
+from ifvit.weights.storage import (
+    DENSE_FILE,
+    MATCHER_FILE,
+    check_exists,
+    sha256_of,
+    write_atomically,
+)
+
+SHIPPED = Path(__file__).with_name("shipped")
+DEFAULT = "small"
+"""What is used where no checkpoint is given."""
+
+RECORD_FILE = "weights.json"
+
+OWN = "--dense-ckpt and --matcher-ckpt of a training of yours"
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """What is known of a pair of checkpoints by name, without opening them."""
+
+    name: str
+    summary: str
+    """What it is, in one line."""
+    licence: str
+    """SPDX identifier, of the weights."""
+    model_card: str
+    """Where data, recipe, results, limits and intended use are told."""
+    dense_sha256: str
+    matcher_sha256: str
+
+
+class PretrainedFiles(NamedTuple):
+    """Where a pair of checkpoints is."""
+
+    dense: Path
+    matcher: Path
+
+
+def shipped() -> dict[str, Pretrained]:
+    """Return the weights that ship with this installation, by name.
+
+    Raises ValueError for a record that cannot be read.
+    """
+    return {
+        path.parent.name: read_record(path) for path in sorted(SHIPPED.glob(f"*/{RECORD_FILE}"))
+    }
+
+
+def pretrained_files(name: str = DEFAULT) -> PretrainedFiles:
+    """Return the files of the weights called ``name``; when first asked for, they are verified.
+
+    Raises ValueError for an unknown name, and for a file that is not the recorded one,
+    FileNotFoundError for one that is gone.
+    """
+    known = shipped()
+    if not known:
+        raise ValueError(f"no weights ship with this copy of ifvit: expected {name!r}; give {OWN}")
+    if name not in known:
+        raise ValueError(
+            f"no weights called {name!r} ship with ifvit: expected one of {', '.join(known)}"
+        )
+    return _verified(SHIPPED / name, known[name])
+
+
+def checkpoint_pair(
+    dense_ckpt: str | Path | None = None, matcher_ckpt: str | Path | None = None
+) -> PretrainedFiles:
+    """Return the two checkpoints that are given, or those that ship with ifvit if none is.
+
+    Raises ValueError where one is given without the other, and as :func:`pretrained_files`.
+    """
+    if dense_ckpt is None and matcher_ckpt is None:
+        return pretrained_files()
+    if dense_ckpt is None or matcher_ckpt is None:
+        missing, there = "--dense-ckpt", f"--matcher-ckpt {matcher_ckpt}"
+        if matcher_ckpt is None:
+            missing, there = "--matcher-ckpt", f"--dense-ckpt {dense_ckpt}"
+        raise ValueError(
+            f"{there} is given without {missing}: expected both, of one training, or neither for "
+            "the weights that ship with ifvit"
+        )
+    return PretrainedFiles(Path(dense_ckpt), Path(matcher_ckpt))
+
+
+def read_record(path: Path) -> Pretrained:
+    """Read a record; raises FileNotFoundError, and ValueError for a file that is not one."""
+    expected = f"a {RECORD_FILE} that `ifvit export` writes"
+    check_exists(path, expected)
+    try:
+        return Pretrained(**json.loads(path.read_text(encoding="utf-8")))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): expected {expected}") from error
+
+
+def write_record(path: Path, record: Pretrained) -> None:
+    """Write a record, whole or not at all."""
+    write_atomically(path, (json.dumps(asdict(record), indent=2) + "\n").encode())
+
+
+@lru_cache
+def _verified(folder: Path, record: Pretrained) -> PretrainedFiles:
+    files = PretrainedFiles(folder / DENSE_FILE, folder / MATCHER_FILE)
+    for path, sha256 in zip(files, (record.dense_sha256, record.matcher_sha256), strict=True):
+        check_exists(
+            path,
+            f"weights that ship with ifvit as {record.name!r}; install ifvit again, or give {OWN}",
+        )
+        if (found := sha256_of(path)) != sha256:
+            raise ValueError(
+                f"{path} is damaged or another file: its sha256 is {found[:12]}, expected "
+                f"{sha256[:12]} for the weights {record.name!r}; install ifvit again, or give {OWN}"
+            )
+    return files

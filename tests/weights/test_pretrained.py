@@ -1,0 +1,76 @@
+"""Weights by name: found, verified, and what is said where they are not what they should be."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from ifvit.weights import pretrained
+from ifvit.weights.pretrained import RECORD_FILE, checkpoint_pair, pretrained_files, shipped
+from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
+
+
+@pytest.fixture
+def folder(exported, tmp_path, monkeypatch):
+    """A copy of the exported weights, in the place of those that ship."""
+    folder = tmp_path / "shipped"
+    shutil.copytree(exported, folder)
+    monkeypatch.setattr(pretrained, "SHIPPED", folder)
+    return folder
+
+
+def test_a_name_gives_its_files(folder):
+    assert pretrained_files("small") == (
+        folder / "small" / DENSE_FILE,
+        folder / "small" / MATCHER_FILE,
+    )
+    assert checkpoint_pair() == pretrained_files()
+    assert list(shipped()) == ["small"] and shipped()["small"].licence == "Apache-2.0"
+
+
+def test_an_unknown_name_lists_the_known_ones(folder):
+    shutil.copytree(folder / "small", folder / "other")
+    with pytest.raises(ValueError, match=r"no weights called 'smal' .* one of other, small"):
+        pretrained_files("smal")
+    shutil.rmtree(folder)
+    with pytest.raises(ValueError, match=r"no weights ship with this copy .* --dense-ckpt"):
+        pretrained_files("small")
+
+
+@pytest.mark.parametrize("name", [DENSE_FILE, MATCHER_FILE])
+def test_a_damaged_file_is_named(folder, name):
+    path = folder / "small" / name
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=rf"{name} is damaged .* expected [0-9a-f]{{12}} .* again"):
+        pretrained_files("small")
+    path.unlink()
+    with pytest.raises(FileNotFoundError, match=rf"{name} does not exist: .* install ifvit again"):
+        pretrained_files("small")
+
+
+def test_files_are_verified_once(folder, monkeypatch):
+    first = pretrained_files("small")
+    monkeypatch.setattr(pretrained, "sha256_of", lambda *_: pytest.fail("hashed again"))
+    assert pretrained_files("small") == first
+
+
+@pytest.mark.parametrize("content", ["", "[]", '{"name": "small"}'])
+def test_a_damaged_record_is_named(folder, content):
+    (folder / "small" / RECORD_FILE).write_text(content)
+    with pytest.raises(ValueError, match=r"weights\.json cannot be read .* `ifvit export`"):
+        pretrained_files("small")
+
+
+def test_both_checkpoints_or_neither(folder):
+    assert [str(path) for path in checkpoint_pair("a", "b")] == ["a", "b"]
+    with pytest.raises(
+        ValueError, match=r"--dense-ckpt a is given without --matcher-ckpt: .* both"
+    ):
+        checkpoint_pair("a", None)
+    with pytest.raises(
+        ValueError, match=r"--matcher-ckpt b is given without --dense-ckpt: .* both"
+    ):
+        checkpoint_pair(None, "b")

@@ -1,0 +1,63 @@
+"""The weights in the package themselves; before there are any, nothing is tested here."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+from ifvit.config import DENSE_PRESETS, MATCH_PRESETS
+from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
+from ifvit.weights.files import check_same_shape, load_pair, read_metadata
+from ifvit.weights.pretrained import DEFAULT, RECORD_FILE, SHIPPED, pretrained_files, shipped
+from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
+
+ROOT = Path(__file__).parents[2]
+# Whatever is there counts as shipped, complete or not: what is missing then fails.
+NAMES = sorted({DEFAULT, *(path.name for path in SHIPPED.iterdir())}) if SHIPPED.exists() else []
+MOST_BYTES = 40e6
+
+pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="no weights in the package yet")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_holds_what_ships_and_nothing_else(name):
+    files = {path.name for path in (SHIPPED / name).iterdir()}
+    assert files == {DENSE_FILE, MATCHER_FILE, RECORD_FILE, CALIBRATION_FILE}
+    assert sum(path.stat().st_size for path in (SHIPPED / name).iterdir()) < MOST_BYTES
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_files_are_those_of_the_record(name):
+    record = shipped()[name]
+    assert record.name == name and record.licence == "Apache-2.0"
+    card = (ROOT / record.model_card).read_text(encoding="utf-8")
+    assert record.dense_sha256[:12] in card and record.matcher_sha256[:12] in card
+    assert "<!-- figures -->" not in card, f"{record.model_card} still waits for its figures"
+    files = pretrained_files(name)
+    (dense, _), (matcher, _) = load_pair(*files)
+    check_same_shape(dense, matcher)
+    calibration = load_calibration(files.matcher.with_name(CALIBRATION_FILE))
+    assert calibration.dense_sha256 == record.dense_sha256
+    assert calibration.matcher_sha256 == record.matcher_sha256
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_are_of_the_preset_and_saw_synthetic_prints_alone(name):
+    for path, presets in zip(pretrained_files(name), (DENSE_PRESETS, MATCH_PRESETS), strict=True):
+        meta = read_metadata(path)
+        assert meta.settings().model == presets[name].model
+        assert meta.config["dataset_root"] == "synthetic"
+        assert "scratch" not in meta.roles
+        assert "/" not in json.dumps(meta.config), "a path of the training's machine"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_they_are_in_half_precision(name):
+    for path in pretrained_files(name):
+        tensors = load_file(path)
+        half = sum(tensor.size for tensor in tensors.values() if tensor.dtype == np.float16)
+        assert half > 0.95 * sum(tensor.size for tensor in tensors.values())
