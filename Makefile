@@ -1,5 +1,5 @@
 # make demo: the whole method on prints that it makes itself; make test: lint, types and tests;
-# make test-slow: the tests that take minutes each.
+# make test-slow: the tests that take minutes each; make wheel-check: the wheel, installed alone.
 # Both create .venv and install into it; PYTHON=python3.12 chooses the interpreter.
 
 PYTHON ?= python3
@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow bench format clean
+.PHONY: demo test test-slow wheel-check bench format clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -21,6 +21,9 @@ test: $(VENV)/.installed-dev
 
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/pytest -m slow
+
+wheel-check:
+	PYTHON=$(PYTHON) tests/check_wheel.sh
 
 bench: $(VENV)/.installed
 	$(BIN)/python benchmarks/synthesis.py

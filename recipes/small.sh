@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# The weights called small, from nothing: three trainings on synthetic prints alone, then an export.
+# Each training goes on where it was stopped when this is run again, and a finished one has nothing
+# left to do. On a CPU. The folder to write to is runs/small; IFVIT names another ifvit to run.
+set -euo pipefail
+ifvit="${IFVIT:-ifvit}"
+
+# Module 1 first learns upright prints on a small canvas, at a fraction of the cost, and then prints
+# at any angle on its own.
+"$ifvit" train-dense --preset tiny --seed 1 --fingers 1500 --val-fingers 32 --epochs 24 \
+  --pairs-per-epoch 1000 --max-rotation 45 --checkpoint-dir runs/upright
+"$ifvit" train-dense --preset small --seed 2 \
+  --init-from runs/upright/dense_reg_ckpt.safetensors --checkpoint-dir runs/dense_small
+"$ifvit" train-match --preset small --seed 2 \
+  --pretrained-ckpt runs/dense_small/dense_reg_ckpt.safetensors --checkpoint-dir runs/match_small
+
+if [[ ! -e runs/small/weights.json ]]; then
+  "$ifvit" export --name small --out runs/small \
+    --dense-ckpt runs/dense_small/dense_reg_ckpt.safetensors \
+    --matcher-ckpt runs/match_small/matcher_ckpt.safetensors
+fi
