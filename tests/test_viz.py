@@ -35,6 +35,7 @@ def result(count: int = 30) -> MatchResult:
         global_score=0.5,
         local_score=0.5,
         ridge_score=0.5,
+        match_score=0.5,
         num_matches=count,
         num_inliers=alignment.num_inliers,
         alignment=alignment,

@@ -167,7 +167,8 @@ def _template_scores(
         global_score, local_score = map(float, both)
         fused = share * global_score + (1 - share) * local_score
         label = int(pair.genuine)
-        return ScoreRow(name0, name1, label, global_score, local_score, 0.0, fused, 0, "ok")
+        found = global_score, local_score, 0.0, fused
+        return ScoreRow(name0, name1, label, *found, 0, "ok", match_score=0.0)
 
     return lambda few: [one(pair) for pair in few]
 

@@ -15,7 +15,7 @@ from ifvit.evaluation.protocols import Pair
 from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.result import MatchResult
 
-SCORES = ("fused", "global_score", "local_score", "ridge_score")
+SCORES = ("fused", "global_score", "local_score", "ridge_score", "match_score")
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class ScoreRow:
     """One comparison. ``label`` is 1 for genuine and 0 for impostor.
 
     The branches' scores are NaN where ``status`` is not ``ok``; ``fused`` is then -1. Stand-alone
-    templates have no ridges to compare, and 0 for their score.
+    templates have neither ridges nor matches to compare, and 0 for their scores.
     """
 
     name0: str
@@ -38,6 +38,7 @@ class ScoreRow:
     """``ok``, ``not_aligned``, or ``failed`` for a print that could not be processed."""
     finger0: str = ""
     finger1: str = ""
+    match_score: float = float("nan")
     overlap_mm2: float = float("nan")
     """Area that both prints show, square millimetres; NaN where they are not aligned."""
 
@@ -79,6 +80,7 @@ def row_of(result: MatchResult, name0: str, name1: str, genuine: bool) -> ScoreR
         fused=result.score,
         num_inliers=result.num_inliers,
         status=result.status,
+        match_score=_number(result.match_score) if result.ok else float("nan"),
         overlap_mm2=_number(result.overlap_mm2),
     )
 
@@ -143,5 +145,6 @@ def _row(values: dict[str, str]) -> ScoreRow:
         status=values["status"],
         finger0=values["finger0"],
         finger1=values["finger1"],
+        match_score=float(values["match_score"]),
         overlap_mm2=float(values["overlap_mm2"]),
     )

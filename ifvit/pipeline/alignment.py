@@ -40,6 +40,8 @@ class Alignment:
     x of image 0 shows the skin of ``H_0to1(x + displacement)``."""
     ridge_ncc: float | None = None
     """Correlation of the enhanced ridges over the overlap, distortion removed, in [-1, 1]."""
+    match_share: float | None = None
+    """Coarse cells of the overlap that are matched where the alignment puts them, in [0, 1]."""
     overlap_mm2: float | None = None
     """Area that shows ridges in both prints, square millimetres of the finger."""
 

@@ -23,7 +23,7 @@ from ifvit.pipeline.geometry import apply
 from ifvit.pipeline.overlap import matcher_input
 from ifvit.pipeline.register import Registrar, compiled
 from ifvit.pipeline.result import MatchResult
-from ifvit.pipeline.score import NOT_ALIGNED, scores, with_ridges
+from ifvit.pipeline.score import NOT_ALIGNED, pair_score, scores
 from ifvit.weights.files import check_same_shape, load_pair
 from ifvit.weights.pretrained import DEFAULT, checkpoint_pair, pretrained_files
 from ifvit.weights.storage import sha256_of
@@ -54,6 +54,7 @@ class Matcher:
         self.config = matcher.config
         self.fusion_global = match_config.fusion_global
         self.fusion_ridge = match_config.fusion_ridge
+        self.fusion_match = match_config.fusion_match
         self.registrar = Registrar(dense, align_config, enhancer=enhancer)
         self.dense_sha256 = self.sha256 = ""
         """Of Module 1's and Module 2's checkpoints, where they came from such."""
@@ -191,7 +192,8 @@ class Matcher:
         """Return all that is known of a pair; Module 2's word counts where the prints align."""
         ok = alignment.ok
         embedded, ridges = float(found[2]), alignment.ridge_ncc
-        score = with_ridges(embedded, ridges, self.fusion_ridge) if ok else NOT_ALIGNED
+        fusion = self.fusion_ridge, self.fusion_match
+        score = pair_score(embedded, ridges, alignment.match_share, *fusion) if ok else NOT_ALIGNED
         return MatchResult(
             status="ok" if ok else "not_aligned",
             reason=alignment.reason,
@@ -199,6 +201,7 @@ class Matcher:
             global_score=float(found[0]) if ok else None,
             local_score=float(found[1]) if ok else None,
             ridge_score=ridges,
+            match_score=alignment.match_share,
             num_matches=len(alignment.points0),
             num_inliers=alignment.num_inliers,
             alignment=alignment,

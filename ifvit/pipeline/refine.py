@@ -128,7 +128,7 @@ def refine(
     each alignment are followed, many roughly and few to the end; and what Module 1 matched, which
     minutiae and curvature told it, is evidence beside the ridges.
     """
-    flats = jax.vmap(lambda start: lay_flat(ridges1, *start, config))(starts)
+    flats = jax.vmap(partial(lay_flat, ridges1, config=config))(*starts)
     most = jnp.maximum(starts.weight.sum(-1).max(), 1e-6)
 
     def support(H: Array, displacement: Array, flat: Flat) -> Array:

@@ -28,6 +28,7 @@ from ifvit.pipeline.align import (
 )
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.canvas import Canvas, canvas_of, in_order, stacked
+from ifvit.pipeline.correlate import MIN_OVERLAP
 from ifvit.pipeline.displacement import displaced
 from ifvit.pipeline.enhancer import EnhancerName, source_of
 from ifvit.pipeline.geometry import apply, warp
@@ -167,6 +168,8 @@ class Registrar:
         placed = apply(H, displaced(alignment.points0, displacement, self.config))
         away = np.linalg.norm(placed - alignment.points1, axis=1)
         inliers = away <= self.align_config.inlier_px
+        # An overlap too small to be searched says as little with every cell of it matched.
+        overlap = max(float(refined.overlap), MIN_OVERLAP)
         return replace(
             alignment,
             H_0to1=H,
@@ -175,6 +178,7 @@ class Registrar:
             angle=float(np.rad2deg(np.arctan2(H[1, 0], H[0, 0]))),
             displacement=displacement,
             ridge_ncc=float(refined.ncc),
+            match_share=min(1.0, float(inliers.sum()) / (overlap * self.config.cells**2)),
             overlap_mm2=float(refined.overlap) * (self.side * 25.4 / REFERENCE_PPI) ** 2,
         )
 

@@ -18,8 +18,9 @@ class MatchResult:
     """What a match came to, and what it was decided by.
 
     ``status`` is ``ok`` or ``not_aligned``; then ``reason`` says why, ``score`` is -1 and the
-    branches' scores are None. Scores are in [-1, 1]: the embeddings' cosines, and the correlation
-    of the aligned ridges; ``score`` fuses them, and is the one to decide by.
+    branches' scores are None. Scores are in [-1, 1]: the embeddings' cosines, the aligned ridges'
+    correlation, and the share of the overlap whose matches agree; ``score`` fuses them, and is the
+    one to decide by.
     ``alignment`` is in pixels of ``image0`` and ``image1``, the canvases (S, S) at 500 ppi, and so
     are ``roi0`` and ``roi1``, the corners of the local branch's square in each.
     """
@@ -39,6 +40,7 @@ class MatchResult:
     roi1: Float[np.ndarray, "4 2"] | None
     name0: str = ""
     name1: str = ""
+    match_score: float | None = None
     overlap_mm2: float | None = None
     """Area that shows ridges in both prints, square millimetres."""
     fmr: float | None = None
@@ -66,6 +68,7 @@ class MatchResult:
         """Return the result in one line."""
         counts = f"{self.num_inliers} of {self.num_matches} matching cells agree"
         ridges = "" if self.ridge_score is None else f", ridges {self.ridge_score:.3f}"
+        ridges += "" if self.match_score is None else f", matches {self.match_score:.3f}"
         if self.global_score is None or self.local_score is None:
             return f"not aligned: {self.reason}"
         rate = "" if self.fmr is None else f", FMR ≤ {100 * self.fmr:.2g} %"
@@ -81,7 +84,7 @@ class MatchResult:
             name: getattr(self, name)
             for name in (
                 *("name0", "name1", "status", "reason", "score", "global_score", "local_score"),
-                *("ridge_score", "num_matches", "num_inliers", "overlap_mm2", "fmr"),
+                *("ridge_score", "match_score", "num_matches", "num_inliers", "overlap_mm2", "fmr"),
             )
         }
         for name, corners in (("roi0", self.roi0), ("roi1", self.roi1)):

@@ -38,16 +38,25 @@ def scores(output: MatcherOutput, fusion_global: float) -> Scores:
     return Scores(global_score, local_score, fused)
 
 
-def with_ridges(embedding_score: float, ridge_ncc: float | None, fusion_ridge: float) -> float:
-    """Return the score of an aligned pair: the embeddings' and the ridges' together.
+def pair_score(
+    embedding_score: float,
+    ridge_ncc: float | None,
+    match_share: float | None,
+    fusion_ridge: float,
+    fusion_match: float,
+) -> float:
+    """Return the score of an aligned pair: embeddings, ridges and Module 1's matches together.
 
-    ``fusion_ridge`` in [0, 1] weighs the ridges; without a correlation the embeddings' score
-    stands. Raises ValueError for a weight outside [0, 1].
+    The weights lie in [0, 1], and so does their sum; the embeddings have the rest. Without a
+    correlation and a share their score stands. Raises ValueError for other weights.
     """
     _check_share("fusion_ridge", fusion_ridge)
-    if ridge_ncc is None:
+    _check_share("fusion_match", fusion_match)
+    _check_share("fusion_ridge + fusion_match", fusion_ridge + fusion_match)
+    if ridge_ncc is None or match_share is None:
         return embedding_score
-    return (1.0 - fusion_ridge) * embedding_score + fusion_ridge * ridge_ncc
+    rest = 1.0 - fusion_ridge - fusion_match
+    return rest * embedding_score + fusion_ridge * ridge_ncc + fusion_match * match_share
 
 
 def _check_share(name: str, share: float) -> None:

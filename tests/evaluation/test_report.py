@@ -5,7 +5,7 @@ import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from ifvit.evaluation.report import figures_table, summarise, write_report
-from ifvit.evaluation.scores import ScoreRow, write_scores
+from ifvit.evaluation.scores import SCORES, ScoreRow, write_scores
 
 NAN = float("nan")
 
@@ -31,6 +31,7 @@ def rows() -> list[ScoreRow]:
                         20,
                     ),
                     *("ok", str(f), str(g)),
+                    match_score=score,
                 )
             )
     made[0] = ScoreRow("0_0.png", "0_1.png", 1, NAN, NAN, NAN, -1.0, 3, "not_aligned", "0", "0")
@@ -68,7 +69,7 @@ def test_counts_and_worst_pairs():
     assert found.worst_genuine[0].status == "not_aligned"
     highest = max((r for r in rows() if not r.label), key=lambda r: r.fused)
     assert repr(found.worst_impostor[0]) == repr(highest)
-    assert set(found.by_branch) == {"fused", "global_score", "local_score", "ridge_score"}
+    assert set(found.by_branch) == set(SCORES)
 
 
 def test_a_page_and_json_are_written(tmp_path):

@@ -51,7 +51,10 @@ def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: n
     assert result.global_score is not None and result.local_score is not None
     assert result.ridge_score is not None and result.ridge_score > 0.9
     embeddings = 0.6 * result.global_score + 0.4 * result.local_score
-    assert result.score == pytest.approx(0.2 * embeddings + 0.8 * result.ridge_score, abs=1e-6)
+    assert result.match_score is not None and 0 < result.match_score <= 1
+    assert result.overlap_mm2 is not None and result.overlap_mm2 > 0
+    others = 0.6 * result.ridge_score + 0.3 * result.match_score
+    assert result.score == pytest.approx(0.1 * embeddings + others, abs=1e-6)
     assert -1.0 <= result.score <= 1.0
     assert result.roi0 is not None and np.ptp(result.roi0, axis=0) == pytest.approx([90, 90], abs=1)
     assert result.num_inliers > 30
@@ -69,7 +72,14 @@ def test_swapped_prints_keep_the_score_and_transpose_the_matches(
     there = knowing.match_images(ridge_print, other, name0="a", name1="b")
     back = knowing.match_images(other, ridge_print, name0="b", name1="a")
     assert (back.name0, back.name1) == ("b", "a")
-    for name in ("score", "global_score", "local_score", "ridge_score", "num_matches"):
+    for name in (
+        "score",
+        "global_score",
+        "local_score",
+        "ridge_score",
+        "match_score",
+        "num_matches",
+    ):
         assert getattr(back, name) == getattr(there, name)
     one, two = there.alignment, back.alignment
     np.testing.assert_array_equal(one.points0, two.points1)

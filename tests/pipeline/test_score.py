@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ifvit.models.matcher import MatcherOutput
-from ifvit.pipeline.score import scores
+from ifvit.pipeline.score import pair_score, scores
 
 E1, E2 = jnp.array([[1.0, 0.0]]), jnp.array([[0.6, 0.8]])
 OUTPUT = MatcherOutput(E1, E2, E1, -E1, jnp.zeros((1, 4, 4)))
@@ -20,3 +20,10 @@ def test_scores_by_hand() -> None:
 def test_weight_outside_its_range_is_refused() -> None:
     with pytest.raises(ValueError, match="fusion_global"):
         scores(OUTPUT, 1.5)
+
+
+def test_the_score_of_a_pair_by_hand() -> None:
+    assert pair_score(0.5, 0.8, 0.4, 0.6, 0.3) == pytest.approx(0.1 * 0.5 + 0.48 + 0.12)
+    assert pair_score(0.5, None, None, 0.6, 0.3) == 0.5
+    with pytest.raises(ValueError, match=r"fusion_ridge \+ fusion_match"):
+        pair_score(0.5, 0.8, 0.4, 0.8, 0.3)
