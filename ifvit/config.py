@@ -157,12 +157,12 @@ class MatchConfig(TrainConfig):
     """Additive angular margin, radians."""
     fusion_global: float = 0.6
     """Weight of the global score in the fused one; the local score has the rest."""
-    fusion_ridge: float = 0.6
+    fusion_ridge: float = 0.55
     """Weight of the ridges' correlation in the score of a pair; see ``fusion_match``."""
-    fusion_match: float = 0.3
+    fusion_match: float = 0.35
     """Weight of the share of the overlap that Module 1's matches agree on; the embeddings have what
-    is left. On real prints the embeddings' impostor scores spread several times as wide as the
-    others' (``docs/results/development_sets.md``)."""
+    is left. ``benchmarks/fusion.py`` says which weights separate the pairs of a table best; these
+    are rounded from those of synthetic prints (``docs/results/development_sets.md``)."""
     template_ratio: float = 0.25
     """Share of genuine pairs shown as two stand-alone templates, (print, print)."""
     alignment_shift_px: float = 8.0
