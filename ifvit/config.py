@@ -96,6 +96,15 @@ class TrainConfig:
     """Minutes between states to go on from; one is saved at the end of every epoch too."""
     keep_states: int = 2
     """States kept, the newest; and the best."""
+    devices: int | None = None
+    """Devices that share each batch; None takes as many as divide it evenly."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0, where several processes train together, or ``auto`` under Slurm, Open
+    MPI or on a TPU pod."""
+    num_processes: int | None = None
+    """How many processes train together."""
+    process_id: int | None = None
+    """Which of them this is, from 0."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be trained with."""
@@ -107,6 +116,8 @@ class TrainConfig:
         for name in ("epochs", "pairs_per_epoch", "batch_size", "keep_states"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
+        if self.devices is not None and self.devices < 1:
+            raise ValueError(f"devices is {self.devices}: expected at least 1")
         if not 0 <= self.impostor_ratio <= 1:
             raise ValueError(f"impostor_ratio is {self.impostor_ratio}: expected 0 to 1")
 

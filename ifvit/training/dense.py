@@ -18,6 +18,7 @@ from ifvit.data.prints import Print
 from ifvit.data.readers import check_readable, read_dataset, split_fingers
 from ifvit.data.synthetic import VALIDATION_FINGERS, SyntheticPairs, masters_of
 from ifvit.models.registration import DenseRegModel
+from ifvit.training.devices import Devices, connect, gathered
 from ifvit.training.loop import Task, fit, make_optimizer
 from ifvit.training.run import open_run
 from ifvit.training.steps import cell_hits, dense_step
@@ -55,7 +56,7 @@ def cell_accuracy(model: DenseRegModel, batches: Sequence[PairBatch]) -> dict[st
     """
     view = nnx.view(model, use_running_average=True)
     cells = model.config.cells
-    total = np.sum([np.asarray(cell_hits(view, batch, cells)) for batch in batches], axis=0)
+    total = np.sum([gathered(cell_hits(view, batch, cells)) for batch in batches], axis=0)
     exact, near = total[1:] / max(total[0], 1)
     return {"cell_accuracy": float(exact), "within_one_cell": float(near)}
 
@@ -131,6 +132,7 @@ def train_dense(
     ``sources`` (training, validation) replaces the ones that ``config`` names. Raises ValueError
     and FileNotFoundError as the readers and the loop do.
     """
+    connect(config)
     # First, so that weights which do not fit are refused before any print is grown or read.
     model, lineage = start_weights(config)
     path = Path(config.checkpoint_dir) / DENSE_FILE
@@ -151,8 +153,16 @@ def _task(
     """Put together what the loop runs."""
     rest = "all else" if lineage else "all weights"
     logger.info("Module 1, %s from seed %d\n%s", rest, config.seed, parameter_summary(model))
-    optimizer = make_optimizer(model, config)
-    batches = held_batches(held, VALIDATION_PAIRS, config.batch_size)
+    devices, optimizer = Devices(config), make_optimizer(model, config)
+    modules = {"model": model, "optimizer": optimizer}
+    devices.replicate(modules)
+    batches = [
+        devices.shard(batch) for batch in held_batches(held, VALIDATION_PAIRS, config.batch_size)
+    ]
+
+    def step(index: int) -> dict:
+        batch = devices.shard(train.batch(index, config.batch_size))
+        return dense_step(model, optimizer, batch, config.lambda_D)
 
     def validate() -> dict[str, float]:
         measured = cell_accuracy(model, batches)
@@ -162,13 +172,4 @@ def _task(
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
         save_weights(path, model, meta)
 
-    return Task(
-        losses=("L_D",),
-        modules={"model": model, "optimizer": optimizer},
-        path=path,
-        step=lambda i: dense_step(
-            model, optimizer, train.batch(i, config.batch_size), config.lambda_D
-        ),
-        validate=validate,
-        save=save,
-    )
+    return Task(("L_D",), modules, path, step, validate, save)

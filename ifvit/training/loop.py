@@ -7,13 +7,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import jax
 import numpy as np
 import optax
 from flax import nnx
 from tqdm import tqdm
 
 from ifvit.config import TrainConfig
-from ifvit.training.run import Run, stop_asked
+from ifvit.training.devices import agreed, is_first
+from ifvit.training.guard import stop_asked
+from ifvit.training.run import Run
 
 NAN_CHECK_EVERY = 20
 """Steps between looks at the losses: each look waits for the device."""
@@ -64,50 +67,61 @@ def fit(task: Task, config: TrainConfig, run: Run, extra: dict | None = None) ->
     Every epoch appends a line to ``metrics.jsonl``, prints a line, and replaces the checkpoint;
     a state to go on from is written then, and every ``config.save_minutes``. ``extra`` (weights'
     origin, counts) goes into the first line. Raises ValueError that names the step where a loss is
-    not finite, :class:`ifvit.training.run.Stopped` after Ctrl-C or SIGTERM with the state saved,
+    not finite, :class:`ifvit.training.guard.Stopped` after Ctrl-C or SIGTERM with the state saved,
     and OSError where it cannot be; what was saved before stands.
     """
     run.start(task.modules, extra or {})
     clock, steps = run.clock, steps_per_epoch(config)
     total = config.epochs * steps
-    bar = tqdm(total=total, initial=clock.step, unit="step", dynamic_ncols=True, mininterval=1.0)
+    bar = tqdm(
+        total=total,
+        initial=clock.step,
+        unit="step",
+        dynamic_ncols=True,
+        mininterval=1.0,
+        disable=not is_first(),
+    )
     with stop_asked() as asked, bar:
         while clock.step < total:
             start, epoch = time.perf_counter(), clock.step // steps + 1
             _train_to(epoch * steps, task, run, bar, asked)
             seconds = time.perf_counter() - start
             clock.metrics = clock.means() | task.validate()
-            task.save(epoch, clock.step, clock.metrics)
+            if is_first():
+                task.save(epoch, clock.step, clock.metrics)
             run.save(task.modules, clock.metrics)
             run.record({"event": "epoch", "epoch": epoch, "seconds": seconds, **clock.metrics})
-            bar.write(epoch_line(epoch, config.epochs, clock.metrics, task.losses))
+            if is_first():
+                bar.write(epoch_line(epoch, config.epochs, clock.metrics, task.losses))
             if clock.step < total:
-                run.stop_if(asked())
+                run.stop_if(*agreed(asked()))
         run.states.wait()
-    if not task.path.exists():
+    if is_first() and not task.path.exists():
         task.save(config.epochs, clock.step, clock.metrics)
     return task.path
 
 
-def _train_to(end: int, task: Task, run: Run, bar: tqdm, asked: Callable[[], int | None]) -> None:
+def _train_to(end: int, task: Task, run: Run, bar: tqdm, asked: Callable[[], int]) -> None:
     """Run the steps up to an epoch's end, looking at the losses of several at once."""
     waiting: list[dict] = []
+    alone = jax.process_count() == 1
     while run.clock.step < end:
         waiting.append(task.step(run.clock.step + len(waiting)))
         bar.update()
         last = run.clock.step + len(waiting) == end
-        stop = asked() is not None and not last
-        if not (last or stop or len(waiting) == NAN_CHECK_EVERY):
+        # Alone it stops at once; several processes ask each other only where they wait anyway.
+        if not (last or (alone and asked()) or len(waiting) == NAN_CHECK_EVERY):
             continue
         read = [{name: float(value) for name, value in m.items()} for m in waiting]
         _check_finite(read, run.clock.step)
         run.clock.add(read)
         waiting = []
         bar.set_postfix({name: f"{read[-1][name]:.3f}" for name in task.losses})
-        if stop or (run.due and not last):
-            run.save(task.modules)
-        if stop:
-            run.stop_if(asked())
+        if not last:
+            signum, due = agreed(asked(), run.due)
+            if signum or due:
+                run.save(task.modules)
+            run.stop_if(signum)
 
 
 def _check_finite(read: list[dict[str, float]], first: int) -> None:

@@ -16,6 +16,7 @@ from ifvit.data.synthetic import VALIDATION_FINGERS, masters_of
 from ifvit.evaluation.metrics import auc, eer
 from ifvit.models.matcher import MatcherInput, MatcherModel
 from ifvit.pipeline.register import Registrar
+from ifvit.training.devices import Devices, connect, gathered
 from ifvit.training.folder import folder_sources
 from ifvit.training.loop import Task, fit, make_optimizer
 from ifvit.training.run import open_run
@@ -69,7 +70,7 @@ def verification(
 ) -> dict[str, float]:
     """Return ROC-AUC and EER of the fused score, in eval mode."""
     view = nnx.view(model, use_running_average=True)
-    found = [(np.asarray(fused_scores(view, v, fusion_global)), genuine) for v, genuine in held]
+    found = [(gathered(fused_scores(view, v, fusion_global)), genuine) for v, genuine in held]
     score, genuine = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return {
         "auc": auc(score[genuine], score[~genuine]),
@@ -152,6 +153,7 @@ def train_match(
     names; ``num_classes`` must then be set. Raises ValueError and FileNotFoundError as
     :func:`start_weights`, the readers and the loop do.
     """
+    connect(config)
     # What can be refused is refused before anything is logged, grown or aligned.
     require_module1(config)
     if sources is None and config.dataset_root == "synthetic":
@@ -177,13 +179,17 @@ def _task(
     train, held = sources
     trainer = MatchTrainer(model, num_classes, rngs=nnx.Rngs(config.seed + 1))
     logger.info("Module 2, %d identities\n%s", num_classes, parameter_summary(model))
-    optimizer = make_optimizer(trainer, config)
+    devices, optimizer = Devices(config), make_optimizer(trainer, config)
+    modules = {"model": trainer, "optimizer": optimizer}
+    devices.replicate(modules)
     error = AlignmentError(config.alignment_shift_px, config.alignment_rotation)
 
-    views_held = held_views(held, config, VALIDATION_PAIRS)
+    made = held_views(held, config, VALIDATION_PAIRS)
+    views_held = [(devices.shard(views), genuine) for views, genuine in made]
 
     def step(index: int) -> dict:
-        batch = train.aligned(index, config.batch_size, error, config.template_ratio)
+        whole = train.aligned(index, config.batch_size, error, config.template_ratio)
+        batch = devices.shard(whole)
         views, matches0 = match_views(batch, config.model)
         return match_step(trainer, optimizer, views, matches0, batch, config)
 
@@ -195,5 +201,4 @@ def _task(
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
         save_weights(path, model, meta)
 
-    modules = {"model": trainer, "optimizer": optimizer}
     return Task(("L_D", "L_E", "L_A"), modules, path, step, validate, save)
