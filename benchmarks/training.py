@@ -16,11 +16,11 @@ import numpy as np
 from flax import nnx
 from timing import measure, print_head
 
-from ifvit.config import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.data.aligned import AlignmentError, SyntheticAligned
 from ifvit.data.synthetic import masters_of
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
+from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.training.dense import synthetic_source
 from ifvit.training.loop import make_optimizer
 from ifvit.training.match import PLACEMENT_ROTATION

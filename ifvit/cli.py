@@ -14,7 +14,7 @@ from typing import Any
 import tyro
 
 from ifvit.commands import COMMANDS
-from ifvit.config import DENSE_PRESETS, MATCH_PRESETS, preset
+from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS, preset
 
 PRESETS: dict[str, dict[str, Any]] = {"train-dense": DENSE_PRESETS, "train-match": MATCH_PRESETS}
 

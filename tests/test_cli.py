@@ -20,10 +20,11 @@ from PIL import Image
 
 from ifvit.cli import main, parse
 from ifvit.commands import COMMANDS
-from ifvit.config import DENSE_PRESETS, DenseConfig, MatchConfig
+from ifvit.config import DenseConfig, MatchConfig
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, save_calibration
+from ifvit.presets import DENSE_PRESETS
 from ifvit.weights.convert import TABLE
 from ifvit.weights.files import save_weights
 from ifvit.weights.loftr import transformer_shapes

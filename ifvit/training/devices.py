@@ -99,7 +99,7 @@ class Devices:
         Raises ValueError where there are fewer, or where the batches cannot be divided.
         """
         there = jax.devices()
-        pairs = config.batch_size
+        pairs = config.batch_size // config.accumulate
         count = config.devices
         if count is None:
             fitting = [n for n in range(1, len(there) + 1) if pairs % n == 0]
@@ -111,8 +111,8 @@ class Devices:
             )
         if pairs % count:
             raise ValueError(
-                f"batch_size is {pairs}, which cannot be divided evenly among {count} devices: "
-                "give a multiple"
+                f"batch_size is {config.batch_size}, which cannot be divided evenly among {count} "
+                f"devices and accumulate={config.accumulate} parts: give a multiple of both"
             )
         self.mesh = Mesh(np.array(there[:count]), ("pairs",))
         if len(there) > 1:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -42,7 +44,10 @@ class Task:
 
 
 def make_optimizer(model: nnx.Module, config: TrainConfig) -> nnx.Optimizer:
-    """AdamW with warm-up, cosine decay to a hundredth, and clipping of the gradient's norm."""
+    """AdamW with warm-up, cosine decay to a hundredth, and clipping of the gradient's norm.
+
+    Backbone and transformer may have smaller or larger steps than the rest.
+    """
     total = config.epochs * steps_per_epoch(config)
     schedule = optax.warmup_cosine_decay_schedule(
         init_value=0.0,
@@ -52,8 +57,26 @@ def make_optimizer(model: nnx.Module, config: TrainConfig) -> nnx.Optimizer:
         end_value=0.01 * config.learning_rate,
     )
     adamw = optax.adamw(schedule, weight_decay=config.weight_decay)
-    chain = optax.chain(optax.clip_by_global_norm(config.grad_clip), adamw)
+    scales = {
+        "ResNet18": config.backbone_lr_scale,
+        "loftr_transformer": config.transformer_lr_scale,
+    }
+    parts = [
+        optax.masked(optax.scale(scale), partial(_of_part, name))
+        for name, scale in scales.items()
+        if scale != 1
+    ]
+    chain = optax.chain(optax.clip_by_global_norm(config.grad_clip), adamw, *parts)
     return nnx.Optimizer(model, chain, wrt=nnx.Param)
+
+
+def _of_part(name: str, tree: Any) -> Any:
+    """Say of every array in a tree whether it belongs to a part of that name, or beginning."""
+
+    def belongs(path: tuple, _: Any) -> bool:
+        return any(str(getattr(key, "key", key)).startswith(name) for key in path)
+
+    return jax.tree_util.tree_map_with_path(belongs, tree)
 
 
 def steps_per_epoch(config: TrainConfig) -> int:

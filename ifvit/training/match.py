@@ -16,6 +16,8 @@ from ifvit.data.synthetic import VALIDATION_FINGERS, masters_of
 from ifvit.evaluation.metrics import auc, eer
 from ifvit.models.matcher import MatcherInput, MatcherModel
 from ifvit.pipeline.register import Registrar
+from ifvit.training.averages import Averages
+from ifvit.training.compute import as_used, set_compute
 from ifvit.training.devices import Devices, connect, gathered
 from ifvit.training.folder import folder_sources
 from ifvit.training.loop import Task, fit, make_optimizer
@@ -69,7 +71,7 @@ def verification(
     model: MatcherModel, held: Sequence[HeldViews], fusion_global: float
 ) -> dict[str, float]:
     """Return ROC-AUC and EER of the fused score, in eval mode."""
-    view = nnx.view(model, use_running_average=True)
+    view = as_used(model)
     found = [(gathered(fused_scores(view, v, fusion_global)), genuine) for v, genuine in held]
     score, genuine = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return {
@@ -179,8 +181,10 @@ def _task(
     train, held = sources
     trainer = MatchTrainer(model, num_classes, rngs=nnx.Rngs(config.seed + 1))
     logger.info("Module 2, %d identities\n%s", num_classes, parameter_summary(model))
+    set_compute(trainer, config)
     devices, optimizer = Devices(config), make_optimizer(trainer, config)
-    modules = {"model": trainer, "optimizer": optimizer}
+    averages = Averages(model, config.ema)
+    modules = {"model": trainer, "optimizer": optimizer, **averages.modules}
     devices.replicate(modules)
     error = AlignmentError(config.alignment_shift_px, config.alignment_rotation)
 
@@ -191,14 +195,16 @@ def _task(
         whole = train.aligned(index, config.batch_size, error, config.template_ratio)
         batch = devices.shard(whole)
         views, matches0 = match_views(batch, config.model)
-        return match_step(trainer, optimizer, views, matches0, batch, config)
+        losses = match_step(trainer, optimizer, views, matches0, batch, config)
+        averages.follow(index)
+        return losses
 
     def validate() -> dict[str, float]:
-        measured = verification(model, views_held, config.fusion_global)
+        measured = verification(averages.weights, views_held, config.fusion_global)
         return {f"val_{name}": value for name, value in measured.items()}
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> None:
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
-        save_weights(path, model, meta)
+        save_weights(path, averages.weights, meta)
 
     return Task(("L_D", "L_E", "L_A"), modules, path, step, validate, save)
