@@ -111,6 +111,8 @@ class TrainConfig:
     """Minutes between states to go on from; one is saved at the end of every epoch too."""
     keep_states: int = 2
     """States kept, the newest; and the best."""
+    tensorboard: bool = False
+    """Show curves and pictures in TensorBoard too; needs the extra ``tensorboard``."""
     accumulate: int = 1
     """Equal parts that a batch is taken in, one after the other: less memory, the same step."""
     remat: bool = False

@@ -48,6 +48,13 @@ class InspectArgs:
 
 
 @dataclass(frozen=True)
+class RunsArgs:
+    """List the training runs in a folder and below: how far, how good, what differs."""
+
+    folder: Annotated[str, tyro.conf.Positional] = "checkpoints"
+
+
+@dataclass(frozen=True)
 class DemoArgs:
     """Run the golden path on synthetic prints and write a report."""
 
@@ -111,6 +118,13 @@ def run_inspect(args: InspectArgs) -> None:
     from ifvit.weights.describe import describe
 
     print(describe(args.ckpt))
+
+
+def run_runs(args: RunsArgs) -> None:
+    """List runs."""
+    from ifvit.training.history import runs_below, summary
+
+    print(summary(runs_below(args.folder)))
 
 
 def run_demo(args: DemoArgs) -> None:

@@ -23,6 +23,7 @@ from ifvit.training.averages import Averages
 from ifvit.training.compute import as_used, set_compute
 from ifvit.training.devices import Devices, connect, gathered
 from ifvit.training.loop import Task, fit, make_optimizer, steps_per_epoch
+from ifvit.training.pictures import match_pictures
 from ifvit.training.run import open_run
 from ifvit.training.steps import cell_hits, dense_step
 from ifvit.weights.describe import parameter_summary
@@ -201,4 +202,7 @@ def _task(
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
         save_weights(path, averages.weights, meta)
 
-    return Task(("L_D",), modules, path, step, validate, save)
+    def pictures() -> dict[str, bytes]:
+        return match_pictures(averages.weights, batches[0])
+
+    return Task(("L_D",), modules, path, step, validate, save, pictures)

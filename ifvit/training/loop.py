@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,6 +17,7 @@ from flax import nnx
 from tqdm import tqdm
 
 from ifvit.config import TrainConfig
+from ifvit.training.board import Board, Pictures
 from ifvit.training.devices import agreed, is_first
 from ifvit.training.guard import stop_asked
 from ifvit.training.run import Run
@@ -41,6 +43,8 @@ class Task:
     step: Callable[[int], dict]
     validate: Callable[[], dict[str, float]]
     save: Callable[[int, int, dict[str, float]], None]
+    pictures: Pictures = dict
+    """Makes pictures of what validation sees, for TensorBoard."""
 
 
 def make_optimizer(model: nnx.Module, config: TrainConfig) -> nnx.Optimizer:
@@ -104,15 +108,18 @@ def fit(task: Task, config: TrainConfig, run: Run, extra: dict | None = None) ->
         mininterval=1.0,
         disable=not is_first(),
     )
-    with stop_asked() as asked, bar:
+    board = Board(run.directory / "tensorboard", config.tensorboard, clock.step)
+    with stop_asked() as asked, bar, closing(board):
         while clock.step < total:
             start, epoch = time.perf_counter(), clock.step // steps + 1
-            _train_to(epoch * steps, task, run, bar, asked)
+            _train_to(epoch * steps, task, run, bar, asked, board)
             seconds = time.perf_counter() - start
             clock.metrics = clock.means() | task.validate()
             if is_first():
                 task.save(epoch, clock.step, clock.metrics)
             run.save(task.modules, clock.metrics)
+            board.curves(clock.step, clock.metrics)
+            board.pictures(clock.step, task.pictures)
             run.record({"event": "epoch", "epoch": epoch, "seconds": seconds, **clock.metrics})
             if is_first():
                 bar.write(epoch_line(epoch, config.epochs, clock.metrics, task.losses))
@@ -124,7 +131,9 @@ def fit(task: Task, config: TrainConfig, run: Run, extra: dict | None = None) ->
     return task.path
 
 
-def _train_to(end: int, task: Task, run: Run, bar: tqdm, asked: Callable[[], int]) -> None:
+def _train_to(
+    end: int, task: Task, run: Run, bar: tqdm, asked: Callable[[], int], board: Board
+) -> None:
     """Run the steps up to an epoch's end, looking at the losses of several at once."""
     waiting: list[dict] = []
     alone = jax.process_count() == 1
@@ -139,6 +148,7 @@ def _train_to(end: int, task: Task, run: Run, bar: tqdm, asked: Callable[[], int
         _check_finite(read, run.clock.step)
         run.clock.add(read)
         waiting = []
+        board.curves(run.clock.step, {f"step_{name}": value for name, value in read[-1].items()})
         bar.set_postfix({name: f"{read[-1][name]:.3f}" for name in task.losses})
         if not last:
             signum, due = agreed(asked(), run.due)

@@ -14,6 +14,7 @@ from ifvit.config import MatchConfig
 from ifvit.data.aligned import AlignedBatch, AlignmentError, SyntheticAligned
 from ifvit.data.synthetic import VALIDATION_FINGERS, masters_of
 from ifvit.evaluation.metrics import auc, eer
+from ifvit.evaluation.plots import det_plot
 from ifvit.models.matcher import MatcherInput, MatcherModel
 from ifvit.pipeline.register import Registrar
 from ifvit.training.averages import Averages
@@ -67,17 +68,22 @@ def held_views(source: MatchSource, config: MatchConfig, pairs: int) -> list[Hel
     return made
 
 
+def held_scores(
+    model: MatcherModel, held: Sequence[HeldViews], fusion_global: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the fused scores of genuine and of impostor pairs, in eval mode."""
+    view = as_used(model)
+    found = [(gathered(fused_scores(view, v, fusion_global)), genuine) for v, genuine in held]
+    score, genuine = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return score[genuine], score[~genuine]
+
+
 def verification(
     model: MatcherModel, held: Sequence[HeldViews], fusion_global: float
 ) -> dict[str, float]:
     """Return ROC-AUC and EER of the fused score, in eval mode."""
-    view = as_used(model)
-    found = [(gathered(fused_scores(view, v, fusion_global)), genuine) for v, genuine in held]
-    score, genuine = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return {
-        "auc": auc(score[genuine], score[~genuine]),
-        "eer": eer(score[genuine], score[~genuine]),
-    }
+    scores = held_scores(model, held, fusion_global)
+    return {"auc": auc(*scores), "eer": eer(*scores)}
 
 
 def start_weights(config: MatchConfig) -> tuple[MatcherModel, tuple[dict[str, str], ...]]:
@@ -207,4 +213,8 @@ def _task(
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
         save_weights(path, averages.weights, meta)
 
-    return Task(("L_D", "L_E", "L_A"), modules, path, step, validate, save)
+    def pictures() -> dict[str, bytes]:
+        scores = held_scores(averages.weights, views_held, config.fusion_global)
+        return {"DET": det_plot({"validation": scores})}
+
+    return Task(("L_D", "L_E", "L_A"), modules, path, step, validate, save, pictures)

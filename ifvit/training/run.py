@@ -14,6 +14,7 @@ from typing import Any
 from flax import nnx
 
 from ifvit.config import TrainConfig, to_json
+from ifvit.training.board import check_board
 from ifvit.training.checkpoints import Checkpoints, shapes_of
 from ifvit.training.devices import is_first, wait_for_all
 from ifvit.training.guard import Stopped, lock
@@ -24,9 +25,12 @@ logger = logging.getLogger("ifvit")
 STATE = "state"
 """Folder of a run's states, beside its checkpoint and ``metrics.jsonl``."""
 
+METRICS = "metrics.jsonl"
+"""The file beside the checkpoint that a run's settings and metrics are recorded in."""
+
 HOUSEKEEPING = (
     *("checkpoint_dir", "resume", "override", "save_minutes", "keep_states"),
-    *("devices", "coordinator", "num_processes", "process_id"),
+    *("tensorboard", "devices", "coordinator", "num_processes", "process_id"),
 )
 """Settings that may differ when a run goes on: they do not change what it learns."""
 
@@ -151,7 +155,7 @@ class Run:
         """Append a line to ``metrics.jsonl``, after whatever a killed run left unfinished."""
         if not is_first():
             return
-        path = self.directory / "metrics.jsonl"
+        path = self.directory / METRICS
         cut = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
         with path.open("a") as file:
             file.write(("\n" if cut else "") + json.dumps(line) + "\n")
@@ -166,6 +170,7 @@ def open_run(config: TrainConfig, path: Path, score: Callable[[Any], float]) -> 
     the directory, or where its run has other settings and ``config`` does not override them;
     OSError where nothing can be written.
     """
+    check_board(config.tensorboard)
     directory = path.parent
     directory.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
