@@ -16,7 +16,6 @@ import numpy as np
 from flax import nnx
 from timing import measure, print_head
 
-from ifvit.config import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.data.pairs import frame_side
 from ifvit.data.synthetic import grow_masters
 from ifvit.models.matcher import MatcherModel
@@ -26,6 +25,7 @@ from ifvit.pipeline.canvas import stacked
 from ifvit.pipeline.matcher import EMBED_BATCH, Matcher
 from ifvit.pipeline.refine import refine_pairs, starts_of
 from ifvit.pipeline.template import Templates, template_scores
+from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.synthesis import Master, draw_impression, finger_key, render
 
 NEVER_REFUSE = {"min_confidence": 0.0, "min_inliers": 0}

@@ -16,11 +16,12 @@ import numpy as np
 from flax import nnx
 from timing import measure, print_head
 
-from ifvit.config import DENSE_PRESETS, REFERENCE_PPI, ModelConfig
+from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.data.pairs import PairBatch
 from ifvit.data.synthetic import MASTERS_PER_CALL, SyntheticPairs, grow_masters
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.register import compiled
+from ifvit.presets import DENSE_PRESETS
 from ifvit.synthesis import Master, draw_impression, finger_key, make_masters, render
 from ifvit.synthesis.master import MASTER_SHAPE
 from ifvit.training.loop import make_optimizer

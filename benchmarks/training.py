@@ -3,30 +3,51 @@
 Usage: ``python benchmarks/training.py --preset paper --batch-size 8 --repeats 5``. Synthetic pairs,
 as ``ifvit train-dense`` and ``train-match`` make them; Module 2's are aligned by their exact maps.
 The share is data preparation's part of the whole step.
+
+``--growth`` instead shows how Module 1's step grows with the tokens of a canvas, and what the
+options for less memory do: time, memory and operations, on made-up images. Linear attention grows
+with the tokens, the matching matrix with their square. The memory is what the compiled step needs
+beside weights, optimizer and batch.
 """
 
 from __future__ import annotations
 
 import argparse
+import statistics
 import time
 from dataclasses import replace
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from timing import measure, print_head
+from timing import machine, measure, print_head
 
-from ifvit.config import DENSE_PRESETS, MATCH_PRESETS
+from ifvit.config import ModelConfig
 from ifvit.data.aligned import AlignmentError, SyntheticAligned
+from ifvit.data.pairs import PairBatch
 from ifvit.data.synthetic import masters_of
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
+from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
+from ifvit.training.compute import set_compute
 from ifvit.training.dense import synthetic_source
 from ifvit.training.loop import make_optimizer
 from ifvit.training.match import PLACEMENT_ROTATION
 from ifvit.training.steps import MatchTrainer, dense_step, match_step, match_views
 
 FINGERS = 16
+
+CANVASES = (128, 192, 256)
+
+OPTIONS: tuple[dict[str, Any], ...] = (
+    {"accumulate": 4},
+    {"remat": True},
+    {"compute_dtype": "bfloat16"},
+)
+
+GROWTH = "{:<32} {:>7} {:>10} {:>10} {:>13} {:>10}"
 
 
 def bench_dense(preset: str, size: int, repeats: int) -> None:
@@ -69,14 +90,60 @@ def bench_match(preset: str, size: int, repeats: int) -> None:
     )
 
 
+def made_up(size: int, model: ModelConfig) -> PairBatch:
+    """Return a batch of noise, each cell with its own place as its match."""
+    rng = np.random.default_rng(0)
+    image0, image1 = rng.normal(size=(2, size, model.canvas, model.canvas)).astype(np.float32)
+    mask = np.ones((size, model.cells, model.cells), bool)
+    matches0 = np.tile(np.arange(model.cells**2, dtype=np.int32), (size, 1))
+    batch = PairBatch(image0, image1, mask, mask, matches0, np.ones(size, bool))
+    return jax.tree.map(jnp.asarray, batch)
+
+
+def bench_growth(preset: str, size: int, repeats: int) -> None:
+    """Print a row for each canvas, and for each option on the first of them."""
+    print(GROWTH.format("what", "tokens", "ms a pair", "MB a pair", "GFLOP a pair", "compile s"))
+    rows = [(canvas, {}) for canvas in CANVASES] + [(CANVASES[0], option) for option in OPTIONS]
+    for canvas, option in rows:
+        shape = replace(DENSE_PRESETS[preset].model, canvas=canvas)
+        config = replace(DENSE_PRESETS[preset], model=shape, batch_size=size, **option)
+        model = DenseRegModel(shape, rngs=nnx.Rngs(0))
+        set_compute(model, config)
+        optimizer = make_optimizer(model, config)
+        given = (model, optimizer, made_up(size, shape), 1.0)
+        start = time.perf_counter()
+        compiled = dense_step.lower(*given, accumulate=config.accumulate).compile()
+        to_compile, seconds = time.perf_counter() - start, []
+        for _ in range(repeats + 1):
+            start = time.perf_counter()
+            jax.block_until_ready(compiled(*given))
+            seconds.append(time.perf_counter() - start)
+        needs, does = compiled.compiled.memory_analysis(), compiled.compiled.cost_analysis()
+        name = ", ".join([f"{canvas}×{canvas}", *(f"{key} {option[key]}" for key in option)])
+        figures = (
+            1000 * statistics.median(seconds[1:]) / size,
+            needs.temp_size_in_bytes / 1e6 / size,
+            # A loop's body, such as that of a step in parts, is counted once.
+            does["flops"] / 1e9 / size * config.accumulate,
+            to_compile,
+        )
+        row = (name, shape.cells**2, *(f"{figure:.1f}" for figure in figures))
+        print(GROWTH.format(*row), flush=True)
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", choices=sorted(DENSE_PRESETS), default="tiny")
     parser.add_argument("--batch-size", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=5, help="timed calls of each row")
+    parser.add_argument("--growth", action="store_true", help="with tokens, and by option")
     args = parser.parse_args()
     print(f"preset {args.preset}")
+    if args.growth:
+        print(f"{machine()}; a step of {args.batch_size}, median of {args.repeats} after the first")
+        bench_growth(args.preset, args.batch_size, args.repeats)
+        return
     print_head(args.repeats)
     start = time.perf_counter()
     jax.block_until_ready(masters_of(0, 0, FINGERS))

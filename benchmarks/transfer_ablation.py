@@ -30,7 +30,8 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ifvit.config import DENSE_PRESETS, MATCH_PRESETS, DenseConfig, MatchConfig
+from ifvit.config import DenseConfig, MatchConfig
+from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.training.dense import dense_sources, train_dense
 from ifvit.training.match import match_sources, train_match
 from ifvit.weights.loftr import read_loftr

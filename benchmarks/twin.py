@@ -21,8 +21,9 @@ import torch
 from flax import nnx
 from timing import machine
 
-from ifvit.config import DENSE_PRESETS, ModelConfig
+from ifvit.config import ModelConfig
 from ifvit.models.registration import DenseRegModel
+from ifvit.presets import DENSE_PRESETS
 
 with warnings.catch_warnings(action="ignore"):  # kornia's own, while it is imported
     from kornia.feature.loftr.backbone.resnet_fpn import ResNetFPN_8_2

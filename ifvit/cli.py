@@ -14,7 +14,8 @@ from typing import Any
 import tyro
 
 from ifvit.commands import COMMANDS
-from ifvit.config import DENSE_PRESETS, MATCH_PRESETS, preset
+from ifvit.commands.compiled import keep_compiled
+from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS, preset
 
 PRESETS: dict[str, dict[str, Any]] = {"train-dense": DENSE_PRESETS, "train-match": MATCH_PRESETS}
 
@@ -59,7 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if command not in COMMANDS:
             raise ValueError(f"unknown command {command!r}: expected one of {', '.join(COMMANDS)}")
-        COMMANDS[command][1](parse(command, arguments))
+        settings = parse(command, arguments)
+        keep_compiled()
+        COMMANDS[command][1](settings)
     except (ValueError, OSError) as error:
         print(f"ifvit: error: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 STRIDE = 8
@@ -64,6 +65,13 @@ class ModelConfig:
         return self.canvas // STRIDE
 
 
+def _check(config: Any, names: str, fits: Callable[[Any], bool], expected: str) -> None:
+    """Raise ValueError for the first of the named settings that does not fit."""
+    for name in names.split():
+        if not fits(value := getattr(config, name)):
+            raise ValueError(f"{name} is {value}: expected {expected}")
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """What both modules' training has in common."""
@@ -85,6 +93,13 @@ class TrainConfig:
     warmup_fraction: float = 0.05
     """Share of all steps over which the learning rate rises from zero; then it decays by cosine."""
     grad_clip: float = 1.0
+    backbone_lr_scale: float = 1.0
+    """Learning rate of the ResNet18, times the others'; 0 leaves it as it is."""
+    transformer_lr_scale: float = 1.0
+    """Learning rate of the transformer, times the others'."""
+    ema: float = 0.0
+    """Decay per step of a running mean of the weights, such as 0.999; validation and the checkpoint
+    then use that mean. 0: none."""
     impostor_ratio: float = 0.25
     """Share of pairs of two different fingers."""
     lambda_D: float = 1.0
@@ -96,19 +111,35 @@ class TrainConfig:
     """Minutes between states to go on from; one is saved at the end of every epoch too."""
     keep_states: int = 2
     """States kept, the newest; and the best."""
+    tensorboard: bool = False
+    """Show curves and pictures in TensorBoard too; needs the extra ``tensorboard``."""
+    accumulate: int = 1
+    """Equal parts that a batch is taken in, one after the other: less memory, the same step."""
+    remat: bool = False
+    """Compute layers again on the way back instead of keeping them: less memory, more time."""
+    compute_dtype: Literal["float32", "bfloat16"] = "float32"
+    """What backbone and transformer compute in while training; weights and losses are float32."""
+    devices: int | None = None
+    """Devices that share each batch; None takes as many as divide it evenly."""
+    coordinator: str | None = None
+    """HOST:PORT of process 0, where several processes train together, or ``auto`` under Slurm, Open
+    MPI or on a TPU pod."""
+    num_processes: int | None = None
+    """How many processes train together."""
+    process_id: int | None = None
+    """Which of them this is, from 0."""
 
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be trained with."""
-        for name in ("fingers", "val_fingers"):
-            if getattr(self, name) < 2:
-                raise ValueError(
-                    f"{name} is {getattr(self, name)}: expected at least 2, for an impostor pair"
-                )
-        for name in ("epochs", "pairs_per_epoch", "batch_size", "keep_states"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}: expected at least 1")
-        if not 0 <= self.impostor_ratio <= 1:
-            raise ValueError(f"impostor_ratio is {self.impostor_ratio}: expected 0 to 1")
+        _check(self, "fingers val_fingers", lambda n: n >= 2, "at least 2, for an impostor pair")
+        counts = "epochs pairs_per_epoch batch_size keep_states accumulate"
+        _check(self, counts, lambda n: n >= 1, "at least 1")
+        _check(self, "devices", lambda n: n is None or n >= 1, "at least 1")
+        _check(self, "impostor_ratio", lambda share: 0 <= share <= 1, "0 to 1")
+        _check(self, "backbone_lr_scale transformer_lr_scale", lambda s: s >= 0, "at least 0")
+        _check(self, "ema", lambda d: 0 <= d < 1, "0, or a decay below 1 such as 0.999")
+        whole = f"a divisor of batch_size, {self.batch_size}"
+        _check(self, "accumulate", lambda n: self.batch_size % n == 0, whole)
 
 
 @dataclass(frozen=True)
@@ -125,8 +156,19 @@ class DenseConfig(TrainConfig):
     """Rotation between the prints of a training pair, ± degrees."""
     turn: float = 180.0
     """Rotation of both prints of a pair together, ± degrees: prints do not all come upright."""
+    rotation_growth: float = 0.0
+    """Share of training over which the rotation between synthetic prints grows to
+    ``max_rotation``, from a tenth of it; 0 has all of it from the start."""
+    distortion_growth: float = 0.0
+    """The same of the skin's elastic distortion."""
     init_from: str | None = None
     """A Module 1 checkpoint of the same shape to train on from: all of its weights."""
+
+    def __post_init__(self) -> None:
+        """Refuse what the base does, and a growth that is no share."""
+        super().__post_init__()
+        shares = "rotation_growth distortion_growth"
+        _check(self, shares, lambda share: 0 <= share <= 1, "a share of training, 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -173,70 +215,6 @@ class MatchConfig(TrainConfig):
 
 DENSE_CONFIG = DenseConfig()
 MATCH_CONFIG = MatchConfig()
-
-TINY_MODEL = ModelConfig(backbone_widths=(16, 32, 64), d_model=64, num_layers=4, num_heads=8)
-
-SMALL_MODEL = replace(TINY_MODEL, canvas=160)
-"""A quarter of the width, and a field of view of 16 mm: prints of most sensors fit in whole."""
-
-DENSE_PRESETS: dict[str, DenseConfig] = {
-    "paper": DENSE_CONFIG,
-    # What a CPU trains in an hour or two, from upright prints on (`recipes/small.sh`).
-    "small": DenseConfig(
-        model=SMALL_MODEL,
-        fingers=2500,
-        epochs=36,
-        pairs_per_epoch=1000,
-        batch_size=8,
-        max_rotation=45.0,
-    ),
-    "tiny": DenseConfig(
-        model=TINY_MODEL,
-        fingers=128,
-        val_fingers=16,
-        epochs=7,
-        pairs_per_epoch=400,
-        batch_size=8,
-        max_rotation=30.0,
-        turn=0.0,
-    ),
-}
-MATCH_PRESETS: dict[str, MatchConfig] = {
-    "paper": MATCH_CONFIG,
-    "small": MatchConfig(
-        model=SMALL_MODEL,
-        transfer="backbone",
-        fingers=5000,
-        epochs=5,
-        pairs_per_epoch=1000,
-        batch_size=8,
-        impostor_ratio=0.5,
-        lambda_E=2.0,
-        lambda_A=0.02,
-    ),
-    # Minutes of training, where the method has days. So it starts from Module 1's backbone too,
-    # and leans on L_E: with weight 1 the gradient of L_A, which takes many epochs to tell people
-    # apart, is hundreds of times the others' and, after clipping, all that is left.
-    "tiny": MatchConfig(
-        model=TINY_MODEL,
-        transfer="backbone",
-        fingers=128,
-        val_fingers=16,
-        epochs=4,
-        pairs_per_epoch=200,
-        batch_size=8,
-        impostor_ratio=0.5,
-        lambda_E=2.0,
-        lambda_A=0.02,
-    ),
-}
-
-
-def preset(presets: dict[str, Any], name: str) -> Any:
-    """Return the preset called ``name``; raises ValueError that lists the known names."""
-    if name not in presets:
-        raise ValueError(f"unknown preset {name!r}: expected one of {', '.join(sorted(presets))}")
-    return presets[name]
 
 
 def to_json(config: Any) -> str:

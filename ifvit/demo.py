@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from ifvit.config import DENSE_PRESETS, MATCH_PRESETS, REFERENCE_PPI, DenseConfig
+from ifvit.config import REFERENCE_PPI, DenseConfig
 from ifvit.data.images import read_image
 from ifvit.data.prints import load_canvas
 from ifvit.data.readers import read_dataset
@@ -27,6 +27,7 @@ from ifvit.evaluation.protocols import Pair, all_pairs
 from ifvit.evaluation.scores import ScoreRow, score_pairs, write_scores
 from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.result import MatchResult
+from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.synthesis.dataset import DatasetSpec, write_dataset
 from ifvit.training.dense import cell_accuracy, held_batches, synthetic_source, train_dense
 from ifvit.training.match import train_match

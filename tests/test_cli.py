@@ -19,8 +19,8 @@ from PIL import Image
 
 from ifvit.cli import main, parse
 from ifvit.commands import COMMANDS
-from ifvit.config import DENSE_PRESETS
 from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, save_calibration
+from ifvit.presets import DENSE_PRESETS
 from ifvit.weights.convert import TABLE
 from ifvit.weights.loftr import transformer_shapes
 from ifvit.weights.storage import sha256_of

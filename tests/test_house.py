@@ -14,7 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 260
 
 ORDER = (
-    ("config",),
+    ("config", "presets"),
     ("synthesis",),
     ("data",),
     ("models",),

@@ -15,6 +15,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "convert-loftr": (make.ConvertArgs, make.run_convert),
     "train-dense": (DenseConfig, make.run_train_dense),
     "train-match": (MatchConfig, make.run_train_match),
+    "runs": (make.RunsArgs, make.run_runs),
     "inspect": (make.InspectArgs, make.run_inspect),
     "export": (make.ExportArgs, make.run_export),
     "match": (use.MatchArgs, use.run_match),

@@ -64,6 +64,13 @@ class ExportArgs:
 
 
 @dataclass(frozen=True)
+class RunsArgs:
+    """List the training runs in a folder and below: how far, how good, what differs."""
+
+    folder: Annotated[str, tyro.conf.Positional] = "checkpoints"
+
+
+@dataclass(frozen=True)
 class DemoArgs:
     """Run the golden path on synthetic prints and write a report."""
 
@@ -147,6 +154,13 @@ def run_export(args: ExportArgs) -> None:
         print(f"{name:<14} {value}")
     size = sum(path.stat().st_size for path in Path(args.out).glob("*.safetensors"))
     print(f"{size / 1e6:.1f} MB of weights and their record are in {args.out}")
+
+
+def run_runs(args: RunsArgs) -> None:
+    """List runs."""
+    from ifvit.training.history import runs_below, summary
+
+    print(summary(runs_below(args.folder)))
 
 
 def run_demo(args: DemoArgs) -> None:

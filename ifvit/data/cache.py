@@ -116,14 +116,25 @@ def _being_written(path: Path, changed: float) -> bool:
     return path.name.startswith(".") and time.time() - changed < ABANDONED
 
 
-def user_cache() -> Cache | None:
-    """Return the user's cache, or None where it is turned off.
+def cache_folder() -> Path | None:
+    """Return the folder of the user's cache, or None where it is turned off.
 
-    Its folder is ``IFVIT_CACHE``, or ``ifvit`` in ``XDG_CACHE_HOME`` or in ``~/.cache``. Raises
-    ValueError where ``IFVIT_CACHE_GB`` is not a number above 0.
+    It is ``IFVIT_CACHE``, or ``ifvit`` in ``XDG_CACHE_HOME`` or in ``~/.cache``.
     """
     named = os.environ.get("IFVIT_CACHE", "")
     if named.lower() == "off":
+        return None
+    home = os.environ.get("XDG_CACHE_HOME") or Path("~", ".cache").expanduser()
+    return Path(named or Path(home, "ifvit")).absolute()
+
+
+def user_cache() -> Cache | None:
+    """Return the user's cache, in :func:`cache_folder`, or None where it is turned off.
+
+    Raises ValueError where ``IFVIT_CACHE_GB`` is not a number above 0.
+    """
+    folder = cache_folder()
+    if folder is None:
         return None
     text = os.environ.get("IFVIT_CACHE_GB") or str(DEFAULT_GB)
     try:
@@ -132,10 +143,7 @@ def user_cache() -> Cache | None:
         limit = 0
     if limit <= 0:
         raise ValueError(f"IFVIT_CACHE_GB is {text!r}: expected gigabytes above 0, such as 4")
-    if named:
-        return _opened(Path(named).absolute(), limit)
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~", ".cache").expanduser()
-    return _opened(Path(home, "ifvit").absolute(), limit)
+    return _opened(folder, limit)
 
 
 @lru_cache

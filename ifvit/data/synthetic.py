@@ -5,9 +5,10 @@ Pair ``i`` of a source is a pure function of (seed, i).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import lru_cache, partial
 from importlib.resources import files
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -150,6 +151,21 @@ def draw_pairs(
     return params0._replace(turn=angle), params1._replace(turn=angle)
 
 
+class Ease(NamedTuple):
+    """How much of the full difference between two impressions a batch has: shares, 0 to 1."""
+
+    rotation: Float[Array, ""] | float
+    distortion: Float[Array, ""] | float
+
+    def of(self, params: ImpressionParams) -> ImpressionParams:
+        """Return an impression that is turned and distorted by these shares."""
+        return params._replace(
+            rotation=params.rotation * self.rotation,
+            strain=params.strain * self.distortion,
+            bump_shift=params.bump_shift * self.distortion,
+        )
+
+
 def render_frames(
     masters: Master, params: ImpressionParams, model: ModelConfig
 ) -> Float[Array, "B S S"]:
@@ -169,9 +185,12 @@ def dense_batch(
     model: ModelConfig,
     max_rotation: float,
     turn: float = 0.0,
+    ease: Ease | None = None,
 ) -> PairBatch:
     """Make a batch for Module 1: genuine pairs where both finger numbers agree."""
     params = draw_pairs(seed, finger, impression, max_rotation, turn)
+    if ease is not None:  # Shares of what was drawn: traced, so that nothing is compiled anew.
+        params = ease.of(params[0]), ease.of(params[1])
     image0, mask0 = prepare(render_frames(master0, params[0], model), model)
     image1, mask1 = prepare(render_frames(master1, params[1], model), model)
     points1, valid, points0 = jax.vmap(partial(pair_correspondence, model=model))(*params)
@@ -184,6 +203,9 @@ def dense_batch(
 
 class SyntheticPairs:
     """Pairs of impressions of synthetic fingers; batch ``i`` is a pure function of (seed, i)."""
+
+    ease: Callable[[int], Ease] | None = None
+    """How easy Module 1's batch of each number is; None: none is made easier."""
 
     def __init__(
         self,
@@ -231,4 +253,5 @@ class SyntheticPairs:
             model=self.model,
             max_rotation=self.max_rotation,
             turn=self.turn,
+            ease=None if self.ease is None else self.ease(index),
         )

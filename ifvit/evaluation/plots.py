@@ -63,6 +63,24 @@ def det_plot(systems: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> bytes:
     return _png(figure)
 
 
+def match_plot(image0: ArrayLike, image1: ArrayLike, lines: ArrayLike, right: ArrayLike) -> bytes:
+    """Draw two prints (H,W) side by side, and lines between their points, right ones in blue; PNG.
+
+    ``lines`` (K,2,2) are x, y in each print's pixels; ``right`` (K) says which are true.
+    """
+    prints = [np.asarray(image, float) for image in (image0, image1)]
+    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    # A row of prints whose contrast is normalised: two deviations are black and white.
+    axes.imshow(np.concatenate(prints, axis=1), cmap="gray", vmin=-2, vmax=2)
+    axes.set_axis_off()
+    ends = np.asarray(lines, float) + np.array([[0, 0], [prints[0].shape[1], 0]])
+    for (start, end), true in zip(ends, np.asarray(right), strict=True):
+        colour = "tab:blue" if true else "tab:red"
+        axes.plot(*zip(start, end, strict=True), color=colour, linewidth=0.8, alpha=0.7)
+    return _png(figure)
+
+
 def _deviate(share: ArrayLike) -> np.ndarray:
     """Return the standard normal quantile of shares in (0, 1)."""
     quantile = NormalDist().inv_cdf

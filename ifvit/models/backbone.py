@@ -91,6 +91,7 @@ class ResNet18(nnx.Module):
 
     def __init__(self, widths: Sequence[int], d_model: int, *, rngs: nnx.Rngs) -> None:
         """Stages of ``widths`` channels; the stem has those of the first."""
+        self.remat = False  # Training may set it: blocks are then computed again on the way back.
         self.conv1 = _conv(1, widths[0], 7, 2, rngs)
         self.bn1 = _batch_norm(widths[0], rngs)
         blocks = []
@@ -116,8 +117,9 @@ class ResNet18(nnx.Module):
 
         maps = _normalise_jointly(self.bn1, [self.conv1(x) for x in maps])
         maps = [nnx.relu(x) for x in maps]
+        run = nnx.remat(BasicBlock.__call__) if self.remat else BasicBlock.__call__
         for block in self.blocks:
-            maps = block(maps)
+            maps = run(block, maps)
         maps = [self.proj(x) for x in maps]
 
         features: dict[int, Array] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable
+from functools import partial
 
 import jax.numpy as jnp
 from flax import nnx
@@ -134,6 +135,7 @@ class LocalFeatureTransformer(nnx.Module):
 
     def __init__(self, d_model: int, num_heads: int, num_layers: int, *, rngs: nnx.Rngs) -> None:
         """Random weights; layers 0, 2, … attend to the own image, 1, 3, … to the other."""
+        self.remat = False  # Training may set it: layers are then computed again on the way back.
         self.layers = nnx.List(
             LoFTREncoderLayer(d_model, num_heads, rngs=rngs) for _ in range(num_layers)
         )
@@ -146,7 +148,7 @@ class LocalFeatureTransformer(nnx.Module):
         mask1: Bool[Array, "B M"] | None = None,
     ) -> tuple[Float[Array, "B N D"], Float[Array, "B M D"]]:
         """Both images' tokens, each transformed with sight of the other; masks are foreground."""
-        return _alternate(self.layers, feat0, feat1, mask0, mask1)
+        return _alternate(_called(self.layers, self.remat), feat0, feat1, mask0, mask1)
 
 
 class SiameseTransformer(nnx.Module):
@@ -154,6 +156,7 @@ class SiameseTransformer(nnx.Module):
 
     def __init__(self, d_model: int, num_heads: int, num_layers: int, *, rngs: nnx.Rngs) -> None:
         """Random weights; layers 0, 2, … attend to the own image, 1, 3, … to the other."""
+        self.remat = False  # Training may set it: layers are then computed again on the way back.
         self.layers = nnx.List(
             PreNormLayer(d_model, num_heads, rngs=rngs) for _ in range(num_layers)
         )
@@ -167,7 +170,7 @@ class SiameseTransformer(nnx.Module):
         mask1: Bool[Array, "B M"] | None = None,
     ) -> tuple[Float[Array, "B N D"], Float[Array, "B M D"]]:
         """Both images' tokens, each transformed with sight of the other; masks are foreground."""
-        feat0, feat1 = _alternate(self.layers, feat0, feat1, mask0, mask1)
+        feat0, feat1 = _alternate(_called(self.layers, self.remat), feat0, feat1, mask0, mask1)
         return self.norm(feat0), self.norm(feat1)
 
 
@@ -177,6 +180,13 @@ def build_transformer(
     """Build the transformer that ``config.use_loftr`` asks for, with random weights."""
     kind = LocalFeatureTransformer if config.use_loftr else SiameseTransformer
     return kind(config.d_model, config.num_heads, config.num_layers, rngs=rngs)
+
+
+def _called(layers: Iterable[Layer], remat: bool) -> list[Layer]:
+    """Return the layers as functions; with ``remat`` nothing inside them is kept for gradients."""
+    if not remat:
+        return list(layers)
+    return [partial(nnx.remat(type(layer).__call__), layer) for layer in layers]
 
 
 def _alternate(

@@ -22,6 +22,7 @@ import orbax.checkpoint as ocp
 from flax import nnx
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
+from ifvit.training.devices import is_first, wait_for_all
 from ifvit.weights.storage import keep_earlier
 
 logger = logging.getLogger("ifvit")
@@ -127,8 +128,10 @@ class Checkpoints:
     def set_aside(self, step: int) -> None:
         """Move a damaged state out of the way: its step will be written again."""
         place = self.directory.with_name(f"damaged-{step}")
-        keep_earlier(place)
-        (self.directory / str(step)).rename(place)
+        if is_first():
+            keep_earlier(place)
+            (self.directory / str(step)).rename(place)
+        wait_for_all(f"state {step} is out of the way")
         self._manager.reload()
 
     def close(self) -> None:

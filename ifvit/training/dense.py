@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
@@ -16,9 +17,13 @@ from ifvit.data.folder import CorruptionPairs
 from ifvit.data.pairs import PairBatch
 from ifvit.data.prints import Print
 from ifvit.data.readers import check_readable, read_dataset, split_fingers
-from ifvit.data.synthetic import VALIDATION_FINGERS, SyntheticPairs, masters_of
+from ifvit.data.synthetic import VALIDATION_FINGERS, Ease, SyntheticPairs, masters_of
 from ifvit.models.registration import DenseRegModel
-from ifvit.training.loop import Task, fit, make_optimizer
+from ifvit.training.averages import Averages
+from ifvit.training.compute import as_used, set_compute
+from ifvit.training.devices import Devices, connect, gathered
+from ifvit.training.loop import Task, fit, make_optimizer, steps_per_epoch
+from ifvit.training.pictures import match_pictures
 from ifvit.training.run import open_run
 from ifvit.training.steps import cell_hits, dense_step
 from ifvit.weights.describe import parameter_summary
@@ -31,6 +36,9 @@ from ifvit.weights.transfer import load_module1_start
 logger = logging.getLogger("ifvit")
 
 VALIDATION_PAIRS = 128
+
+EASIEST = 0.1
+"""Share of rotation or distortion that training begins with, where it grows."""
 
 
 @runtime_checkable
@@ -53,9 +61,9 @@ def cell_accuracy(model: DenseRegModel, batches: Sequence[PairBatch]) -> dict[st
     ``cell_accuracy``: share of cells with a true match whose most probable cell is exactly it;
     ``within_one_cell``: or one of its eight neighbours.
     """
-    view = nnx.view(model, use_running_average=True)
+    view = as_used(model)
     cells = model.config.cells
-    total = np.sum([np.asarray(cell_hits(view, batch, cells)) for batch in batches], axis=0)
+    total = np.sum([gathered(cell_hits(view, batch, cells)) for batch in batches], axis=0)
     exact, near = total[1:] / max(total[0], 1)
     return {"cell_accuracy": float(exact), "within_one_cell": float(near)}
 
@@ -86,7 +94,16 @@ def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
     """Return the training and the validation source that ``config`` names."""
     if config.dataset_root == "synthetic":
         held = synthetic_source(config, VALIDATION_FINGERS, config.val_fingers, genuine_only=True)
-        return synthetic_source(config, 0, config.fingers), held
+        train = synthetic_source(config, 0, config.fingers)
+        if config.rotation_growth or config.distortion_growth:
+            train.ease = partial(ease_of, config)
+        return train, held
+    if config.rotation_growth or config.distortion_growth:
+        raise ValueError(
+            f"rotation_growth is {config.rotation_growth} and distortion_growth "
+            f"{config.distortion_growth}, but only synthetic pairs grow: leave them at 0, or train "
+            "on --dataset-root synthetic"
+        )
     prints = check_readable(read_dataset(config.dataset_root, config.ppi))
     fingers = len({p.finger for p in prints})
     # A small folder keeps most of its fingers for training.
@@ -106,6 +123,16 @@ def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
         )
 
     return source(train_prints, config.impostor_ratio), source(val_prints, 0.0)
+
+
+def ease_of(config: DenseConfig, index: int) -> Ease:
+    """Return how easy batch ``index`` is, by what share of training has passed."""
+    passed = index / (config.epochs * steps_per_epoch(config))
+
+    def grown(growth: float) -> float:
+        return min(1.0, EASIEST + (1 - EASIEST) * passed / growth) if growth else 1.0
+
+    return Ease(grown(config.rotation_growth), grown(config.distortion_growth))
 
 
 def synthetic_source(
@@ -131,6 +158,7 @@ def train_dense(
     ``sources`` (training, validation) replaces the ones that ``config`` names. Raises ValueError
     and FileNotFoundError as the readers and the loop do.
     """
+    connect(config)
     # First, so that weights which do not fit are refused before any print is grown or read.
     model, lineage = start_weights(config)
     path = Path(config.checkpoint_dir) / DENSE_FILE
@@ -151,24 +179,30 @@ def _task(
     """Put together what the loop runs."""
     rest = "all else" if lineage else "all weights"
     logger.info("Module 1, %s from seed %d\n%s", rest, config.seed, parameter_summary(model))
-    optimizer = make_optimizer(model, config)
-    batches = held_batches(held, VALIDATION_PAIRS, config.batch_size)
+    set_compute(model, config)
+    devices, optimizer = Devices(config), make_optimizer(model, config)
+    averages = Averages(model, config.ema)
+    modules = {"model": model, "optimizer": optimizer, **averages.modules}
+    devices.replicate(modules)
+    batches = [
+        devices.shard(batch) for batch in held_batches(held, VALIDATION_PAIRS, config.batch_size)
+    ]
+
+    def step(index: int) -> dict:
+        batch = devices.shard(train.batch(index, config.batch_size))
+        losses = dense_step(model, optimizer, batch, config.lambda_D, config.accumulate)
+        averages.follow(index)
+        return losses
 
     def validate() -> dict[str, float]:
-        measured = cell_accuracy(model, batches)
+        measured = cell_accuracy(averages.weights, batches)
         return {f"val_{name}": value for name, value in measured.items()}
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> None:
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
-        save_weights(path, model, meta)
+        save_weights(path, averages.weights, meta)
 
-    return Task(
-        losses=("L_D",),
-        modules={"model": model, "optimizer": optimizer},
-        path=path,
-        step=lambda i: dense_step(
-            model, optimizer, train.batch(i, config.batch_size), config.lambda_D
-        ),
-        validate=validate,
-        save=save,
-    )
+    def pictures() -> dict[str, bytes]:
+        return match_pictures(averages.weights, batches[0])
+
+    return Task(("L_D",), modules, path, step, validate, save, pictures)

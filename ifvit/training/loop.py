@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import jax
 import numpy as np
 import optax
 from flax import nnx
 from tqdm import tqdm
 
 from ifvit.config import TrainConfig
-from ifvit.training.run import Run, stop_asked
+from ifvit.training.board import Board, Pictures
+from ifvit.training.devices import agreed, is_first
+from ifvit.training.guard import stop_asked
+from ifvit.training.run import Run
 
 NAN_CHECK_EVERY = 20
 """Steps between looks at the losses: each look waits for the device."""
@@ -36,10 +43,15 @@ class Task:
     step: Callable[[int], dict]
     validate: Callable[[], dict[str, float]]
     save: Callable[[int, int, dict[str, float]], None]
+    pictures: Pictures = dict
+    """Makes pictures of what validation sees, for TensorBoard."""
 
 
 def make_optimizer(model: nnx.Module, config: TrainConfig) -> nnx.Optimizer:
-    """AdamW with warm-up, cosine decay to a hundredth, and clipping of the gradient's norm."""
+    """AdamW with warm-up, cosine decay to a hundredth, and clipping of the gradient's norm.
+
+    Backbone and transformer may have smaller or larger steps than the rest.
+    """
     total = config.epochs * steps_per_epoch(config)
     schedule = optax.warmup_cosine_decay_schedule(
         init_value=0.0,
@@ -49,8 +61,26 @@ def make_optimizer(model: nnx.Module, config: TrainConfig) -> nnx.Optimizer:
         end_value=0.01 * config.learning_rate,
     )
     adamw = optax.adamw(schedule, weight_decay=config.weight_decay)
-    chain = optax.chain(optax.clip_by_global_norm(config.grad_clip), adamw)
+    scales = {
+        "ResNet18": config.backbone_lr_scale,
+        "loftr_transformer": config.transformer_lr_scale,
+    }
+    parts = [
+        optax.masked(optax.scale(scale), partial(_of_part, name))
+        for name, scale in scales.items()
+        if scale != 1
+    ]
+    chain = optax.chain(optax.clip_by_global_norm(config.grad_clip), adamw, *parts)
     return nnx.Optimizer(model, chain, wrt=nnx.Param)
+
+
+def _of_part(name: str, tree: Any) -> Any:
+    """Say of every array in a tree whether it belongs to a part of that name, or beginning."""
+
+    def belongs(path: tuple, _: Any) -> bool:
+        return any(str(getattr(key, "key", key)).startswith(name) for key in path)
+
+    return jax.tree_util.tree_map_with_path(belongs, tree)
 
 
 def steps_per_epoch(config: TrainConfig) -> int:
@@ -64,50 +94,67 @@ def fit(task: Task, config: TrainConfig, run: Run, extra: dict | None = None) ->
     Every epoch appends a line to ``metrics.jsonl``, prints a line, and replaces the checkpoint;
     a state to go on from is written then, and every ``config.save_minutes``. ``extra`` (weights'
     origin, counts) goes into the first line. Raises ValueError that names the step where a loss is
-    not finite, :class:`ifvit.training.run.Stopped` after Ctrl-C or SIGTERM with the state saved,
+    not finite, :class:`ifvit.training.guard.Stopped` after Ctrl-C or SIGTERM with the state saved,
     and OSError where it cannot be; what was saved before stands.
     """
     run.start(task.modules, extra or {})
     clock, steps = run.clock, steps_per_epoch(config)
     total = config.epochs * steps
-    bar = tqdm(total=total, initial=clock.step, unit="step", dynamic_ncols=True, mininterval=1.0)
-    with stop_asked() as asked, bar:
+    bar = tqdm(
+        total=total,
+        initial=clock.step,
+        unit="step",
+        dynamic_ncols=True,
+        mininterval=1.0,
+        disable=not is_first(),
+    )
+    board = Board(run.directory / "tensorboard", config.tensorboard, clock.step)
+    with stop_asked() as asked, bar, closing(board):
         while clock.step < total:
             start, epoch = time.perf_counter(), clock.step // steps + 1
-            _train_to(epoch * steps, task, run, bar, asked)
+            _train_to(epoch * steps, task, run, bar, asked, board)
             seconds = time.perf_counter() - start
             clock.metrics = clock.means() | task.validate()
-            task.save(epoch, clock.step, clock.metrics)
+            if is_first():
+                task.save(epoch, clock.step, clock.metrics)
             run.save(task.modules, clock.metrics)
+            board.curves(clock.step, clock.metrics)
+            board.pictures(clock.step, task.pictures)
             run.record({"event": "epoch", "epoch": epoch, "seconds": seconds, **clock.metrics})
-            bar.write(epoch_line(epoch, config.epochs, clock.metrics, task.losses))
+            if is_first():
+                bar.write(epoch_line(epoch, config.epochs, clock.metrics, task.losses))
             if clock.step < total:
-                run.stop_if(asked())
+                run.stop_if(*agreed(asked()))
         run.states.wait()
-    if not task.path.exists():
+    if is_first() and not task.path.exists():
         task.save(config.epochs, clock.step, clock.metrics)
     return task.path
 
 
-def _train_to(end: int, task: Task, run: Run, bar: tqdm, asked: Callable[[], int | None]) -> None:
+def _train_to(
+    end: int, task: Task, run: Run, bar: tqdm, asked: Callable[[], int], board: Board
+) -> None:
     """Run the steps up to an epoch's end, looking at the losses of several at once."""
     waiting: list[dict] = []
+    alone = jax.process_count() == 1
     while run.clock.step < end:
         waiting.append(task.step(run.clock.step + len(waiting)))
         bar.update()
         last = run.clock.step + len(waiting) == end
-        stop = asked() is not None and not last
-        if not (last or stop or len(waiting) == NAN_CHECK_EVERY):
+        # Alone it stops at once; several processes ask each other only where they wait anyway.
+        if not (last or (alone and asked()) or len(waiting) == NAN_CHECK_EVERY):
             continue
         read = [{name: float(value) for name, value in m.items()} for m in waiting]
         _check_finite(read, run.clock.step)
         run.clock.add(read)
         waiting = []
+        board.curves(run.clock.step, {f"step_{name}": value for name, value in read[-1].items()})
         bar.set_postfix({name: f"{read[-1][name]:.3f}" for name in task.losses})
-        if stop or (run.due and not last):
-            run.save(task.modules)
-        if stop:
-            run.stop_if(asked())
+        if not last:
+            signum, due = agreed(asked(), run.due)
+            if signum or due:
+                run.save(task.modules)
+            run.stop_if(signum)
 
 
 def _check_finite(read: list[dict[str, float]], first: int) -> None:

@@ -14,8 +14,12 @@ from ifvit.config import MatchConfig
 from ifvit.data.aligned import AlignedBatch, AlignmentError, SyntheticAligned
 from ifvit.data.synthetic import VALIDATION_FINGERS, masters_of
 from ifvit.evaluation.metrics import auc, eer
+from ifvit.evaluation.plots import det_plot
 from ifvit.models.matcher import MatcherInput, MatcherModel
 from ifvit.pipeline.register import Registrar
+from ifvit.training.averages import Averages
+from ifvit.training.compute import as_used, set_compute
+from ifvit.training.devices import Devices, connect, gathered
 from ifvit.training.folder import folder_sources
 from ifvit.training.loop import Task, fit, make_optimizer
 from ifvit.training.run import open_run
@@ -64,17 +68,22 @@ def held_views(source: MatchSource, config: MatchConfig, pairs: int) -> list[Hel
     return made
 
 
+def held_scores(
+    model: MatcherModel, held: Sequence[HeldViews], fusion_global: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the fused scores of genuine and of impostor pairs, in eval mode."""
+    view = as_used(model)
+    found = [(gathered(fused_scores(view, v, fusion_global)), genuine) for v, genuine in held]
+    score, genuine = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return score[genuine], score[~genuine]
+
+
 def verification(
     model: MatcherModel, held: Sequence[HeldViews], fusion_global: float
 ) -> dict[str, float]:
     """Return ROC-AUC and EER of the fused score, in eval mode."""
-    view = nnx.view(model, use_running_average=True)
-    found = [(np.asarray(fused_scores(view, v, fusion_global)), genuine) for v, genuine in held]
-    score, genuine = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return {
-        "auc": auc(score[genuine], score[~genuine]),
-        "eer": eer(score[genuine], score[~genuine]),
-    }
+    scores = held_scores(model, held, fusion_global)
+    return {"auc": auc(*scores), "eer": eer(*scores)}
 
 
 def start_weights(config: MatchConfig) -> tuple[MatcherModel, tuple[dict[str, str], ...]]:
@@ -152,6 +161,7 @@ def train_match(
     names; ``num_classes`` must then be set. Raises ValueError and FileNotFoundError as
     :func:`start_weights`, the readers and the loop do.
     """
+    connect(config)
     # What can be refused is refused before anything is logged, grown or aligned.
     require_module1(config)
     if sources is None and config.dataset_root == "synthetic":
@@ -177,23 +187,34 @@ def _task(
     train, held = sources
     trainer = MatchTrainer(model, num_classes, rngs=nnx.Rngs(config.seed + 1))
     logger.info("Module 2, %d identities\n%s", num_classes, parameter_summary(model))
-    optimizer = make_optimizer(trainer, config)
+    set_compute(trainer, config)
+    devices, optimizer = Devices(config), make_optimizer(trainer, config)
+    averages = Averages(model, config.ema)
+    modules = {"model": trainer, "optimizer": optimizer, **averages.modules}
+    devices.replicate(modules)
     error = AlignmentError(config.alignment_shift_px, config.alignment_rotation)
 
-    views_held = held_views(held, config, VALIDATION_PAIRS)
+    made = held_views(held, config, VALIDATION_PAIRS)
+    views_held = [(devices.shard(views), genuine) for views, genuine in made]
 
     def step(index: int) -> dict:
-        batch = train.aligned(index, config.batch_size, error, config.template_ratio)
+        whole = train.aligned(index, config.batch_size, error, config.template_ratio)
+        batch = devices.shard(whole)
         views, matches0 = match_views(batch, config.model)
-        return match_step(trainer, optimizer, views, matches0, batch, config)
+        losses = match_step(trainer, optimizer, views, matches0, batch, config)
+        averages.follow(index)
+        return losses
 
     def validate() -> dict[str, float]:
-        measured = verification(model, views_held, config.fusion_global)
+        measured = verification(averages.weights, views_held, config.fusion_global)
         return {f"val_{name}": value for name, value in measured.items()}
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> None:
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
-        save_weights(path, model, meta)
+        save_weights(path, averages.weights, meta)
 
-    modules = {"model": trainer, "optimizer": optimizer}
-    return Task(("L_D", "L_E", "L_A"), modules, path, step, validate, save)
+    def pictures() -> dict[str, bytes]:
+        scores = held_scores(averages.weights, views_held, config.fusion_global)
+        return {"DET": det_plot({"validation": scores})}
+
+    return Task(("L_D", "L_E", "L_A"), modules, path, step, validate, save, pictures)

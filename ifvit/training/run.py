@@ -5,9 +5,6 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
-import os
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -17,7 +14,10 @@ from typing import Any
 from flax import nnx
 
 from ifvit.config import TrainConfig, to_json
+from ifvit.training.board import check_board
 from ifvit.training.checkpoints import Checkpoints, shapes_of
+from ifvit.training.devices import is_first, wait_for_all
+from ifvit.training.guard import Stopped, lock
 from ifvit.weights.storage import keep_earlier
 
 logger = logging.getLogger("ifvit")
@@ -25,17 +25,14 @@ logger = logging.getLogger("ifvit")
 STATE = "state"
 """Folder of a run's states, beside its checkpoint and ``metrics.jsonl``."""
 
-HOUSEKEEPING = ("checkpoint_dir", "resume", "override", "save_minutes", "keep_states")
+METRICS = "metrics.jsonl"
+"""The file beside the checkpoint that a run's settings and metrics are recorded in."""
+
+HOUSEKEEPING = (
+    *("checkpoint_dir", "resume", "override", "save_minutes", "keep_states"),
+    *("tensorboard", "devices", "coordinator", "num_processes", "process_id"),
+)
 """Settings that may differ when a run goes on: they do not change what it learns."""
-
-
-class Stopped(KeyboardInterrupt):
-    """Training was asked to stop, and did, with its state saved."""
-
-    def __init__(self, text: str, signum: int) -> None:
-        """``signum`` is the signal that asked."""
-        super().__init__(text)
-        self.exit_code = 128 + signum
 
 
 @dataclasses.dataclass
@@ -85,7 +82,9 @@ class Run:
                 f"{self.directory} holds a run of another module (a {module}, not a "
                 f"{type(self.config).__name__}): give another --checkpoint-dir"
             )
-        changed = differences(saved, self._settings)
+        # A setting that is younger than the run had the value that it has by default.
+        usual = json.loads(to_json(type(self.config)()))
+        changed = differences(merged(usual, saved), self._settings)
         if not changed:
             return
         if not self.config.override:
@@ -121,7 +120,8 @@ class Run:
             self.states.set_aside(step)
         if steps:
             logger.warning("%s holds no state that is whole: starting anew", self.directory)
-        keep_earlier(self.path)
+        if is_first():
+            keep_earlier(self.path)
         self.record({"event": "start", "config": self._settings, **extra})
 
     def save(
@@ -140,9 +140,9 @@ class Run:
         }
         self.states.save(self.clock.step, modules, progress, metrics)
 
-    def stop_if(self, signum: int | None) -> None:
+    def stop_if(self, signum: int) -> None:
         """Where a signal asks for it, raise :class:`Stopped` once the state is written."""
-        if signum is None:
+        if not signum:
             return
         self.states.wait()
         raise Stopped(
@@ -153,7 +153,9 @@ class Run:
 
     def record(self, line: dict[str, Any]) -> None:
         """Append a line to ``metrics.jsonl``, after whatever a killed run left unfinished."""
-        path = self.directory / "metrics.jsonl"
+        if not is_first():
+            return
+        path = self.directory / METRICS
         cut = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
         with path.open("a") as file:
             file.write(("\n" if cut else "") + json.dumps(line) + "\n")
@@ -168,12 +170,15 @@ def open_run(config: TrainConfig, path: Path, score: Callable[[Any], float]) -> 
     the directory, or where its run has other settings and ``config`` does not override them;
     OSError where nothing can be written.
     """
+    check_board(config.tensorboard)
     directory = path.parent
     directory.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
-        stack.enter_context(_lock(directory))
-        if not config.resume:
-            keep_earlier(directory / STATE)
+        if is_first():
+            stack.enter_context(lock(directory))
+            if not config.resume:
+                keep_earlier(directory / STATE)
+        wait_for_all("the directory is ours")
         states = Checkpoints(directory / STATE, config.keep_states, score)
         stack.callback(states.close)
         yield Run(config, path, states)
@@ -191,6 +196,16 @@ def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "")
     return found
 
 
+def merged(usual: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Return settings with those that are missing as usual."""
+    inner = {
+        name: merged(usual[name], value)
+        for name, value in own.items()
+        if isinstance(value, dict) and isinstance(usual.get(name), dict)
+    }
+    return {**usual, **own, **inner}
+
+
 def _check_shapes(directory: Path, saved: dict[str, Any], wanted: dict[str, list[int]]) -> None:
     wrong = sorted(
         name for name in saved.keys() | wanted.keys() if saved.get(name) != wanted.get(name)
@@ -202,47 +217,3 @@ def _check_shapes(directory: Path, saved: dict[str, Any], wanted: dict[str, list
             f"{len(wrong)} of them, the first {name}: {saved.get(name)} there, "
             f"{wanted.get(name)} here; give another --checkpoint-dir"
         )
-
-
-@contextmanager
-def _lock(directory: Path) -> Iterator[None]:
-    """Let one process at a time train in a directory; the lock ends with the process, however."""
-    import fcntl  # Not on every system, and only training needs it.
-
-    with (directory / ".lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ValueError(
-                f"another run, process {file.read().strip() or 'unknown'}, is training in "
-                f"{directory}: wait for it, stop it, or give another --checkpoint-dir"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
-
-
-@contextmanager
-def stop_asked() -> Iterator[Callable[[], int | None]]:
-    """Hold back Ctrl-C and SIGTERM; what is yielded tells which came, or None.
-
-    The second of them is not held back. Elsewhere than in the main thread nothing is.
-    """
-    asked: list[int] = []
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: None
-        return
-
-    def ask(signum: int, _: Any) -> None:
-        if asked:
-            raise KeyboardInterrupt
-        asked.append(signum)
-
-    before = {signum: signal.signal(signum, ask) for signum in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield lambda: asked[0] if asked else None
-    finally:
-        for signum, handler in before.items():
-            signal.signal(signum, handler)

@@ -16,24 +16,26 @@ from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.overlap import matcher_input
 from ifvit.pipeline.score import scores
+from ifvit.training.compute import gradients
 from ifvit.training.losses import arcface_loss, dense_loss, embedding_loss
 
 
-@nnx.jit
+@nnx.jit(static_argnames="accumulate")
 def dense_step(
     model: DenseRegModel,
     optimizer: nnx.Optimizer,
     batch: PairBatch,
     lambda_D: Float[Array, ""] | float,
+    accumulate: int = 1,
 ) -> dict[str, Array]:
-    """Take one step on L_D; returns ``L_D`` and ``loss``."""
+    """Take one step on L_D, in ``accumulate`` parts; returns ``L_D`` and ``loss``."""
 
-    def objective(model: DenseRegModel) -> tuple[Array, Array]:
+    def objective(model: DenseRegModel, batch: PairBatch) -> tuple[Array, Array]:
         output = model(batch.image0, batch.image1, batch.mask0, batch.mask1)
         L_D = dense_loss(output.log_p, batch.matches0)
         return lambda_D * L_D, L_D
 
-    (loss, L_D), grads = nnx.value_and_grad(objective, has_aux=True)(model)
+    loss, L_D, grads = gradients(objective, model, batch, accumulate)
     optimizer.update(model, grads)
     return {"L_D": L_D, "loss": loss}
 
@@ -106,15 +108,17 @@ def match_step(
     batch: AlignedBatch,
     config: MatchConfig,
 ) -> dict[str, Array]:
-    """Take one step on the weighted sum of the three losses."""
+    """Take one step on the weighted sum of the three losses, in ``config.accumulate`` parts."""
 
-    def objective(trainer: MatchTrainer) -> tuple[Array, dict[str, Array]]:
+    def objective(trainer: MatchTrainer, part: tuple) -> tuple[Array, dict[str, Array]]:
+        views, matches0, batch = part
         parts = match_losses(trainer, trainer.model(views), matches0, batch, config)
         weights = {"L_D": config.lambda_D, "L_E": config.lambda_E, "L_A": config.lambda_A}
         total = jnp.stack([weights[name] * parts[name] for name in parts]).sum()
         return total, parts
 
-    (loss, parts), grads = nnx.value_and_grad(objective, has_aux=True)(trainer)
+    whole = (views, matches0, batch)
+    loss, parts, grads = gradients(objective, trainer, whole, config.accumulate)
     optimizer.update(trainer, grads)
     return {**parts, "loss": loss}
 

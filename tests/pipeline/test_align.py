@@ -3,12 +3,13 @@ import numpy as np
 import pytest
 from jax import Array
 
-from ifvit.config import TINY_MODEL, DenseConfig
+from ifvit.config import DenseConfig
 from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.models.matching import log_dual_softmax
 from ifvit.pipeline.align import AlignConfig, align, align_config_of
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.geometry import apply, invert, similarity, warp
+from ifvit.presets import TINY_MODEL
 
 SIDE = frame_side(TINY_MODEL)
 MIDDLE = ((SIDE - 1) / 2, (SIDE - 1) / 2)

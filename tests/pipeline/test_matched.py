@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ifvit.config import TINY_MODEL
 from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.pipeline.displacement import displaced
 from ifvit.pipeline.geometry import apply, similarity
 from ifvit.pipeline.matched import between_cells, matched_displacement
+from ifvit.presets import TINY_MODEL
 
 SIDE = frame_side(TINY_MODEL)
 MIDDLE = ((SIDE - 1) / 2, (SIDE - 1) / 2)

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from jax.scipy.ndimage import map_coordinates
 
-from ifvit.config import TINY_MODEL
 from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.pipeline.displacement import displaced
 from ifvit.pipeline.elastic import (
@@ -21,6 +20,7 @@ from ifvit.pipeline.enhance import enhance
 from ifvit.pipeline.geometry import apply, invert, similarity, warp
 from ifvit.pipeline.overlap import network_view
 from ifvit.pipeline.refine import Refined, Starts, refine
+from ifvit.presets import TINY_MODEL
 
 SIDE = frame_side(TINY_MODEL)
 MIDDLE = ((SIDE - 1) / 2, (SIDE - 1) / 2)

@@ -16,8 +16,9 @@ from flax import nnx
 
 from ifvit.config import DenseConfig, MatchConfig, TrainConfig
 from ifvit.training.checkpoints import Checkpoints, arrays_of, digest
+from ifvit.training.guard import Stopped
 from ifvit.training.loop import Task, fit, make_optimizer
-from ifvit.training.run import Clock, Stopped, differences, open_run
+from ifvit.training.run import Clock, differences, open_run
 
 CONFIG = TrainConfig(epochs=3, pairs_per_epoch=8, batch_size=2, keep_states=2)
 STEPS = 12

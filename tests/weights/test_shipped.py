@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from ifvit.config import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
+from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.weights.files import check_same_shape, load_pair, read_metadata
 from ifvit.weights.pretrained import DEFAULT, RECORD_FILE, SHIPPED, pretrained_files, shipped
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE

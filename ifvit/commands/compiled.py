@@ -1,0 +1,44 @@
+"""Compiled programs kept on disk, so that a command's second start does not compile them again."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import suppress
+from pathlib import Path
+
+import jax
+
+from ifvit.data.cache import cache_folder, key_of
+
+SHORTEST = 0.2
+"""Seconds of compiling that are worth a file."""
+
+
+def keep_compiled() -> None:
+    """Let JAX keep what it compiles in the user's cache, unless it was told another place.
+
+    ``JAX_COMPILATION_CACHE_DIR`` names that. Where the folder cannot be written to, or
+    ``IFVIT_CACHE=off``, all is compiled at each start; a file that is damaged is compiled anew.
+    """
+    folder = cache_folder()
+    if folder is None or getattr(jax.config, "jax_compilation_cache_dir", None):
+        return
+    # Programs for one kind of processor can end in an illegal instruction on another, and home
+    # directories are shared.
+    place = folder / "compiled" / key_of(platform.machine(), _features())
+    try:
+        place.mkdir(parents=True, exist_ok=True)
+        (place / ".writable").touch()
+    except OSError:
+        return
+    jax.config.update("jax_compilation_cache_dir", str(place))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST)
+
+
+def _features() -> str:
+    """Return what the processor can do, as far as the system tells."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                return line
+    return platform.processor()

@@ -1,0 +1,72 @@
+"""Settings that go together, by name: ``--preset NAME`` at the command line."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from ifvit.config import DENSE_CONFIG, MATCH_CONFIG, DenseConfig, MatchConfig, ModelConfig
+
+TINY_MODEL = ModelConfig(backbone_widths=(16, 32, 64), d_model=64, num_layers=4, num_heads=8)
+
+SMALL_MODEL = replace(TINY_MODEL, canvas=160)
+"""A quarter of the width, and a field of view of 16 mm: prints of most sensors fit in whole."""
+
+DENSE_PRESETS: dict[str, DenseConfig] = {
+    "paper": DENSE_CONFIG,
+    # What a CPU trains in an hour or two, from upright prints on (`recipes/small.sh`).
+    "small": DenseConfig(
+        model=SMALL_MODEL,
+        fingers=2500,
+        epochs=36,
+        pairs_per_epoch=1000,
+        batch_size=8,
+        max_rotation=45.0,
+    ),
+    "tiny": DenseConfig(
+        model=TINY_MODEL,
+        fingers=128,
+        val_fingers=16,
+        epochs=7,
+        pairs_per_epoch=400,
+        batch_size=8,
+        max_rotation=30.0,
+        turn=0.0,
+    ),
+}
+MATCH_PRESETS: dict[str, MatchConfig] = {
+    "paper": MATCH_CONFIG,
+    "small": MatchConfig(
+        model=SMALL_MODEL,
+        transfer="backbone",
+        fingers=5000,
+        epochs=5,
+        pairs_per_epoch=1000,
+        batch_size=8,
+        impostor_ratio=0.5,
+        lambda_E=2.0,
+        lambda_A=0.02,
+    ),
+    # Minutes of training, where the method has days. So it starts from Module 1's backbone too,
+    # and leans on L_E: with weight 1 the gradient of L_A, which takes many epochs to tell people
+    # apart, is hundreds of times the others' and, after clipping, all that is left.
+    "tiny": MatchConfig(
+        model=TINY_MODEL,
+        transfer="backbone",
+        fingers=128,
+        val_fingers=16,
+        epochs=4,
+        pairs_per_epoch=200,
+        batch_size=8,
+        impostor_ratio=0.5,
+        lambda_E=2.0,
+        lambda_A=0.02,
+    ),
+}
+
+
+def preset(presets: dict[str, Any], name: str) -> Any:
+    """Return the preset called ``name``; raises ValueError that lists the known names."""
+    if name not in presets:
+        raise ValueError(f"unknown preset {name!r}: expected one of {', '.join(sorted(presets))}")
+    return presets[name]

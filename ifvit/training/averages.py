@@ -1,0 +1,47 @@
+"""The weights that are validated and saved: the model's own, or their running mean."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Float, Int
+
+
+class Averages:
+    """A model, and the exponential moving average of its weights if it has one.
+
+    The average also has that of the batch statistics: theirs go with the weights.
+    """
+
+    def __init__(self, model: nnx.Module, decay: float) -> None:
+        """``decay`` is the share of the old average in the new one; 0: the model itself."""
+        self.decay = decay
+        self.model: Any = model
+        self.weights: Any = nnx.clone(model) if decay else model
+
+    @property
+    def modules(self) -> dict[str, nnx.Module]:
+        """What a state of the run has to hold beside the model."""
+        return {"average": self.weights} if self.decay else {}
+
+    def follow(self, index: int) -> None:
+        """Take in the weights after step ``index``."""
+        if self.decay:
+            _follow(self.weights, self.model, index, self.decay)
+
+
+@nnx.jit
+def _follow(
+    average: nnx.Module,
+    model: nnx.Module,
+    index: Int[Array, ""] | int,
+    decay: Float[Array, ""] | float,
+) -> None:
+    # Shorter at first, or the weights that a run began with would be in it for long.
+    kept = jnp.minimum(decay, (1 + index) / (10 + index))
+    new = nnx.state(model)
+    old = nnx.state(average)
+    nnx.update(average, jax.tree.map(lambda a, b: kept * a + (1 - kept) * b, old, new))

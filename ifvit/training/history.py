@@ -1,0 +1,103 @@
+"""The runs below a folder, from what they have recorded: how far, how good, and what differs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ifvit.config import DenseConfig, MatchConfig, to_json
+from ifvit.training.run import METRICS, differences, merged
+
+HIGH_IS_BAD = ("val_eer",)
+"""The metrics of which the lowest is the best."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What ``metrics.jsonl`` says of one run."""
+
+    folder: Path
+    config: dict[str, Any]
+    """The settings that it went on with last."""
+    epochs: list[dict[str, Any]]
+    """One line for each epoch; of an epoch that was done again, the later one."""
+
+    @property
+    def best(self) -> dict[str, tuple[float, int]]:
+        """The best value of each validation metric, and its epoch."""
+        found: dict[str, tuple[float, int]] = {}
+        for line in self.epochs:
+            for name in (name for name in line if name.startswith("val_")):
+                sign = -1 if name in HIGH_IS_BAD else 1
+                if name not in found or sign * line[name] > sign * found[name][0]:
+                    found[name] = (line[name], line["epoch"])
+        return found
+
+
+def read_run(path: Path) -> Recorded | None:
+    """Read the newest run of a ``metrics.jsonl``; None where there is none, or not of ifvit.
+
+    A line that a killed run left unfinished is passed over.
+    """
+    config: dict[str, Any] | None = None
+    epochs: dict[int, dict[str, Any]] = {}
+    for text in path.read_text(encoding="utf-8", errors="replace").splitlines():
+        try:
+            line = json.loads(text)
+            event = line["event"]
+            if event == "start":
+                epochs = {}
+            if event in ("start", "resume"):
+                config = dict(line["config"])
+            elif event == "epoch":
+                epochs[line["epoch"]] = line
+        except (ValueError, TypeError, KeyError):
+            continue
+    if config is None or "epochs" not in config:
+        return None
+    return Recorded(path.parent, config, [epochs[number] for number in sorted(epochs)])
+
+
+def runs_below(folder: str | Path) -> list[Recorded]:
+    """Return the runs in a folder and all folders below it, by their path.
+
+    Raises FileNotFoundError where there is no such folder, and ValueError for one without a run.
+    """
+    if not Path(folder).is_dir():
+        raise FileNotFoundError(f"{folder} is not a folder: expected one with runs below it")
+    found = [read_run(path) for path in sorted(Path(folder).rglob(METRICS))]
+    runs = [run for run in found if run is not None]
+    if not runs:
+        raise ValueError(
+            f"no run in {folder} or below it: expected the {METRICS} that `ifvit train-dense` or "
+            "`ifvit train-match` writes beside its checkpoint"
+        )
+    return runs
+
+
+def summary(runs: list[Recorded]) -> str:
+    """Return the runs as text: epoch and best metrics, and how settings differ from the first's.
+
+    A run is compared with the first one of its module, which differs from the defaults.
+    """
+    lines: list[str] = []
+    first: dict[type, dict[str, Any]] = {}
+    for run in runs:
+        module = MatchConfig if "arcface_scale" in run.config else DenseConfig
+        usual = json.loads(to_json(module()))
+        config = merged(usual, run.config)
+        done, wanted = len(run.epochs), config["epochs"]
+        lines.append(
+            f"{run.folder}: Module {1 if module is DenseConfig else 2}, epoch {done}/{wanted}"
+        )
+        best = [
+            f"{name} {value:.4g} (epoch {at})" for name, (value, at) in sorted(run.best.items())
+        ]
+        lines.append("  best: " + (", ".join(best) if best else "no epoch is finished"))
+        changed = differences(first.get(module, usual), config)
+        than = "the first of its module" if module in first else "the default"
+        lines.append(f"  other than {than}: {'; '.join(changed) if changed else 'nothing'}")
+        first.setdefault(module, config)
+    return "\n".join(lines)
