@@ -27,8 +27,8 @@ from ifvit.weights.storage import sha256_of
 class CalibrateArgs:
     """Keep impostor scores, so that a match can say its false match rate."""
 
-    scores: Annotated[str, tyro.conf.Positional]
-    """A table that ``ifvit evaluate`` wrote in pair mode."""
+    scores: Annotated[tuple[str, ...], tyro.conf.Positional]
+    """Tables that ``ifvit evaluate`` wrote in pair mode, of one or more data sets."""
     matcher_ckpt: str | None = None
     """Module 2's checkpoint, which the scores must be of; that which ships with ifvit if not
     given."""

@@ -3,26 +3,44 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from ifvit.evaluation.evaluate import RUN_FILE
 from ifvit.evaluation.scores import read_scores
 from ifvit.pipeline.calibration import Calibration, save_calibration
 
 
-def calibrate(scores_csv: str | Path, out: str | Path, matcher_sha256: str) -> Calibration:
-    """Calibrate by the impostor comparisons of a table that :func:`evaluate` wrote in pair mode.
+def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str) -> Calibration:
+    """Calibrate by the impostor comparisons of tables that :func:`evaluate` wrote in pair mode.
 
     Those that could not be aligned count with the lowest score. Writes ``out``. Raises
-    FileNotFoundError and ValueError where the table is not one of those, or not of the weights
-    with this sha256.
+    FileNotFoundError and ValueError where there is no table, or one is not of those or not of the
+    weights with this sha256.
     """
-    rows, record = read_scores(scores_csv), Path(scores_csv).with_name(RUN_FILE)
+    if not tables:
+        raise ValueError("no scores given: expected a table that `ifvit evaluate` wrote")
+    dense = {_run_of(table, matcher_sha256)["dense_ckpt_sha256"] for table in tables}
+    if len(dense) > 1:
+        raise ValueError(
+            f"{', '.join(map(str, tables))} are of {len(dense)} different Modules 1: evaluate all "
+            "with one"
+        )
+    scores = [row.fused for table in tables for row in read_scores(table) if not row.label]
+    made = Calibration.of(scores, dense.pop(), matcher_sha256)
+    save_calibration(out, made)
+    return made
+
+
+def _run_of(scores_csv: str | Path, matcher_sha256: str) -> dict[str, Any]:
+    """Return the record of a table's run, where it is one to calibrate these weights by."""
+    record = Path(scores_csv).with_name(RUN_FILE)
     if not record.is_file():
         raise FileNotFoundError(
             f"no {RUN_FILE} beside {scores_csv}: expected the table that `ifvit evaluate` writes"
         )
-    run = json.loads(record.read_text())
+    run: dict[str, Any] = json.loads(record.read_text())
     if run["mode"] != "pair":
         raise ValueError(
             f"{scores_csv} is of stand-alone templates: calibration is of `ifvit match`, whose "
@@ -38,7 +56,4 @@ def calibrate(scores_csv: str | Path, out: str | Path, matcher_sha256: str) -> C
             f"{scores_csv} is of other weights ({run['matcher_ckpt_sha256'][:12]}, not "
             f"{matcher_sha256[:12]}): evaluate with these, or name the checkpoint that it is of"
         )
-    scores = [row.fused for row in rows if not row.label]
-    made = Calibration.of(scores, run["dense_ckpt_sha256"], run["matcher_ckpt_sha256"])
-    save_calibration(out, made)
-    return made
+    return run

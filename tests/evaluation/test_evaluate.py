@@ -151,16 +151,20 @@ def test_other_protocols(config, tmp_path):
 def test_impostor_scores_calibrate_the_weights_that_gave_them(config, tmp_path):
     table = evaluate(replace(config, mode="pair", protocol="all", out=str(tmp_path / "pair")))
     sha256, out = sha256_of(config.matcher_ckpt), tmp_path / CALIBRATION_FILE
-    calibrate(table, out, sha256)
+    calibrate([table], out, sha256)
     found = load_calibration(out)
     impostor = sorted(row.fused for row in read_scores(table) if not row.label)
     np.testing.assert_allclose(found.impostor, impostor, atol=1e-6)
     assert (found.dense_sha256, found.matcher_sha256) == (sha256_of(config.dense_ckpt), sha256)
+    calibrate([table, table], out, sha256)
+    np.testing.assert_allclose(load_calibration(out).impostor, np.repeat(impostor, 2), atol=1e-6)
+    with pytest.raises(ValueError, match="no scores given"):
+        calibrate([], out, sha256)
     with pytest.raises(ValueError, match="is of other weights"):
-        calibrate(table, out, "0" * 64)
+        calibrate([table], out, "0" * 64)
     templates = evaluate(replace(config, out=str(tmp_path / "template")))
     with pytest.raises(ValueError, match="stand-alone templates"):
-        calibrate(templates, out, sha256)
+        calibrate([templates], out, sha256)
     (tmp_path / "pair" / "run.json").unlink()
     with pytest.raises(FileNotFoundError, match="ifvit evaluate"):
-        calibrate(table, out, sha256)
+        calibrate([table], out, sha256)
