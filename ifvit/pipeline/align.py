@@ -40,9 +40,9 @@ class AlignConfig:
     search_range: float = 180.0
     """Rotations tried, ± degrees. Of several that Module 1 is content with, such as a print and its
     own half turn, the ridges choose (:mod:`ifvit.pipeline.refine`)."""
-    angle_step: float = 60.0
-    """Steps between them; Module 1 has to know half a step (:func:`align_config_of`)."""
-    followed: int = 2
+    angle_step: float = 45.0
+    """Steps between them; Module 1 has to know more than half a step (:func:`align_config_of`)."""
+    followed: int = 3
     """Rotations whose alignments are followed up."""
     min_confidence: float = 0.05
     """Dual-softmax confidence of a mutual match worth keeping; RANSAC sorts out the rest."""
@@ -67,17 +67,20 @@ ALIGN_CONFIG = AlignConfig()
 LEAST_ROTATION = 10.0
 """Rotation in degrees that any Module 1 is trusted with: prints never lie exactly alike."""
 
-MOST_STEP = 90.0
-"""Largest step between rotations, degrees: Module 1 is at its best in the middle of its range."""
+LEAST_STEP, MOST_STEP = 45.0, 90.0
+"""Smallest and largest step between rotations, degrees, that a Module 1 is worth the time of."""
 
 
 def align_config_of(settings: DenseConfig | MatchConfig) -> AlignConfig:
     """Return the search for a Module 1 that was trained with these settings.
 
-    The circle is divided so that every rotation is within ± ``max_rotation`` of one that is tried.
+    The circle is divided so that some rotation tried is within half of ``max_rotation``, where
+    Module 1 is at its best: at the edge of what it was trained for it misses poor prints. Of little
+    training for rotations all is used, rather than to try more than eight.
     """
     assert isinstance(settings, DenseConfig), "those of Module 1, which is what searches"
-    step = min(2 * max(settings.max_rotation, LEAST_ROTATION), MOST_STEP)
+    most = 2 * max(settings.max_rotation, LEAST_ROTATION)
+    step = min(max(settings.max_rotation, LEAST_STEP), most, MOST_STEP)
     return AlignConfig(angle_step=360 / math.ceil(360 / step))
 
 

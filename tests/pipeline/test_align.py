@@ -57,7 +57,7 @@ def test_any_rotation_is_recovered(angle: float) -> None:
 
 
 @pytest.mark.parametrize(
-    ("max_rotation", "step"), [(60.0, 90.0), (180.0, 90.0), (30.0, 60.0), (25.0, 45.0), (0.0, 20.0)]
+    ("max_rotation", "step"), [(60.0, 60.0), (180.0, 90.0), (30.0, 45.0), (20.0, 40.0), (0.0, 20.0)]
 )
 def test_the_search_takes_the_steps_that_module_1_was_trained_for(max_rotation, step) -> None:
     found = align_config_of(DenseConfig(max_rotation=max_rotation)).angle_step
