@@ -17,10 +17,11 @@ import jax
 COLUMNS = "{:<46} {:<8} {:>10} {:>10} {:>17} {:>10}"
 
 
-def measure(name: str, unit: str, count: int, repeats: int, call: Callable[[int], Any]) -> None:
+def measure(name: str, unit: str, count: int, repeats: int, call: Callable[[int], Any]) -> float:
     """Time ``call(i)``, which makes ``count`` units, for i = 0, 1, …, and print a table line.
 
-    Each call is waited for. The time to compile is what the first one takes beyond the median.
+    Returns the median in seconds. Each call is waited for. The time to compile is what the first
+    one takes beyond the median.
     """
     seconds = []
     for index in range(repeats + 1):
@@ -37,6 +38,7 @@ def measure(name: str, unit: str, count: int, repeats: int, call: Callable[[int]
         ),
         flush=True,
     )
+    return median
 
 
 def machine() -> str:

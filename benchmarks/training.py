@@ -57,12 +57,13 @@ def bench_dense(preset: str, size: int, repeats: int) -> None:
     model = DenseRegModel(config.model, rngs=nnx.Rngs(0))
     optimizer = make_optimizer(model, config)
     batch = source.batch(0, size)
-    measure("Module 1, pairs made", "pair", size, repeats, lambda i: source.batch(i, size))
-    measure(
+    made = measure("Module 1, pairs made", "pair", size, repeats, lambda i: source.batch(i, size))
+    step = measure(
         f"Module 1, a step of {size} on {config.model.canvas}×{config.model.canvas}",
         *("pair", size, repeats),
         lambda _: dense_step(model, optimizer, batch, config.lambda_D),
     )
+    print_share(made, step)
 
 
 def bench_match(preset: str, size: int, repeats: int) -> None:
@@ -82,12 +83,18 @@ def bench_match(preset: str, size: int, repeats: int) -> None:
         return batch, *match_views(batch, config.model)
 
     batch, views, matches0 = made(0)
-    measure("Module 2, pairs and views made", "pair", size, repeats, made)
-    measure(
+    data = measure("Module 2, pairs and views made", "pair", size, repeats, made)
+    step = measure(
         f"Module 2, a step of {size}",
         *("pair", size, repeats),
         lambda _: match_step(trainer, optimizer, views, matches0, batch, config),
     )
+    print_share(data, step)
+
+
+def print_share(made: float, step: float) -> None:
+    """Print which part of a step of training goes into its data, if one waits for the other."""
+    print(f"of which data preparation: {made / (made + step):.0%}")
 
 
 def made_up(size: int, model: ModelConfig) -> PairBatch:

@@ -119,6 +119,9 @@ class TrainConfig:
     """Compute layers again on the way back instead of keeping them: less memory, more time."""
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
     """What backbone and transformer compute in while training; weights and losses are float32."""
+    prefetch: bool | None = None
+    """Make each batch, in a thread, while the step before it runs; None: where that is not the work
+    of one and the same CPU."""
     devices: int | None = None
     """Devices that share each batch; None takes as many as divide it evenly."""
     coordinator: str | None = None

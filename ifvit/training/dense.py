@@ -19,6 +19,7 @@ from ifvit.data.prints import Print
 from ifvit.data.readers import check_readable, read_dataset, split_fingers
 from ifvit.data.synthetic import VALIDATION_FINGERS, Ease, SyntheticPairs, masters_of
 from ifvit.models.registration import DenseRegModel
+from ifvit.training.ahead import Ahead
 from ifvit.training.averages import Averages
 from ifvit.training.compute import as_used, set_compute
 from ifvit.training.devices import Devices, connect, gathered
@@ -188,11 +189,13 @@ def _task(
         devices.shard(batch) for batch in held_batches(held, VALIDATION_PAIRS, config.batch_size)
     ]
 
+    ahead = Ahead(lambda index: train.batch(index, config.batch_size), config)
+
     def step(index: int) -> dict:
-        batch = devices.shard(train.batch(index, config.batch_size))
+        batch = devices.shard(ahead(index))
         losses = dense_step(model, optimizer, batch, config.lambda_D, config.accumulate)
         averages.follow(index)
-        return losses
+        return ahead.of(losses)
 
     def validate() -> dict[str, float]:
         measured = cell_accuracy(averages.weights, batches)
@@ -205,4 +208,4 @@ def _task(
     def pictures() -> dict[str, bytes]:
         return match_pictures(averages.weights, batches[0])
 
-    return Task(("L_D",), modules, path, step, validate, save, pictures)
+    return Task(("L_D",), modules, path, step, validate, save, pictures, lambda: ahead.waited)

@@ -45,6 +45,8 @@ class Task:
     save: Callable[[int, int, dict[str, float]], None]
     pictures: Pictures = dict
     """Makes pictures of what validation sees, for TensorBoard."""
+    waited: Callable[[], float] = lambda: 0.0
+    """Seconds, until now, in which a step could have run but for its batch."""
 
 
 def make_optimizer(model: nnx.Module, config: TrainConfig) -> nnx.Optimizer:
@@ -112,15 +114,17 @@ def fit(task: Task, config: TrainConfig, run: Run, extra: dict | None = None) ->
     with stop_asked() as asked, bar, closing(board):
         while clock.step < total:
             start, epoch = time.perf_counter(), clock.step // steps + 1
+            waited = task.waited()
             _train_to(epoch * steps, task, run, bar, asked, board)
             seconds = time.perf_counter() - start
+            cost = {"seconds": seconds, "data_wait": (task.waited() - waited) / seconds}
             clock.metrics = clock.means() | task.validate()
             if is_first():
                 task.save(epoch, clock.step, clock.metrics)
             run.save(task.modules, clock.metrics)
             board.curves(clock.step, clock.metrics)
             board.pictures(clock.step, task.pictures)
-            run.record({"event": "epoch", "epoch": epoch, "seconds": seconds, **clock.metrics})
+            run.record({"event": "epoch", "epoch": epoch, **cost, **clock.metrics})
             if is_first():
                 bar.write(epoch_line(epoch, config.epochs, clock.metrics, task.losses))
             if clock.step < total:

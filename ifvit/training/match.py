@@ -17,6 +17,7 @@ from ifvit.evaluation.metrics import auc, eer
 from ifvit.evaluation.plots import det_plot
 from ifvit.models.matcher import MatcherInput, MatcherModel
 from ifvit.pipeline.register import Registrar
+from ifvit.training.ahead import Ahead
 from ifvit.training.averages import Averages
 from ifvit.training.compute import as_used, set_compute
 from ifvit.training.devices import Devices, connect, gathered
@@ -197,13 +198,16 @@ def _task(
     made = held_views(held, config, VALIDATION_PAIRS)
     views_held = [(devices.shard(views), genuine) for views, genuine in made]
 
+    ahead = Ahead(
+        lambda index: train.aligned(index, config.batch_size, error, config.template_ratio), config
+    )
+
     def step(index: int) -> dict:
-        whole = train.aligned(index, config.batch_size, error, config.template_ratio)
-        batch = devices.shard(whole)
+        batch = devices.shard(ahead(index))
         views, matches0 = match_views(batch, config.model)
         losses = match_step(trainer, optimizer, views, matches0, batch, config)
         averages.follow(index)
-        return losses
+        return ahead.of(losses)
 
     def validate() -> dict[str, float]:
         measured = verification(averages.weights, views_held, config.fusion_global)
@@ -217,4 +221,5 @@ def _task(
         scores = held_scores(averages.weights, views_held, config.fusion_global)
         return {"DET": det_plot({"validation": scores})}
 
-    return Task(("L_D", "L_E", "L_A"), modules, path, step, validate, save, pictures)
+    losses = ("L_D", "L_E", "L_A")
+    return Task(losses, modules, path, step, validate, save, pictures, lambda: ahead.waited)

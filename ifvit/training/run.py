@@ -30,7 +30,7 @@ METRICS = "metrics.jsonl"
 
 HOUSEKEEPING = (
     *("checkpoint_dir", "resume", "override", "save_minutes", "keep_states"),
-    *("tensorboard", "devices", "coordinator", "num_processes", "process_id"),
+    *("tensorboard", "prefetch", "devices", "coordinator", "num_processes", "process_id"),
 )
 """Settings that may differ when a run goes on: they do not change what it learns."""
 
