@@ -13,9 +13,10 @@ import os
 import time
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +26,8 @@ from ifvit.data.atomic import write_atomically
 logger = logging.getLogger("ifvit")
 
 SUFFIX = ".ifvit.npz"
-"""Of every file in a cache; no other file is ever removed from its folder."""
+MAPPED = ".ifvit.bytes"
+"""One of the two is the end of every file's name; nothing else is ever removed from the folder."""
 
 DEFAULT_GB = 4.0
 
@@ -60,9 +62,7 @@ class Cache:
             reason = (str(error) or type(error).__name__).splitlines()[0]
             logger.warning("%s cannot be used (%s): what it held is made again", path, reason)
             return None
-        self._used.add(path)
-        with suppress(OSError):  # a cache that can only be read is one too
-            os.utime(path)
+        self._use(path)
         return arrays
 
     def save(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
@@ -70,7 +70,7 @@ class Cache:
         if self._closed:
             return
         path, buffer = self._path(name), io.BytesIO()
-        np.savez_compressed(buffer, allow_pickle=False, **arrays)
+        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
         try:
             if not self._make_room(buffer.tell(), path):
                 logger.info("%s is full: the rest is not kept; IFVIT_CACHE_GB sets it", self.root)
@@ -78,13 +78,50 @@ class Cache:
                 return
             write_atomically(path, buffer.getvalue())
         except OSError as error:
-            logger.warning(
-                "nothing more is kept in %s (%s): set IFVIT_CACHE to another folder, or to off",
-                *(self.root, error),
-            )
-            self._closed = True
+            self._close(error)
             return
         self._used.add(path)
+
+    def mapped(
+        self, name: str, size: int, content: Callable[[], Iterator[bytes]]
+    ) -> np.ndarray | None:
+        """Return ``size`` bytes kept as ``name``, mapped into memory and read where they are used.
+
+        ``content()`` yields them where they are not there. Returns None where they cannot be kept.
+        """
+        path = self.root / f"{name}{MAPPED}"
+        try:
+            if not (path.is_file() and path.stat().st_size == size):
+                if self._closed or not self._make_room(size, path):
+                    logger.info(
+                        "%s has no room for %.1f GB: kept in memory; IFVIT_CACHE_GB sets its size",
+                        *(self.root, size / 1e9),
+                    )
+                    return None
+                write_atomically(path, content())
+            found = np.memmap(path, np.uint8, "r", shape=(size,))
+        except OSError as error:
+            self._close(error)
+            return None
+        self._use(path)
+        return found
+
+    def remove(self, name: str) -> None:
+        """Forget what is kept as ``name``; what is mapped of it stays as it is."""
+        for suffix in (SUFFIX, MAPPED):
+            (self.root / f"{name}{suffix}").unlink(missing_ok=True)
+
+    def _use(self, path: Path) -> None:
+        self._used.add(path)
+        with suppress(OSError):  # a cache that can only be read is one too
+            os.utime(path)
+
+    def _close(self, error: OSError) -> None:
+        self._closed = True
+        logger.warning(
+            "nothing more is kept in %s (%s): set IFVIT_CACHE to another folder, or to off",
+            *(self.root, error),
+        )
 
     def _path(self, name: str) -> Path:
         return self.root / f"{name}{SUFFIX}"
@@ -103,7 +140,8 @@ class Cache:
 
     def _entries(self) -> Iterator[tuple[float, int, Path]]:
         """Yield when each file was last used, its size, and its path; what is half written too."""
-        for path in self.root.glob(f"*/*{SUFFIX}*"):
+        kept = (self.root.glob(f"*/*{suffix}*") for suffix in (SUFFIX, MAPPED))
+        for path in chain.from_iterable(kept):
             try:
                 stat = path.stat()
             except FileNotFoundError:  # another process has removed it

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 import warnings
 from pathlib import Path
 
@@ -35,9 +36,7 @@ def read_image(path: str | Path) -> Float32[np.ndarray, "H W"]:
     path = Path(path)
     _check_file(path)
     formats = (*FORMATS, *_wsq_format(path))
-    with warnings.catch_warnings():
-        # Pillow warns about large or oddly tagged files; whatever matters here is an error below.
-        warnings.filterwarnings("ignore", module=r"PIL\.")
+    with _PILLOW_QUIET:
         try:
             with path.open("rb") as file, Image.open(file, formats=formats) as image:
                 _check_size(path, *image.size)
@@ -58,6 +57,34 @@ def read_image(path: str | Path) -> Float32[np.ndarray, "H W"]:
                 f"{path} cannot be decoded ({reason}): expected an undamaged {EXPECTED}; "
                 "copy or export it again"
             ) from error
+
+
+class _Quiet:
+    """Hold back Pillow's warnings, of large or oddly tagged files: what matters here is an error.
+
+    Python's own context for it is one for all threads: the last to leave restores what the first
+    one found.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._kept = warnings.catch_warnings()
+                self._kept.__enter__()
+                warnings.filterwarnings("ignore", module=r"PIL\.")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._kept.__exit__(None, None, None)
+
+
+_PILLOW_QUIET = _Quiet()
 
 
 def _check_file(path: Path) -> None:

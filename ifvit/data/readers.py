@@ -18,7 +18,7 @@ import numpy as np
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.layouts import LAYOUTS, Named, named_prints
 from ifvit.data.manifest import read_manifest
-from ifvit.data.prints import Print, check_ppi, read_print
+from ifvit.data.prints import Print, check_ppi
 
 logger = logging.getLogger("ifvit")
 
@@ -45,7 +45,7 @@ def read_dataset(root: str | Path, ppi: int | None = None) -> list[Print]:
     folder per finger, whose name is the finger and the file's name the impression. A ``root`` that
     is a ``.csv`` file is a manifest (:func:`ifvit.data.manifest.read_manifest`). ``ppi`` overrides
     the resolution known by the data set's name (:func:`known_ppi`) or its files'; without any it is
-    500. No image is opened here: see :func:`check_readable`.
+    500. No image is opened here: see :func:`ifvit.data.canvases.read_canvases`.
 
     Raises FileNotFoundError where ``root`` does not exist, and ValueError where no layout is
     found, where two files claim the same impression, where ``root`` holds several data sets, or
@@ -62,9 +62,12 @@ def read_dataset(root: str | Path, ppi: int | None = None) -> list[Print]:
         raise ValueError(
             f"{root} is a file: expected a folder of prints, or a .csv; give the folder it is in"
         )
-    found = _fvc_layout(root) or _published_layout(root) or _folder_layout(root)
+    found = _fvc_layout(root, _listing(root)[0])
     if not found:
-        raise ValueError(_unrecognised(root))
+        tree = _walk(root)
+        found = _published_layout(root, tree) or _folder_layout(root, tree)
+        if not found:
+            raise ValueError(_unrecognised(root, tree))
     resolution = _resolution(root, ppi, next(iter(found)).ppi)
     name = Path(os.path.abspath(root)).name
     return _sorted_without_duplicates(
@@ -111,35 +114,45 @@ def split_fingers(
     return train, [p for p in ordered if (p.dataset, p.finger) in held]
 
 
-def check_readable(prints: Sequence[Print], limit: float = 0.01) -> list[Print]:
-    """Return the prints that can be read, after a warning for each that cannot.
+Tree = dict[Path, list[Path]]
+"""A folder and all folders below it, each with its images; sorted."""
 
-    Every file is decoded once, some 5 ms each, since damage does not show in a header. Raises
-    ValueError where more than ``limit`` of them (a share, 0..1) cannot be read: then the data set
-    or its resolution is wrong, not one file.
+
+def _walk(root: Path) -> Tree:
+    """List a whole tree in one pass, which asks the file system for nothing but the names.
+
+    Links to folders are followed, each folder once.
     """
-    readable, failed = [], []
-    for item in prints:
-        try:
-            read_print(item.path, item.ppi)
-            readable.append(item)
-        except (ValueError, OSError) as error:
-            # The reason is a whole line and mostly names the file; the log names it in any case.
-            logger.warning("skipping %s: %s", item.path, error)
-            failed.append(item.path.name)
-    if len(failed) > limit * len(prints):
-        shown = ", ".join(failed[:5]) + (", …" if len(failed) > 5 else "")
-        raise ValueError(
-            f"{len(failed)} of {len(prints)} prints cannot be read ({shown}): expected at most "
-            f"{limit:.0%}; mend or remove them, the warnings above give each reason"
-        )
-    return readable
+    found: Tree = {}
+    seen: set[Path] = set()
+    to_see = [root]
+    while to_see:
+        folder = to_see.pop()
+        real = folder.resolve()
+        if real not in seen:
+            seen.add(real)
+            found[folder], below = _listing(folder)
+            to_see += reversed(below)
+    return dict(sorted(found.items()))
 
 
-def _fvc_layout(root: Path) -> list[Named]:
+def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
+    """Return the images in a folder, and the folders; sorted."""
+    with os.scandir(folder) as entries:
+        listed = list(entries)
+    images = sorted(Path(entry.path) for entry in listed if _is_image(entry))
+    return images, sorted(Path(entry.path) for entry in listed if entry.is_dir())
+
+
+def _is_image(entry: os.DirEntry) -> bool:
+    # Names with a leading dot are the remains of other systems (macOS writes ._101_1.tif).
+    return entry.name.lower().endswith(EXTENSIONS) and entry.name[0] != "." and entry.is_file()
+
+
+def _fvc_layout(root: Path, images: list[Path]) -> list[Named]:
     """Read a flat folder, numbers without leading zeros."""
     found, others = [], []
-    for path in _images(root):
+    for path in images:
         match = _FVC_NAME.fullmatch(path.stem)
         if match:
             found.append(Named(str(int(match[1])), str(int(match[2])), path, None))
@@ -153,20 +166,20 @@ def _fvc_layout(root: Path) -> list[Named]:
     return found
 
 
-def _published_layout(root: Path) -> list[Named]:
+def _published_layout(root: Path, tree: Tree) -> list[Named]:
     """Read the names of a published data set, in any folder."""
-    images = sorted(path for path in root.rglob("*") if _is_image(path))
+    images = sorted(path for images in tree.values() for path in images)
     found, left_out = named_prints(root, images)
     if found and left_out:
         logger.warning("%s: left out %d images that are no single known finger", root, left_out)
     return found
 
 
-def _folder_layout(root: Path) -> list[Named]:
+def _folder_layout(root: Path, tree: Tree) -> list[Named]:
     """Read one folder per finger, names as they are."""
     found = []
-    for folder in _folders(root):
-        images = _images(folder)
+    for folder in _fingers(root, tree):
+        images = tree[folder]
         fingers = {m[1].lstrip("0") for p in images if (m := _FVC_NAME.fullmatch(p.stem))}
         if len(fingers) > 1:
             # Read as a finger, a whole data set would become one identity, and nobody would notice.
@@ -178,22 +191,12 @@ def _folder_layout(root: Path) -> list[Named]:
     return found
 
 
-def _images(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if _is_image(path))
+def _fingers(root: Path, tree: Tree) -> list[Path]:
+    return [folder for folder in tree if folder.parent == root and folder.name[0] != "."]
 
 
-def _is_image(path: Path) -> bool:
-    # Names with a leading dot are the remains of other systems (macOS writes ._101_1.tif).
-    return path.suffix.lower() in EXTENSIONS and path.name[0] != "." and path.is_file()
-
-
-def _folders(root: Path) -> list[Path]:
-    return sorted(path for path in root.iterdir() if path.is_dir() and path.name[0] != ".")
-
-
-def _unrecognised(root: Path) -> str:
-    images = [path.name for path in _images(root)]
-    folders = [path.name for path in _folders(root)]
+def _unrecognised(root: Path, tree: Tree) -> str:
+    images, folders = [path.name for path in tree[root]], _fingers(root, tree)
     example = f" (such as {images[0]})" if images else ""
     published = ", ".join(f"{layout.example} ({layout.name})" for layout in LAYOUTS)
     return (

@@ -10,13 +10,14 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 from flax import nnx
-from tqdm import tqdm
 
 from ifvit.config import DenseConfig
+from ifvit.data.augment import source_side
+from ifvit.data.canvases import read_canvases
 from ifvit.data.folder import CorruptionPairs
 from ifvit.data.pairs import PairBatch
 from ifvit.data.prints import Print
-from ifvit.data.readers import check_readable, read_dataset, split_fingers
+from ifvit.data.readers import read_dataset, split_fingers
 from ifvit.data.synthetic import VALIDATION_FINGERS, Ease, SyntheticPairs, masters_of
 from ifvit.models.registration import DenseRegModel
 from ifvit.training.ahead import Ahead
@@ -105,7 +106,10 @@ def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
             f"{config.distortion_growth}, but only synthetic pairs grow: leave them at 0, or train "
             "on --dataset-root synthetic"
         )
-    prints = check_readable(read_dataset(config.dataset_root, config.ppi))
+    canvases = read_canvases(
+        read_dataset(config.dataset_root, config.ppi), source_side(config.model)
+    )
+    prints = canvases.prints
     fingers = len({p.finger for p in prints})
     # A small folder keeps most of its fingers for training.
     holdout = min(config.val_fingers, max(1, fingers // 5))
@@ -114,13 +118,12 @@ def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
 
     def source(chosen: list[Print], impostor_ratio: float) -> CorruptionPairs:
         return CorruptionPairs(
-            chosen,
+            canvases.of(chosen),
             config.model,
             seed=config.seed,
             max_rotation=config.max_rotation,
             turn=config.turn,
             impostor_ratio=impostor_ratio,
-            progress=lambda prints: tqdm(prints, "reading prints", leave=False),
         )
 
     return source(train_prints, config.impostor_ratio), source(val_prints, 0.0)

@@ -7,9 +7,8 @@ and the cell in its place are taken to correspond, which is right to about a cel
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 
 import jax
@@ -29,11 +28,11 @@ from ifvit.data.aligned import (
     stand_alone,
     transform,
 )
-from ifvit.data.folder import load_sources
+from ifvit.data.canvases import Canvases, read_canvases
 from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.data.prints import Print
-from ifvit.data.readers import check_readable, read_dataset, split_fingers
-from ifvit.evaluation.protocols import Pair, all_pairs
+from ifvit.data.readers import read_dataset, split_fingers
+from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.register import Registrar
 
 logger = logging.getLogger("ifvit")
@@ -51,15 +50,19 @@ class AlignedPairs:
 
 
 def align_pairs(
-    registrar: Registrar, frames: np.ndarray, pairs: Sequence[Pair], what: str
+    registrar: Registrar, prints: Canvases, pairs: np.ndarray, what: str
 ) -> AlignedPairs:
-    """Align pairs of frames (uint8, 500 ppi) by Module 1; those that cannot be are left out."""
-    canvases = [registrar.prepare(frame / np.float32(255)) for frame in frames]
+    """Align pairs of prints (P,2) by Module 1; those that cannot be are left out."""
+
+    @lru_cache(maxsize=1024)
+    def prepared(row: int) -> Canvas:
+        return registrar.prepare(prints.take(np.array(row)) / np.float32(255))
+
     index, transforms = [], []
-    for pair in tqdm(pairs, f"aligning {what} pairs", unit="pair", leave=False):
-        found = registrar.align(canvases[pair.index0], canvases[pair.index1])
+    for row0, row1 in tqdm(pairs.tolist(), f"aligning {what} pairs", unit="pair", leave=False):
+        found = registrar.align(prepared(row0), prepared(row1))
         if found.ok:
-            index.append((pair.index0, pair.index1))
+            index.append((row0, row1))
             transforms.append(found.H_0to1)
     logger.info("Module 1 aligned %d of %d %s pairs", len(index), len(pairs), what)
     return AlignedPairs(
@@ -71,25 +74,24 @@ class FolderAligned:
     """Aligned pairs of real prints; batch ``i`` is a pure function of (seed, i)."""
 
     def __init__(
-        self, prints: Sequence[Print], registrar: Registrar, *, seed: int, impostor_ratio: float
+        self, prints: Canvases, registrar: Registrar, *, seed: int, impostor_ratio: float
     ) -> None:
-        """Read and align everything. Raises ValueError where no genuine pair can be aligned."""
+        """Align what is to be trained on. ``prints`` have the registrar's side.
+
+        Raises ValueError where it can align no genuine pair.
+        """
         self.model, self.seed, self.impostor_ratio = registrar.config, seed, impostor_ratio
-        self.frames = load_sources(prints, registrar.side)
-        names = sorted({(p.dataset, p.finger) for p in prints})
-        self.label = np.array([names.index((p.dataset, p.finger)) for p in prints])
-        pairs = all_pairs(prints)
+        self.prints, self.label = prints, prints.labels()
         rng = np.random.default_rng(seed)
-        genuine = _some([p for p in pairs if p.genuine], MOST_GENUINE, rng)
-        self.genuine = align_pairs(registrar, self.frames, genuine, "genuine")
+        genuine = genuine_pairs(self.label, MOST_GENUINE, rng)
+        self.genuine = align_pairs(registrar, prints, genuine, "genuine")
         if not len(self.genuine.index):
             raise ValueError(
                 f"Module 1 could align none of {len(genuine)} genuine pairs of this folder: train "
                 "it longer, or on prints like these, before Module 2"
             )
-        impostor = _some([p for p in pairs if not p.genuine], len(genuine), rng)
-        self.impostor = align_pairs(registrar, self.frames, impostor, "impostor")
-        self.unaligned = np.array([(p.index0, p.index1) for p in impostor], int).reshape(-1, 2)
+        self.unaligned = impostor_pairs(self.label, len(genuine), rng)
+        self.impostor = align_pairs(registrar, prints, self.unaligned, "impostor")
 
     @property
     def fingers(self) -> int:
@@ -113,7 +115,7 @@ class FolderAligned:
         drawn = [self._draw(rng, bool(g)) for g in genuine]
         rows = np.stack([pair for pair, _ in drawn])
         batch = real_batch(
-            jnp.asarray(self.frames[rows]) / np.float32(255),
+            jnp.asarray(self.prints.take(rows)) / np.float32(255),
             jnp.asarray(np.stack([H for _, H in drawn]), jnp.float32),
             jnp.asarray(self.label[rows]),
             jnp.asarray(genuine),
@@ -160,10 +162,28 @@ def real_batch(
     )
 
 
-def _some(pairs: list[Pair], most: int, rng: np.random.Generator) -> list[Pair]:
-    """Return at most so many of the pairs, drawn at random, in their order."""
-    chosen = rng.choice(len(pairs), min(most, len(pairs)), replace=False)
-    return [pairs[i] for i in sorted(chosen)]
+def genuine_pairs(label: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return pairs (P,2) of prints of one finger: all, or ``most`` of them drawn at random."""
+    groups = np.split(np.argsort(label, kind="stable"), np.cumsum(np.bincount(label))[:-1])
+    every = [group[np.stack(np.triu_indices(len(group), 1), 1)] for group in groups]
+    pairs = np.concatenate(every)
+    return pairs[np.sort(rng.choice(len(pairs), min(most, len(pairs)), replace=False))]
+
+
+def impostor_pairs(label: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:
+    """Return ``most`` pairs (P,2) of prints of two fingers, or all where there are fewer.
+
+    Of a hundred thousand prints there are five thousand million pairs: they are drawn one by one,
+    and not chosen from a list.
+    """
+    count = len(label)
+    there = (count**2 - int(np.square(np.bincount(label)).sum())) // 2
+    found: dict[tuple[int, int], None] = {}
+    while len(found) < min(most, there):
+        row0, row1 = sorted(rng.integers(count, size=2).tolist())
+        if label[row0] != label[row1]:
+            found[row0, row1] = None
+    return np.array(list(found), int).reshape(-1, 2)
 
 
 def folder_sources(
@@ -178,7 +198,9 @@ def folder_sources(
             "a folder of prints needs Module 1 to align its pairs: pass --pretrained-ckpt, or "
             "train on --dataset-root synthetic"
         )
-    prints = check_readable(read_dataset(config.dataset_root, config.ppi))
+    registrar = Registrar.from_checkpoint(dense_ckpt)
+    canvases = read_canvases(read_dataset(config.dataset_root, config.ppi), registrar.side)
+    prints = canvases.prints
     fingers = len({(p.dataset, p.finger) for p in prints})
     if fingers < 4:
         raise ValueError(
@@ -187,7 +209,10 @@ def folder_sources(
         )
     # A small folder keeps most of its fingers for training; an impostor pair needs two.
     train, held = split_fingers(prints, min(config.val_fingers, max(2, fingers // 5)), config.seed)
-    registrar = Registrar.from_checkpoint(dense_ckpt)
-    made = FolderAligned(train, registrar, seed=config.seed, impostor_ratio=config.impostor_ratio)
-    validation = FolderAligned(held, registrar, seed=config.seed, impostor_ratio=0.5)
-    return made, validation, made.fingers
+
+    def source(chosen: list[Print], impostor_ratio: float) -> FolderAligned:
+        some = canvases.of(chosen)
+        return FolderAligned(some, registrar, seed=config.seed, impostor_ratio=impostor_ratio)
+
+    made = source(train, config.impostor_ratio)
+    return made, source(held, 0.5), made.fingers

@@ -1,15 +1,13 @@
 from __future__ import annotations
 
-import logging
+import os
 import random
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from ifvit.data.prints import Print
-from ifvit.data.readers import check_readable, known_ppi, read_dataset, split_fingers
+from ifvit.data.readers import known_ppi, read_dataset, split_fingers
 
 
 def make(root: Path, *names: str) -> Path:
@@ -158,28 +156,22 @@ def test_split_leaves_a_finger_to_train_on(holdout):
         split_fingers(listed(3), holdout, seed=0)
 
 
-@pytest.fixture
-def folder_with_one_bad(tmp_path) -> Path:
-    wave = np.where(np.arange(80) % 9 < 5, 0, 255).astype(np.uint8)
-    image = Image.fromarray(np.tile(wave, (80, 1)))
-    for impression in range(1, 10):
-        image.save(tmp_path / f"1_{impression}.png")
-    (tmp_path / "1_10.png").write_text("no image")
-    return tmp_path
+def test_a_tree_is_listed_once_through_links_and_loops(tmp_path, monkeypatch):
+    make(tmp_path / "set", "b/1.png", "b/2.png", "a/1.png", "a/deep/9.png", ".trash/1.png")
+    (tmp_path / "set" / "a" / "loop").symlink_to(tmp_path / "set")
+    make(tmp_path, "elsewhere/7.png")
+    (tmp_path / "set" / "linked").symlink_to(tmp_path / "elsewhere")
+    listed, scandir = [], os.scandir
 
+    def counted(folder):
+        listed.append(Path(folder))
+        return scandir(folder)
 
-def test_unreadable_print_is_named_and_skipped(folder_with_one_bad, caplog):
-    prints = read_dataset(folder_with_one_bad)
-    with caplog.at_level(logging.WARNING, logger="ifvit"):
-        assert check_readable(prints, limit=0.1) == prints[:-1]
-    (record,) = caplog.records
-    assert record.name == "ifvit"
-    assert "1_10.png" in record.getMessage() and "not an image" in record.getMessage()
-
-
-def test_too_many_unreadable_prints_stop(folder_with_one_bad):
-    with pytest.raises(ValueError, match=r"1 of 10 prints cannot be read \(1_10\.png\).* 1%"):
-        check_readable(read_dataset(folder_with_one_bad))
+    monkeypatch.setattr(os, "scandir", counted)
+    prints = read_dataset(tmp_path / "set")
+    assert identities(prints) == [("a", "1"), ("b", "1"), ("b", "2"), ("linked", "7")]
+    below = [folder for folder in listed if folder != tmp_path / "set"]
+    assert len(below) == len(set(below)) == 5
 
 
 def test_real_sets(ifvit_data):
@@ -187,4 +179,3 @@ def test_real_sets(ifvit_data):
         prints = read_dataset(ifvit_data / name)
         assert len(prints) == 80 and prints[0].ppi == ppi
         assert len({p.finger for p in prints}) == 10
-        assert check_readable(prints[:8]) == prints[:8]

@@ -9,6 +9,8 @@ import optax
 import pytest
 from flax import nnx
 
+from ifvit.data.augment import source_side
+from ifvit.data.canvases import Canvases, read_canvases
 from ifvit.data.folder import CorruptionPairs
 from ifvit.data.readers import read_dataset
 from ifvit.data.synthetic import SyntheticPairs
@@ -121,7 +123,7 @@ def test_a_folder_of_prints_trains(dense_config, print_folder, tmp_path, caplog,
 def test_folder_batches(dense_config, print_folder):
     train, held = dense_sources(replace(dense_config, dataset_root=str(print_folder)))
     assert isinstance(train, CorruptionPairs) and isinstance(held, CorruptionPairs)
-    assert (len(train.sources), len(held.sources)) == (4, 2)
+    assert (len(train.prints), len(held.prints)) == (4, 2)
     assert held.impostor_ratio == 0
     first, again, other = (train.batch(index, 2) for index in (1, 1, 2))
     np.testing.assert_array_equal(first.image1, again.image1)
@@ -130,11 +132,13 @@ def test_folder_batches(dense_config, print_folder):
 
 
 def test_two_prints_of_a_finger_are_no_impostors(print_folder, micro):
-    prints = [p for p in read_dataset(print_folder) if p.finger == "1"]
+    listed = [p for p in read_dataset(print_folder) if p.finger == "1"]
+    prints = read_canvases(listed, source_side(micro))
     source = CorruptionPairs(prints, micro, seed=0, max_rotation=30.0, impostor_ratio=1.0)
     assert source.batch(0, 2).genuine.all()
 
 
 def test_an_empty_folder_source_is_refused(micro):
+    none = Canvases([], np.zeros(0, int), np.zeros((0, 8, 8), np.uint8))
     with pytest.raises(ValueError, match="no prints to train on"):
-        CorruptionPairs([], micro, seed=0, max_rotation=30.0, impostor_ratio=0.5)
+        CorruptionPairs(none, micro, seed=0, max_rotation=30.0, impostor_ratio=0.5)

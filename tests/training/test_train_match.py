@@ -14,14 +14,15 @@ from flax import nnx
 
 from ifvit.config import MatchConfig
 from ifvit.data.aligned import AlignmentError
-from ifvit.data.pairs import cell_centres
+from ifvit.data.canvases import read_canvases
+from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.data.readers import read_dataset
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.register import Registrar
-from ifvit.training.folder import FolderAligned, folder_sources
+from ifvit.training.folder import FolderAligned, folder_sources, genuine_pairs, impostor_pairs
 from ifvit.training.loop import Task
 from ifvit.training.match import (
     check_classes,
@@ -197,15 +198,20 @@ def fake(micro):
     return Fake(DenseRegModel(micro, rngs=nnx.Rngs(0)))
 
 
-def test_real_pairs_that_nobody_can_align_are_an_error(fake, print_folder):
+@pytest.fixture(scope="module")
+def prints(print_folder, micro):
+    return read_canvases(read_dataset(print_folder), frame_side(micro))
+
+
+def test_real_pairs_that_nobody_can_align_are_an_error(fake, prints):
     fake.shift = None
     with pytest.raises(ValueError, match="could align none of 3 genuine pairs"):
-        FolderAligned(read_dataset(print_folder), fake, seed=0, impostor_ratio=0.5)
+        FolderAligned(prints, fake, seed=0, impostor_ratio=0.5)
 
 
-def test_real_pairs(fake, print_folder, micro):
+def test_real_pairs(fake, prints, micro):
     fake.shift = 7.0
-    source = FolderAligned(read_dataset(print_folder), fake, seed=0, impostor_ratio=0.5)
+    source = FolderAligned(prints, fake, seed=0, impostor_ratio=0.5)
     assert source.fingers == 3 and len(source.genuine.index) == 3
     batch = source.aligned(1, 8, NONE, 0.0)
     genuine = np.asarray(batch.genuine)
@@ -225,8 +231,8 @@ def test_real_pairs(fake, print_folder, micro):
     np.testing.assert_array_equal(batch.frame1, again.frame1)
 
 
-def test_real_pairs_with_an_error_move_their_cells(fake, print_folder, micro):
-    source = FolderAligned(read_dataset(print_folder), fake, seed=0, impostor_ratio=0.0)
+def test_real_pairs_with_an_error_move_their_cells(fake, prints, micro):
+    source = FolderAligned(prints, fake, seed=0, impostor_ratio=0.0)
     batch = source.aligned(0, 4, AlignmentError(8.0, 0.0), 0.0)
     shift = np.asarray(batch.H_0to1)[:, :, 2]
     assert (np.abs(shift).max(1) > 0).all()
@@ -235,6 +241,25 @@ def test_real_pairs_with_an_error_move_their_cells(fake, print_folder, micro):
     np.testing.assert_allclose(batch.points0, centres + shift[:, None], atol=1e-3)
     alone = source.aligned(0, 4, AlignmentError(8.0, 0.0), 1.0)
     np.testing.assert_array_equal(alone.frame0, alone.frame1)
+
+
+def test_pairs_of_many_prints_are_drawn_without_listing_all():
+    label = np.arange(40_000) // 2  # 800 million pairs
+    rng = np.random.default_rng(0)
+    genuine, impostor = genuine_pairs(label, 50, rng), impostor_pairs(label, 50, rng)
+    for pairs in (genuine, impostor):
+        assert pairs.shape == (50, 2) and len(np.unique(pairs, axis=0)) == 50
+        assert (pairs[:, 0] < pairs[:, 1]).all()
+    assert (label[genuine[:, 0]] == label[genuine[:, 1]]).all()
+    assert (label[impostor[:, 0]] != label[impostor[:, 1]]).all()
+
+
+def test_few_prints_give_all_their_pairs():
+    label, rng = np.array([1, 0, 0, 1, 2]), np.random.default_rng(0)
+    assert genuine_pairs(label, 9, rng).tolist() == [[1, 2], [0, 3]]
+    assert len(impostor_pairs(label, 9, rng)) == 8
+    assert impostor_pairs(np.zeros(3, int), 9, rng).shape == (0, 2)
+    assert genuine_pairs(np.arange(3), 9, rng).shape == (0, 2)
 
 
 def test_a_folder_needs_module_1(print_folder):
