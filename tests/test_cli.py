@@ -75,7 +75,7 @@ def test_an_unknown_command_names_the_known_ones(capsys):
 @pytest.mark.parametrize("flag", [["--preset", "huge"], ["--preset=huge"], ["--preset"]])
 def test_an_unknown_preset_names_the_known_ones(capsys, command, flag):
     line = complaint(capsys, command, *flag)
-    assert line.startswith("unknown preset") and "paper, tiny" in line
+    assert line.startswith("unknown preset") and "paper, small, tiny" in line
 
 
 @pytest.mark.parametrize("command", COMMANDS)
