@@ -128,6 +128,8 @@ class Cache:
 
     def _make_room(self, size: int, path: Path) -> bool:
         """Remove the files used longest ago until ``size`` bytes fit; False where they cannot."""
+        # Its owner's alone: decoded prints are somebody's fingers.
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         there = sorted(entry for entry in self._entries() if entry[2] != path)
         total = size + sum(length for _, length, _ in there)
         for used_at, length, other in there:

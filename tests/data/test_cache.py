@@ -35,6 +35,11 @@ def test_what_was_saved_is_loaded_and_nothing_else(tmp_path):
     assert [p.name for p in (tmp_path / "k").iterdir()] == [f"one{SUFFIX}"]
 
 
+def test_the_folder_is_its_owners_alone(tmp_path):
+    Cache(tmp_path / "new" / "cache", 10**6).save("k/one", ONE)
+    assert (tmp_path / "new" / "cache").stat().st_mode & 0o077 == 0
+
+
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
 def test_a_damaged_file_is_a_warning_and_is_written_again(tmp_path, caplog, damage):
     cache = Cache(tmp_path, 10**6)
