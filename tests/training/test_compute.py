@@ -47,6 +47,12 @@ def fresh(micro, config: TrainConfig = PLAIN) -> DenseRegModel:
     return model
 
 
+def assert_alike(found, wanted) -> None:
+    """Equal but for rounding, of the largest value: a small entry is the sum of large ones."""
+    found, wanted = np.asarray(found), np.asarray(wanted)
+    assert np.abs(found - wanted).max() <= 1e-4 * np.abs(wanted).max() + 1e-6  # some are 0
+
+
 def test_parts_give_the_mean_of_their_gradients(micro, batch):
     whole, one_by_one = fresh(micro), fresh(micro)
     loss, grads = compute(whole, batch, parts=2)
@@ -58,7 +64,7 @@ def test_parts_give_the_mean_of_their_gradients(micro, batch):
     assert found[0][0] != pytest.approx(found[1][0], rel=1e-3)
     for name, grad in grads.items():
         wanted = (found[0][1][name] + found[1][1][name]) / 2
-        np.testing.assert_allclose(grad, wanted, rtol=1e-3, atol=1e-5)
+        assert_alike(grad, wanted)
     # The running averages saw both parts, one after the other.
     for ours, theirs in zip(averages(whole), averages(one_by_one), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6)
@@ -92,7 +98,7 @@ def test_layers_computed_again_give_the_same_for_less(micro, batch, use_loftr):
     (loss, grads), (loss_again, grads_again) = compute(plain, batch), compute(again, batch)
     assert loss == pytest.approx(loss_again, rel=1e-6)
     for name, grad in grads.items():
-        np.testing.assert_allclose(grad, grads_again[name], rtol=1e-3, atol=1e-5)
+        assert_alike(grad, grads_again[name])
     for ours, theirs in zip(averages(plain), averages(again), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-6)
 
