@@ -21,8 +21,8 @@ RADIUS = 6
 500 ppi, filtered at 250 ppi)."""
 
 STEPS = 12
-"""Steps of growth. Minutiae of opposite sign meet and vanish as it goes on: 40 steps leave six in
-ten of those that 12 leave, fewer than fingers have (``docs/results/synthesis.md``)."""
+"""Steps of growth. Minutiae of opposite sign meet and vanish as it goes on, so that there are few:
+a finger has more than long growth leaves (``docs/results/synthesis.md``)."""
 
 SOFT_GAIN = 2.0
 """Gain while ridges find their places. A hard saturation here would lock them to the pixel grid."""
