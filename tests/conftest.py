@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,25 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let pass beartype's remark on how flax declares ``nnx.List``: it is not about this code."""
     remark = "beartype.roar.BeartypeDecorHintPep585DeprecationWarning"
     config.addinivalue_line("filterwarnings", f"ignore::{remark}")
+
+
+MAPPINGS = 30_000
+"""Memory mappings at which compiled programs are forgotten: Linux gives a process 65,530 in all."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _few_programs() -> Iterator[None]:
+    """Forget compiled programs between two files of tests, once there are many.
+
+    Each keeps several mappings, all tests together need more than a process may have, and the
+    compiler that gets none ends in a segmentation fault.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and len(maps.read_bytes().splitlines()) > MAPPINGS:
+        import jax
+
+        jax.clear_caches()
 
 
 @pytest.fixture(scope="session")
