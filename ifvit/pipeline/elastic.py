@@ -71,12 +71,13 @@ def elastic(
     config: ModelConfig,
     settings: ElasticConfig = ELASTIC_CONFIG,
     rounds: int | None = None,
+    before: Float[Array, "h w 2"] | None = None,
 ) -> tuple[Float[Array, "h w 2"], Float[Array, "h w"]]:
     """Return each cell's displacement before ``H`` is applied, and its blocks' correlation.
 
-    ``rounds`` replaces that of the settings.
+    ``rounds`` replaces that of the settings; ``before`` is where earlier rounds arrived.
     """
-    displacement = jnp.zeros((config.cells, config.cells, 2))
+    displacement = jnp.zeros((config.cells, config.cells, 2)) if before is None else before
     quality = jnp.zeros((config.cells, config.cells))
     for _ in range(settings.rounds if rounds is None else rounds):
         found = _blocks(ridges0, ridges1, H, displacement, config, settings)

@@ -1,4 +1,4 @@
-"""The distortion that Module 1's matches show, and print 1 drawn without it.
+"""What Module 1's matches say beside an alignment: the distortion, and print 1 drawn without it.
 
 A similarity places a print as a whole. Skin that was dragged, and a sensor that a finger was swept
 over now faster and now slower, leave a tenth of the print's length between two ends of it, which is
@@ -10,16 +10,20 @@ Points and displacements are in frame pixels at 500 ppi; images at the network's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Float
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.data.aligned import inverse, transform
 from ifvit.data.pairs import cell_centres, frame_side
+from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.elastic import Ridges, laid_on
+from ifvit.pipeline.geometry import apply
 
 DOUBT_PX = 10.0
 """Distance from what the others say at which a match counts for a quarter: as far as it may be
@@ -32,6 +36,37 @@ STIFFNESS = 1.0
 """Matches that it takes, each of confidence 1, to believe in half of what they show."""
 
 ROUNDS = 3
+
+
+class Starts(NamedTuple):
+    """Coarse alignments to refine, and the matches near each of them, padded to N.
+
+    ``weight`` is a match's confidence, 0 for padding. Without weights the ridges decide alone.
+    """
+
+    H_0to1: Float[Array, "A 2 3"]
+    points0: Float[Array, "A N 2"]
+    points1: Float[Array, "A N 2"]
+    weight: Float[Array, "A N"]
+
+
+NEAR_PX = 30.0
+"""Distance from an alignment within which a match may be of it: what a tenth of stretch makes of
+half a print."""
+
+
+def starts_of(found: Sequence[Alignment], config: ModelConfig) -> Starts:
+    """Return Module 1's alignments as starts, with the matches that lie near each."""
+    points = np.zeros((2, len(found), config.cells**2, 2), np.float32)
+    weight = np.zeros(points.shape[1:3], np.float32)
+    for row, one in enumerate(found):
+        away = np.linalg.norm(apply(one.H_0to1, one.points0) - one.points1, axis=1)
+        near = np.flatnonzero(away <= NEAR_PX)
+        points[0, row, : len(near)] = one.points0[near]
+        points[1, row, : len(near)] = one.points1[near]
+        weight[row, : len(near)] = one.confidence[near]
+    H = jnp.asarray([one.H_0to1 for one in found], jnp.float32)
+    return Starts(H, jnp.asarray(points[0]), jnp.asarray(points[1]), jnp.asarray(weight))
 
 
 class Flat(NamedTuple):

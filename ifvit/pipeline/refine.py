@@ -11,20 +11,17 @@ Transforms are 2×3 matrices in frame pixels at 500 ppi; images at the network's
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Float
 
 from ifvit.config import ModelConfig
 from ifvit.data.aligned import compose, fit_similarity, inverse, transform
 from ifvit.data.pairs import cell_centres, nearest_cell
-from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.correlate import Search, search
 from ifvit.pipeline.elastic import (
     ELASTIC_CONFIG,
@@ -33,10 +30,11 @@ from ifvit.pipeline.elastic import (
     agreement,
     elastic,
 )
-from ifvit.pipeline.geometry import apply
-from ifvit.pipeline.matched import Flat, between_cells, lay_flat
+from ifvit.pipeline.matched import Flat, Starts, between_cells, lay_flat
 
-WIDE = Search((-10, -8, -6, -4, -2, 0, 2, 4, 6, 8, 10), (1.0,), 32)
+Tree = TypeVar("Tree")
+
+WIDE = Search((-6, -4, -2, 0, 2, 4, 6), (1.0,), 32)
 FINE = Search((-1.5, -0.75, 0, 0.75, 1.5), (0.97, 1.0, 1.03), 6)
 
 
@@ -50,7 +48,9 @@ class RefineConfig:
     """Skin is stretched by a few per cent, as a whole too."""
     places: int = 16
     """Places of the wide search that are followed for one elastic round."""
-    finished: int = 8
+    straightened: int = 8
+    """Those of them that are searched finely, and followed for one round from there."""
+    finished: int = 3
     """Those of them that are followed to the end."""
     elastic: ElasticConfig = ELASTIC_CONFIG
     match_weight: float = 0.3
@@ -83,37 +83,6 @@ class Refined(NamedTuple):
         return self.ncc * jnp.sqrt(self.overlap)
 
 
-class Starts(NamedTuple):
-    """Coarse alignments to refine, and the matches near each of them, padded to N.
-
-    ``weight`` is a match's confidence, 0 for padding. Without weights the ridges decide alone.
-    """
-
-    H_0to1: Float[Array, "A 2 3"]
-    points0: Float[Array, "A N 2"]
-    points1: Float[Array, "A N 2"]
-    weight: Float[Array, "A N"]
-
-
-NEAR_PX = 30.0
-"""Distance from an alignment within which a match may be of it: what a tenth of stretch makes of
-half a print."""
-
-
-def starts_of(found: Sequence[Alignment], config: ModelConfig) -> Starts:
-    """Return Module 1's alignments as starts, with the matches that lie near each."""
-    points = np.zeros((2, len(found), config.cells**2, 2), np.float32)
-    weight = np.zeros(points.shape[1:3], np.float32)
-    for row, one in enumerate(found):
-        away = np.linalg.norm(apply(one.H_0to1, one.points0) - one.points1, axis=1)
-        near = np.flatnonzero(away <= NEAR_PX)
-        points[0, row, : len(near)] = one.points0[near]
-        points[1, row, : len(near)] = one.points1[near]
-        weight[row, : len(near)] = one.confidence[near]
-    H = jnp.asarray([one.H_0to1 for one in found], jnp.float32)
-    return Starts(H, jnp.asarray(points[0]), jnp.asarray(points[1]), jnp.asarray(weight))
-
-
 @partial(jax.jit, static_argnames=("config", "settings"))
 def refine(
     ridges0: Ridges,
@@ -130,37 +99,16 @@ def refine(
     """
     flats = jax.vmap(partial(lay_flat, ridges1, config=config))(*starts)
     most = jnp.maximum(starts.weight.sum(-1).max(), 1e-6)
-
-    def support(H: Array, displacement: Array, flat: Flat) -> Array:
-        return settings.match_weight * _supported(H, displacement, flat, config, settings) / most
-
-    def lay(rounds: int, H: Array, origin: Array) -> tuple[Refined, Array]:
-        flat = jax.tree.map(lambda x: x[origin], flats)
-        displacement, quality = elastic(ridges0, flat.ridges, H, config, settings.elastic, rounds)
-        H, displacement = _refit(H, displacement, quality, config, settings)
-        ncc, overlap = agreement(ridges0, flat.ridges, H, displacement, config)
-        laid = Refined(H, ncc, overlap, displacement, quality)
-        return laid, laid.evidence + support(H, displacement, flat)
-
-    def finish(H: Array, origin: Array) -> tuple[Refined, Array]:
-        ridges = jax.tree.map(lambda x: x[origin], flats.ridges)
-        found, _ = search(ridges0, ridges, H, settings.fine, 1, config)
-        return lay(settings.elastic.rounds, found[0], origin)
-
-    def place(flat: Flat) -> tuple[Array, Array]:
-        count, still = settings.places, jnp.zeros_like(flat.displacement)
-        found, evidence = search(ridges0, flat.ridges, jnp.eye(2, 3), settings.wide, count, config)
-        return found, evidence + jax.vmap(lambda H: support(H, still, flat))(found)
-
-    places, evidence = jax.vmap(place)(flats)
-    likely = jax.lax.top_k(evidence.reshape(-1), settings.places)[1]
-    origin = likely // settings.places
-    rough, value = jax.vmap(partial(lay, 1))(places.reshape(-1, 2, 3)[likely], origin)
-    kept = jax.lax.top_k(value, settings.finished)[1]
-    finished, value = jax.vmap(finish)(rough.H_0to1[kept], origin[kept])
-    best = jnp.argmax(value)
-    laid = jax.tree.map(lambda x: x[best], finished)
-    start = origin[kept][best]
+    steps = _Steps(ridges0, flats, most, config, settings)
+    placed, value = jax.vmap(steps.place)(flats)
+    origin = jnp.repeat(jnp.arange(len(placed)), settings.places)
+    H, origin = _best(settings.places, value.reshape(-1), (placed.reshape(-1, 2, 3), origin))
+    laid, value = jax.vmap(steps.rough)(H, origin)
+    laid, origin = _best(settings.straightened, value, (laid, origin))
+    laid, value = jax.vmap(steps.straighten)(laid.H_0to1, origin)
+    laid, origin = _best(settings.finished, value, (laid, origin))
+    laid, value = jax.vmap(steps.finish)(laid.H_0to1, laid.displacement, origin)
+    laid, start = jax.tree.map(lambda x: x[0], _best(1, value, (laid, origin)))
     return _unflattened(
         (ridges0, ridges1), laid, starts.H_0to1[start], flats.displacement[start], config, settings
     )
@@ -181,6 +129,61 @@ def _unflattened(
     H, rest = _refit(H_0to1, moved, laid.block_ncc, config, settings)
     ncc, overlap = agreement(*ridges, H, rest, config)
     return Refined(H, ncc, overlap, rest, laid.block_ncc)
+
+
+class _Steps(NamedTuple):
+    """What is done with a place of print 1 on print 0, each step with fewer of them.
+
+    Each returns where it is laid now, and what speaks for it: ridges, and the matches' support as
+    a share of what the best start has (``most``). ``origin`` is the start that a place is of.
+    """
+
+    ridges0: Ridges
+    flats: Flat
+    most: Float[Array, ""]
+    config: ModelConfig
+    settings: RefineConfig
+
+    def place(self, flat: Flat) -> tuple[Float[Array, "P 2 3"], Float[Array, " P"]]:
+        """Return the most likely places of a whole start."""
+        wide, count = self.settings.wide, self.settings.places
+        found, evidence = search(self.ridges0, flat.ridges, jnp.eye(2, 3), wide, count, self.config)
+        still = jnp.zeros_like(flat.displacement)
+        return found, evidence + jax.vmap(lambda H: self._support(H, still, flat))(found)
+
+    def rough(self, H: Float[Array, "2 3"], origin: Array) -> tuple[Refined, Array]:
+        return self._lay(1, H, None, origin)
+
+    def straighten(self, H: Float[Array, "2 3"], origin: Array) -> tuple[Refined, Array]:
+        ridges = jax.tree.map(lambda x: x[origin], self.flats.ridges)
+        found, _ = search(self.ridges0, ridges, H, self.settings.fine, 1, self.config)
+        return self._lay(1, found[0], None, origin)
+
+    def finish(
+        self, H: Float[Array, "2 3"], displacement: Float[Array, "h w 2"], origin: Array
+    ) -> tuple[Refined, Array]:
+        return self._lay(self.settings.elastic.rounds - 1, H, displacement, origin)
+
+    def _lay(
+        self, rounds: int, H: Array, before: Array | None, origin: Array
+    ) -> tuple[Refined, Array]:
+        flat = jax.tree.map(lambda x: x[origin], self.flats)
+        pair, config, settings = (self.ridges0, flat.ridges), self.config, self.settings
+        displacement, quality = elastic(*pair, H, config, settings.elastic, rounds, before)
+        H, displacement = _refit(H, displacement, quality, config, settings)
+        ncc, overlap = agreement(*pair, H, displacement, config)
+        laid = Refined(H, ncc, overlap, displacement, quality)
+        return laid, laid.evidence + self._support(H, displacement, flat)
+
+    def _support(self, H: Array, displacement: Array, flat: Flat) -> Float[Array, ""]:
+        supported = _supported(H, displacement, flat, self.config, self.settings)
+        return self.settings.match_weight * supported / self.most
+
+
+def _best(count: int, value: Float[Array, " K"], each: Tree) -> Tree:
+    """Return those of K that have the highest values, of every array in a tree."""
+    kept = jax.lax.top_k(value, count)[1]
+    return jax.tree.map(lambda x: x[kept], each)
 
 
 @partial(jax.jit, static_argnames=("config", "settings"))

@@ -32,8 +32,9 @@ from ifvit.pipeline.correlate import MIN_OVERLAP
 from ifvit.pipeline.displacement import displaced
 from ifvit.pipeline.enhancer import EnhancerName, source_of
 from ifvit.pipeline.geometry import apply, warp
+from ifvit.pipeline.matched import starts_of
 from ifvit.pipeline.overlap import network_view, warp_pairs
-from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine_pairs, starts_of
+from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine_pairs
 from ifvit.weights.files import load_dense
 from ifvit.weights.pretrained import pretrained_files
 

@@ -18,8 +18,9 @@ from ifvit.pipeline.elastic import (
 )
 from ifvit.pipeline.enhance import enhance
 from ifvit.pipeline.geometry import apply, invert, similarity, warp
+from ifvit.pipeline.matched import Starts
 from ifvit.pipeline.overlap import network_view
-from ifvit.pipeline.refine import Refined, Starts, refine
+from ifvit.pipeline.refine import Refined, refine
 from ifvit.presets import TINY_MODEL
 
 SIDE = frame_side(TINY_MODEL)
