@@ -25,8 +25,13 @@ test-slow: $(VENV)/.installed-dev
 wheel-check:
 	PYTHON=$(PYTHON) tests/check_wheel.sh
 
-bench: $(VENV)/.installed
+bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/synthesis.py
+	$(BIN)/python benchmarks/training.py --preset tiny
+	$(BIN)/python benchmarks/training.py --preset paper
+	$(BIN)/python benchmarks/training.py --preset paper --growth --batch-size 4 --repeats 3
+	$(BIN)/python benchmarks/twin.py
+	$(BIN)/python benchmarks/folder.py
 	$(BIN)/python benchmarks/pipeline.py --preset tiny
 	$(BIN)/python benchmarks/pipeline.py --preset paper
 

@@ -152,9 +152,11 @@ class _Steps(NamedTuple):
         return found, evidence + jax.vmap(lambda H: self._support(H, still, flat))(found)
 
     def rough(self, H: Float[Array, "2 3"], origin: Array) -> tuple[Refined, Array]:
+        """Follow a place for one elastic round."""
         return self._lay(1, H, None, origin)
 
     def straighten(self, H: Float[Array, "2 3"], origin: Array) -> tuple[Refined, Array]:
+        """Search about a place finely, and follow it anew from there."""
         ridges = jax.tree.map(lambda x: x[origin], self.flats.ridges)
         found, _ = search(self.ridges0, ridges, H, self.settings.fine, 1, self.config)
         return self._lay(1, found[0], None, origin)
@@ -162,6 +164,7 @@ class _Steps(NamedTuple):
     def finish(
         self, H: Float[Array, "2 3"], displacement: Float[Array, "h w 2"], origin: Array
     ) -> tuple[Refined, Array]:
+        """Follow a straightened place to the end."""
         return self._lay(self.settings.elastic.rounds - 1, H, displacement, origin)
 
     def _lay(
