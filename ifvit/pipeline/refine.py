@@ -179,7 +179,11 @@ class _Steps(NamedTuple):
         return laid, laid.evidence + self._support(H, displacement, flat)
 
     def _support(self, H: Array, displacement: Array, flat: Flat) -> Float[Array, ""]:
-        supported = _supported(H, displacement, flat, self.config, self.settings)
+        """Return how many matches bear a placement out, by their confidence and its nearness."""
+        moved = displacement.reshape(-1, 2)[nearest_cell(flat.points0, self.config)]
+        placed = transform(H, flat.points0 + moved)
+        away = jnp.square(placed - flat.points1).sum(-1) / self.settings.match_px**2
+        supported = (flat.weight * jnp.exp(-0.5 * away)).sum()
         return self.settings.match_weight * supported / self.most
 
 
@@ -203,23 +207,6 @@ def refine_pairs(
     """
     each = (ridges0, ridges1, starts)
     return jax.lax.map(lambda pair: refine(*pair, config, settings), each)
-
-
-def _supported(
-    H: Float[Array, "2 3"],
-    displacement: Float[Array, "h w 2"],
-    flat: Flat,
-    config: ModelConfig,
-    settings: RefineConfig,
-) -> Float[Array, ""]:
-    """Return how many matches bear an alignment out, each by its confidence.
-
-    And by how near the alignment comes to it.
-    """
-    moved = displacement.reshape(-1, 2)[nearest_cell(flat.points0, config)]
-    placed = transform(H, flat.points0 + moved)
-    away = jnp.square(placed - flat.points1).sum(-1) / settings.match_px**2
-    return (flat.weight * jnp.exp(-0.5 * away)).sum()
 
 
 def _refit(
