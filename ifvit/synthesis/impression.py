@@ -21,6 +21,13 @@ INVERSE_STEPS = 12
 """Fixed-point steps of :func:`from_master`: each cuts the error to a third or less."""
 
 
+SWEEP_PX = 130.0
+"""Wavelength at which the speed of a finger over a sweep sensor varies, px at 500 ppi."""
+
+FURTHEST = (85.0, 115.0)
+"""How far off its middle a finger is set down at most: as far as the master reaches, px."""
+
+
 class ImpressionParams(NamedTuple):
     """One impression's geometry and looks. Pixels at 500 ppi, radians."""
 
@@ -50,6 +57,15 @@ class ImpressionParams(NamedTuple):
     """The sensor's rectangle, centre and half sides, upright: nothing is recorded beyond it."""
     unevenness: Float[Array, "*B"]
     """How much pressure and moisture vary over the print."""
+    wet: Float[Array, "*B"]
+    """Pressure added where sweat gathers, most at its middle: from 1 on valleys fill there."""
+    wet_centre: Float[Array, "*B 2"]
+    wet_radius: Float[Array, "*B"]
+    sweep_stretch: Float[Array, "*B"]
+    """Share by which a sweep sensor sees the finger longer (< 0) or shorter along y."""
+    sweep_wave: Float[Array, "*B"]
+    """Amplitude of the sweep's unevenness along y, px; its wavelength is :data:`SWEEP_PX`."""
+    sweep_phase: Float[Array, "*B"]
 
 
 def draw_impression(
@@ -65,8 +81,10 @@ def draw_impression(
     normal, uniform = jax.random.normal, jax.random.uniform
     # Wet, normal and dry skin: dry skin touches less and breaks, wet skin touches more.
     wetness = jnp.clip(normal(k[8]), -2, 2)
+    sensor = jax.random.randint(jax.random.fold_in(k[11], 0), (), 0, len(SENSORS))
+    wet, sweep = jax.random.fold_in(key, 15), jax.random.fold_in(key, 16)
     return ImpressionParams(
-        offset=jnp.clip(normal(k[0], (2,)), -2, 2) * jnp.array([18.0, 32.0]),
+        offset=_placement(k[0]),
         rotation=jnp.deg2rad(uniform(k[1], minval=-max_rotation, maxval=max_rotation)),
         strain=0.02 * jnp.clip(normal(k[2], (2, 2)), -2, 2),
         bump_centre=120.0 * jnp.clip(normal(k[3], (bumps, 2)), -2, 2),
@@ -76,7 +94,7 @@ def draw_impression(
         contact_radii=jnp.array([92.0, 120.0]) + jnp.array([58.0, 85.0]) * uniform(k[7], (2,)),
         border_amplitude=normal(k[9], (waves,)) * 0.02 / jnp.sqrt(jnp.arange(1, waves + 1)),
         border_phase=uniform(k[10], (waves,), maxval=2 * jnp.pi),
-        sensor=jax.random.randint(jax.random.fold_in(k[11], 0), (), 0, len(SENSORS)),
+        sensor=sensor,
         pressure=0.28 * wetness,
         dryness=jnp.clip(0.30 - 0.22 * wetness, 0.05, 1.0),
         noise_key=jax.random.fold_in(k[11], 1),
@@ -84,7 +102,42 @@ def draw_impression(
         window_centre=jnp.clip(normal(k[12], (2,)), -2, 2) * jnp.array([22.0, 25.0]),
         window_half=jnp.array([95.0, 120.0]) + jnp.array([120.0, 160.0]) * uniform(k[13], (2,)),
         unevenness=uniform(k[14], minval=0.10, maxval=0.45),
+        **_wet_spot(wet),
+        **_sweep(sweep, sensor == SENSORS.index("thermal")),
     )
+
+
+def _placement(key: PRNGKeyArray) -> Float[Array, "2"]:
+    """Draw where the finger is set down: near its middle, or, one in five, by a side or an end."""
+    near = jnp.clip(jax.random.normal(key, (2,)), -2, 2) * jnp.array([18.0, 32.0])
+    far_key, side_key, which_key = jax.random.split(jax.random.fold_in(key, 1), 3)
+    far = jax.random.uniform(far_key, (2,), minval=30.0, maxval=jnp.array([80.0, 100.0]))
+    side = jax.random.rademacher(side_key, (2,), jnp.float32)
+    offset = near + jax.random.bernoulli(which_key, 0.2, (2,)) * side * far
+    furthest = jnp.array(FURTHEST)
+    return jnp.clip(offset, -furthest, furthest)
+
+
+def _wet_spot(key: PRNGKeyArray) -> dict[str, Array]:
+    """Draw where sweat has filled the valleys: nowhere on seven prints of ten."""
+    k = jax.random.split(key, 4)
+    strength = jax.random.uniform(k[0], minval=0.6, maxval=2.0)
+    return {
+        "wet": jax.random.bernoulli(k[1], 0.3) * strength,
+        "wet_centre": 35.0 * jnp.clip(jax.random.normal(k[2], (2,)), -2, 2),
+        "wet_radius": jax.random.uniform(k[3], minval=25.0, maxval=70.0),
+    }
+
+
+def _sweep(key: PRNGKeyArray, sweeps: Bool[Array, ""]) -> dict[str, Array]:
+    """Draw how a sweep sensor misjudges the finger's speed: not at all where it is none."""
+    k = jax.random.split(key, 3)
+    normal = jnp.clip(jax.random.normal(k[0], (2,)), -2, 2)
+    return {
+        "sweep_stretch": sweeps * 0.08 * normal[0],
+        "sweep_wave": sweeps * 1.5 * normal[1],
+        "sweep_phase": jax.random.uniform(k[2], maxval=2 * jnp.pi),
+    }
 
 
 def _upright(
@@ -105,14 +158,24 @@ def _rotate(points: Float[Array, "*P 2"], angle: Float[Array, ""]) -> Float[Arra
 
 
 def _displacement(params: ImpressionParams, q: Float[Array, "*P 2"]) -> Float[Array, "*P 2"]:
-    """Return the skin's elastic displacement at frame points ``q``, from the frame's centre."""
+    """Return how the skin and the sensor displace frame points ``q``, from the frame's centre."""
     apart = q[..., None, :] - params.bump_centre
     weight = jnp.exp(-0.5 * jnp.square(apart).sum(-1) / jnp.square(params.bump_radius))
     stretch = jnp.stack(
         [q[..., 0] * params.strain[i, 0] + q[..., 1] * params.strain[i, 1] for i in (0, 1)], axis=-1
     )
     bumps = [(weight * params.bump_shift[:, i]).sum(-1) for i in (0, 1)]
-    return stretch + jnp.stack(bumps, axis=-1)
+    wave = jnp.sin(2 * jnp.pi * q[..., 1] / SWEEP_PX + params.sweep_phase)
+    swept = params.sweep_stretch * q[..., 1] + params.sweep_wave * wave
+    return stretch + jnp.stack(bumps, axis=-1) + jnp.stack([jnp.zeros_like(swept), swept], axis=-1)
+
+
+def wetness(
+    params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
+) -> Float[Array, "*P"]:
+    """Return the pressure that sweat adds at points of the frame, in units of relief."""
+    q = _upright(params, points, shape) - params.wet_centre
+    return params.wet * jnp.exp(-0.5 * jnp.square(q).sum(-1) / jnp.square(params.wet_radius))
 
 
 def to_master(

@@ -17,6 +17,7 @@ from ifvit.synthesis.impression import (
     contact_depth,
     in_contact,
     to_master,
+    wetness,
     window_depth,
 )
 from ifvit.synthesis.master import Master
@@ -61,7 +62,8 @@ def render(master: Master, params: ImpressionParams, shape: tuple[int, int]) -> 
     pores = sample(master.pores, on_master) / 127
     depth = contact_depth(params, points, shape)
     keys = jax.random.split(params.noise_key, 4)
-    ink = _contact(relief, pores, depth, params, keys[0])
+    wet = wetness(params, points, shape)
+    ink = _contact(relief, pores, depth, wet, params, keys[0])
     image = _read_out(ink, depth, params, keys[1])
     beyond = jax.random.uniform(keys[2], minval=0.3, maxval=1.0)
     image = jnp.where(window_depth(params, points, shape) > 0, image, beyond)
@@ -79,7 +81,12 @@ def smooth_noise(key: PRNGKeyArray, shape: tuple[int, int], scale: float) -> Flo
 
 
 def _contact(
-    relief: Array, pores: Array, depth: Array, params: ImpressionParams, key: PRNGKeyArray
+    relief: Array,
+    pores: Array,
+    depth: Array,
+    wet: Array,
+    params: ImpressionParams,
+    key: PRNGKeyArray,
 ) -> Float[Array, "H W"]:
     """Return how much each pixel touches, 0 to 1."""
     k = jax.random.split(key, 6)
@@ -88,8 +95,8 @@ def _contact(
     grain = 0.75 * smooth_noise(k[0], shape, 2.3) + 0.65 * smooth_noise(k[1], shape, 6.0)
     patches = smooth_noise(k[2], shape, 45.0)
     # Where one presses harder the skin is moist too: ridges swell until only specks stay white.
-    dryness = jnp.clip(params.dryness - params.unevenness * patches, 0.04, 1.0)
-    touch = relief + params.pressure + params.unevenness * patches
+    dryness = jnp.clip(params.dryness - params.unevenness * patches - 0.3 * wet, 0.04, 1.0)
+    touch = relief + params.pressure + params.unevenness * patches + wet
     touch = touch + grain * (0.10 + 0.75 * dryness)
     touch = touch - pores * jax.random.uniform(k[3], minval=0.0, maxval=1.4)
     # The pad lifts off towards its border: ridges thin, then only their highest points touch.
@@ -133,12 +140,15 @@ def _read_out(
     # Moisture and fat that earlier fingers left: grains around the print, strong in one of five.
     residue = 0.5 * jnp.maximum(uniform(k[8]) - 0.8, 0.0) / 0.2
     grains = jax.nn.sigmoid(4 * (jax.random.normal(k[9], shape) + medium + 0.7 * slow - 0.8))
-    optical = optical - residue * (1 - ink) * grains
+    haze = residue * (1 - ink) * grains
+    optical = optical - haze
     # Capacitive: ridges of an even mid-grey, a noisy background with specks of residue.
     grey = uniform(k[4], minval=0.40, maxval=0.70)
     specks = jax.nn.sigmoid((medium - 1.9) * 4)
     level = uniform(k[5], minval=0.82, maxval=1.0)
     capacitive = level - grey * ink - 0.18 * specks * (1 - ink) + 0.03 * fine + 0.02 * slow
+    # A warm finger's vapour settles around it.
+    capacitive = capacitive - haze * jnp.exp(jnp.minimum(depth, 0.0) / 0.3)
     # Thermal: full contrast within the contact, a grey field with vertical streaks around it.
     streaks = smooth_noise(k[6], (1, shape[1]), 5.0)
     around = uniform(k[7], minval=0.25, maxval=0.6) + 0.02 * streaks + 0.04 * slow
