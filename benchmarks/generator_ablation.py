@@ -108,7 +108,9 @@ def fingers_of(seed: int, count: int, minutiae: bool, creases: bool) -> Master:
             before.enter_context(patch.object(masters_module, "_creases", none))
             as_it_is = lambda theta, share: theta  # noqa: E731
             before.enter_context(patch.object(orientation_module, "_level", as_it_is))
-        make = jax.jit(jax.vmap(lambda finger: masters_module.make_master(finger_key(seed, finger))))
+        make = jax.jit(
+            jax.vmap(lambda finger: masters_module.make_master(finger_key(seed, finger)))
+        )
         numbers = np.arange(count).reshape(-1, MASTERS_PER_CALL)
         parts = [jax.tree.map(np.asarray, make(jnp.asarray(few))) for few in tqdm(numbers, "grow")]
     return jax.tree.map(lambda *a: np.concatenate(a), *parts)

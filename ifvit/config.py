@@ -209,7 +209,7 @@ class MatchConfig(TrainConfig):
     is left. ``benchmarks/fusion.py`` says which weights separate the pairs of a table best; these
     are rounded from those of synthetic prints (``docs/results/development_sets.md``)."""
     template_ratio: float = 0.25
-    """Share of genuine pairs shown as two stand-alone templates, (print, print)."""
+    """Share of a batch that shows genuine pairs as two stand-alone templates, (print, print)."""
     alignment_shift_px: float = 8.0
     """Alignment error to train for, standard deviation in pixels at 500 ppi."""
     alignment_rotation: float = 4.0

@@ -58,8 +58,10 @@ MATCH_PRESETS: dict[str, MatchConfig] = {
         model=SMALL_MODEL,
         fingers=5000,
         val_fingers=32,
-        epochs=5,
+        epochs=12,
         pairs_per_epoch=1000,
+        batch_size=16,
+        template_ratio=0.5,
     ),
     "tiny": TINY_MATCH,
 }

@@ -40,6 +40,8 @@ class AlignedBatch(NamedTuple):
     label0: Int[Array, " B"]
     label1: Int[Array, " B"]
     genuine: Bool[Array, " B"]
+    alone: Bool[Array, " B"]
+    """Which rows show one print twice, for its template: see :func:`template_rows`."""
 
 
 Refine = Callable[[Array, Array, Array], np.ndarray]
@@ -166,10 +168,13 @@ class SyntheticAligned(SyntheticPairs):
     def aligned(
         self, index: int, size: int, error: AlignmentError, template_ratio: float
     ) -> AlignedBatch:
-        """Return batch ``index``; a share of its pairs shows one print twice, unaligned."""
+        """Return batch ``index``; a share of its rows shows one print twice, for its template."""
         rows, impressions, genuine = self.draw(index, size)
-        rng = np.random.default_rng([self.seed, index, 1])
-        alone = genuine & (rng.random(size) < template_ratio)
+        alone = template_rows(np.random.default_rng([self.seed, index, 1]), size, template_ratio)
+        first = np.flatnonzero(alone)[::2]
+        rows[first, 1] = rows[first, 0]
+        rows[first + 1], impressions[first + 1] = rows[first], impressions[first, ::-1]
+        genuine = genuine | alone
         finger, impression = jnp.asarray(self.fingers[rows]), jnp.asarray(impressions)
         how = {"seed": self.seed, "model": self.model, "max_rotation": self.max_rotation}
         frame0, frame1, H = rough_pairs(
@@ -194,13 +199,24 @@ class SyntheticAligned(SyntheticPairs):
             label0=jnp.asarray(rows[:, 0]),
             label1=jnp.asarray(rows[:, 1]),
             genuine=jnp.asarray(genuine),
+            alone=jnp.zeros(size, bool),
         )
         return stand_alone(batch, jnp.asarray(alone), self.model)
 
 
+def template_rows(rng: np.random.Generator, size: int, ratio: float) -> Bool[np.ndarray, " B"]:
+    """Draw which rows of a batch show stand-alone templates: two by two, those of one finger.
+
+    Such a two is a genuine pair as templates have it: print 0 is in the first row, print 1 in the
+    second, and neither knows the other. An odd last row is never drawn.
+    """
+    twos = np.repeat(rng.random(size // 2) < ratio, 2)
+    return np.pad(twos, (0, size % 2))
+
+
 @partial(jax.jit, static_argnames="model")
 def stand_alone(batch: AlignedBatch, alone: Bool[Array, " B"], model: ModelConfig) -> AlignedBatch:
-    """Replace some pairs by (print, print): what a stand-alone template is computed from."""
+    """Show print 0 of some rows twice: what a stand-alone template is computed from."""
     centres = jnp.broadcast_to(cell_centres(model), batch.points1.shape)
     itself = batch._replace(
         frame1=batch.frame0,
@@ -209,6 +225,7 @@ def stand_alone(batch: AlignedBatch, alone: Bool[Array, " B"], model: ModelConfi
         points0=centres,
         valid=jnp.ones_like(batch.valid),
         label1=batch.label0,
+        alone=jnp.ones_like(batch.alone),
     )
 
     def choose(own: Array, other: Array) -> Array:

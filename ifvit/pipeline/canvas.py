@@ -13,8 +13,9 @@ from jaxtyping import Array, Bool, Float
 
 from ifvit.config import ModelConfig
 from ifvit.data.pairs import frame_foreground
+from ifvit.models.matcher import MatcherInput
 from ifvit.pipeline.elastic import Ridges
-from ifvit.pipeline.overlap import Shown, enhanced_view
+from ifvit.pipeline.overlap import Shown, enhanced_view, matcher_input, upright_prints
 
 
 class Canvas(NamedTuple):
@@ -25,14 +26,16 @@ class Canvas(NamedTuple):
     image: Float[Array, "S S"]
     mask: Bool[Array, "S S"]
     ridges: Ridges
+    orientation: Float[Array, "H W"]
+    """Which way the ridges run, radians modulo π, at the network's resolution."""
     coherence: Float[Array, "H W"]
-    """How clear the ridges are, in [0, 1], at the network's resolution."""
+    """How clear they are, in [0, 1]."""
     source: Float[Array, "S S"] | None = None
 
     @property
     def shown(self) -> Shown:
         """Return the print on the network's canvas, enhanced."""
-        return Shown(*self.ridges, self.coherence)
+        return Shown(*self.ridges, self.orientation, self.coherence)
 
 
 def in_order(pairs: Sequence[tuple[Canvas, Canvas]]) -> tuple[list[bool], Canvas, Canvas]:
@@ -65,4 +68,23 @@ def canvas_of(
     mask = frame_foreground(frame[None], config)
     shown = frame if source is None else source
     made = enhanced_view(shown[None], mask, config, filtered=source is None)
-    return Canvas(frame, mask[0], Ridges(made.image[0], made.mask[0]), made.coherence[0], source)
+    one = jax.tree.map(lambda array: array[0], made)
+    ridges = Ridges(one.image, one.mask)
+    return Canvas(frame, mask[0], ridges, one.orientation, one.coherence, source)
+
+
+@partial(jax.jit, static_argnames="config")
+def template_input(canvases: Canvas, config: ModelConfig) -> MatcherInput:
+    """Return Module 2's views of P prints by themselves, each upright: (print, print).
+
+    The canvases' arrays have a leading axis P.
+    """
+    image, mask = upright_prints(canvases.image, canvases.mask, canvases.shown, config)
+    sources = None
+    if canvases.source is not None:
+        source, _ = upright_prints(canvases.source, canvases.mask, canvases.shown, config)
+        sources = source, source
+    count = len(image)
+    still, alone = jnp.tile(jnp.eye(2, 3), (count, 1, 1)), jnp.ones(count, bool)
+    views, _ = matcher_input(image, mask, image, mask, still, config, sources, alone=alone)
+    return views

@@ -17,7 +17,7 @@ from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, align_config_of
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.calibration import Calibration, calibration_of
-from ifvit.pipeline.canvas import Canvas, in_order, stacked
+from ifvit.pipeline.canvas import Canvas, in_order, stacked, template_input
 from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.geometry import apply
 from ifvit.pipeline.overlap import matcher_input
@@ -127,14 +127,15 @@ class Matcher:
     def embed(self, canvases: Sequence[Canvas]) -> Float[np.ndarray, "P 2 E"]:
         """Return stand-alone templates of P prints: each one's global and local unit embedding.
 
-        A template is the pair (print, print): the same network without a partner, so that it can be
-        stored. Prints go through in batches of one size, which is compiled once.
+        A template is the pair (print, print), upright by its own core (:mod:`ifvit.pipeline.pose`):
+        the same network without a partner, so that it can be stored. Prints go through in batches
+        of one size, which is compiled once.
         """
         made = [np.zeros((0, 2, self.config.embedding_dim), np.float32)]
         for start in range(0, len(canvases), EMBED_BATCH):
             few = list(canvases[start : start + EMBED_BATCH])
             padded = stacked(few + few[-1:] * (EMBED_BATCH - len(few)))
-            output, _ = self.embed_pairs(padded, padded, np.tile(np.eye(2, 3), (EMBED_BATCH, 1, 1)))
+            output = self._embed(template_input(padded, self.config))
             both = np.stack([output.global0, output.local0], axis=1)
             made.append(np.asarray(both, np.float32)[: len(few)])
         return np.concatenate(made)

@@ -19,13 +19,16 @@ from ifvit.data.normalise import cell_mask, normalise, shrink
 from ifvit.models.matcher import MatcherInput
 from ifvit.pipeline.enhance import enhance, unfiltered
 from ifvit.pipeline.geometry import warp
+from ifvit.pipeline.pose import core_place, pose_of, upright
 
 
 class Shown(NamedTuple):
-    """Prints on the network's canvas: enhanced ridges, foreground, and how clear the ridges are."""
+    """Prints on the network's canvas: enhanced ridges, foreground, which way the ridges run, in
+    radians modulo π, and how clear they are."""
 
     image: Float[Array, "*B H W"]
     mask: Bool[Array, "*B H W"]
+    orientation: Float[Array, "*B H W"]
     coherence: Float[Array, "*B H W"]
 
 
@@ -59,7 +62,18 @@ def enhanced_view(
     """Return prints at 500 ppi on the network's canvas, their ridges enhanced unless they are."""
     view, coarse_mask = network_view(image, mask, config)
     made = (enhance if filtered else unfiltered)(view, coarse_mask, config.ppi)
-    return Shown(made.image, coarse_mask, made.coherence)
+    return Shown(made.image, coarse_mask, made.orientation, made.coherence)
+
+
+def upright_prints(
+    image: Float[Array, "B S S"], mask: Bool[Array, "B S S"], shown: Shown, config: ModelConfig
+) -> tuple[Float[Array, "B S S"], Bool[Array, "B S S"]]:
+    """Draw prints at 500 ppi as their templates see them, each in its own pose.
+
+    ``shown`` is what they are on the network's canvas.
+    """
+    pose = pose_of(shown.orientation, shown.coherence, shown.mask, config)
+    return warp_pairs(image, mask, upright(pose, image.shape[-1]))
 
 
 def _box_sum(image: Float[Array, "B H W"], side: int) -> Float[Array, "B rows columns"]:
@@ -115,6 +129,7 @@ def matcher_input(
     config: ModelConfig,
     sources: tuple[Float[Array, "B S S"], Float[Array, "B S S"]] | None = None,
     shown0: Shown | None = None,
+    alone: Bool[Array, " B"] | None = None,
 ) -> tuple[MatcherInput, Int[Array, "B 2"]]:
     """Return Module 2's views of B aligned pairs, and the ROI's corner (x, y) in image 0.
 
@@ -123,7 +138,9 @@ def matcher_input(
     interpolated once, and enhanced before it is cut to the overlap, so that the filter sees beyond
     the cut. With ``sources``, the global view is of them, warped alike and not enhanced here
     (:mod:`ifvit.pipeline.enhancer`). ``shown0`` is print 0 enhanced, where that has been done
-    already. S is ``frame_side(config)``.
+    already. ``alone`` says which pairs are upright prints by themselves (:func:`upright_prints`):
+    their ROI lies about the core, the same place in every template of a finger. S is
+    ``frame_side(config)``.
     """
     drawn1, inside1 = warp_pairs(image1, mask1, H_0to1)
     shown = image0, drawn1
@@ -136,6 +153,8 @@ def matcher_input(
     # How clear the ridges are in the worse of the two prints.
     quality = jnp.where(overlap, jnp.minimum(shown0.coherence, shown1.coherence), 0.0)
     corner = factor * place_roi(quality, min(-(-side // factor), config.canvas))
+    if alone is not None:
+        corner = jnp.where(alone[:, None], _core_corner(image0.shape[-1], side, factor), corner)
     padded = -(-side // STRIDE) * STRIDE
     # Both prints as one batch: the same work, compiled once.
     images, masks = jnp.concatenate([image0, drawn1]), jnp.concatenate([mask0, inside1])
@@ -155,6 +174,12 @@ def matcher_input(
         local_mask1=local_mask,
     )
     return views, corner
+
+
+def _core_corner(frame: int, side: int, factor: int) -> Int[np.ndarray, "2"]:
+    """Return the corner (x, y) of a square of ``side`` px about the core of an upright print."""
+    corner = np.array(core_place(frame)) - (side - 1) / 2
+    return (factor * np.clip(np.round(corner / factor), 0, (frame - side) // factor)).astype(int)
 
 
 def _both_shown(

@@ -26,6 +26,7 @@ from ifvit.data.aligned import (
     disturb,
     inverse,
     stand_alone,
+    template_rows,
     transform,
 )
 from ifvit.data.canvases import Canvases, read_canvases
@@ -109,10 +110,15 @@ class FolderAligned:
     def aligned(
         self, index: int, size: int, error: AlignmentError, template_ratio: float
     ) -> AlignedBatch:
-        """Return batch ``index``; a share of its pairs shows one print twice, unaligned."""
+        """Return batch ``index``; a share of its rows shows one print twice, for its template."""
         rng = np.random.default_rng([self.seed, index])
         genuine = rng.random(size) >= self.impostor_ratio * bool(len(self.unaligned))
+        alone = template_rows(rng, size, template_ratio)
+        genuine = genuine | alone
         drawn = [self._draw(rng, bool(g)) for g in genuine]
+        for row in np.flatnonzero(alone)[::2]:
+            (print0, print1), still = drawn[row][0], np.eye(2, 3, dtype=np.float32)
+            drawn[row + 1] = np.array([print1, print0]), still
         rows = np.stack([pair for pair, _ in drawn])
         batch = real_batch(
             jnp.asarray(self.prints.take(rows)) / np.float32(255),
@@ -123,7 +129,6 @@ class FolderAligned:
             model=self.model,
             error=error,
         )
-        alone = genuine & (rng.random(size) < template_ratio)
         return stand_alone(batch, jnp.asarray(alone), self.model)
 
 
@@ -159,6 +164,7 @@ def real_batch(
         label[:, 0],
         label[:, 1],
         genuine,
+        jnp.zeros_like(genuine),
     )
 
 

@@ -48,13 +48,35 @@ def embedding_loss(
     embedding1: Float[Array, "B E"],
     genuine: Bool[Array, " B"],
     margin: float,
+    counted: Bool[Array, " B"] | None = None,
 ) -> Float[Array, ""]:
     """L_E: ``1 - cos`` for genuine pairs, ``max(0, cos - margin)`` for impostors, on average.
 
-    Embeddings are L2-normalised. As PyTorch's CosineEmbeddingLoss, which the method names.
+    Embeddings are L2-normalised. As PyTorch's CosineEmbeddingLoss, which the method names; over the
+    pairs that are ``counted``, 0 where none is.
     """
     cosine = (embedding0 * embedding1).sum(-1)
-    return jnp.where(genuine, 1 - cosine, jnp.maximum(cosine - margin, 0.0)).mean()
+    loss = jnp.where(genuine, 1 - cosine, jnp.maximum(cosine - margin, 0.0))
+    return loss.mean() if counted is None else _mean_where(loss, counted)
+
+
+def template_loss(
+    embedding: Float[Array, "B E"], label: Int[Array, " B"], alone: Bool[Array, " B"], margin: float
+) -> Float[Array, ""]:
+    """L_E between all stand-alone templates of a batch; 0 where it has none.
+
+    The mean over pairs of one finger and the mean over pairs of two add up: there are many more of
+    these.
+    """
+    cosine = embedding @ embedding.T
+    pairs = jnp.triu(alone[:, None] & alone, 1)
+    same = label[:, None] == label
+    genuine = _mean_where(1 - cosine, pairs & same)
+    return genuine + _mean_where(jnp.maximum(cosine - margin, 0.0), pairs & ~same)
+
+
+def _mean_where(values: Float[Array, "*A"], where: Bool[Array, "*A"]) -> Float[Array, ""]:
+    return jnp.where(where, values, 0.0).sum() / jnp.maximum(where.sum(), 1)
 
 
 def arcface_loss(

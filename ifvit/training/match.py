@@ -3,28 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from flax import nnx
 
 from ifvit.config import MatchConfig
-from ifvit.data.aligned import AlignedBatch, AlignmentError, SyntheticAligned
+from ifvit.data.aligned import AlignmentError, SyntheticAligned
 from ifvit.data.synthetic import VALIDATION_FINGERS, masters_of
-from ifvit.evaluation.metrics import auc, eer
+from ifvit.evaluation.metrics import eer
 from ifvit.evaluation.plots import det_plot
-from ifvit.models.matcher import MatcherInput, MatcherModel
+from ifvit.models.matcher import MatcherModel
 from ifvit.pipeline.register import Registrar
 from ifvit.training.ahead import Ahead
 from ifvit.training.averages import Averages
-from ifvit.training.compute import as_used, set_compute
-from ifvit.training.devices import Devices, connect, gathered
+from ifvit.training.compute import set_compute
+from ifvit.training.devices import Devices, connect
 from ifvit.training.folder import folder_sources
+from ifvit.training.held import (
+    MatchSource,
+    held_scores,
+    held_templates,
+    held_views,
+    template_scores,
+    verification,
+)
 from ifvit.training.loop import Task, fit, make_optimizer
 from ifvit.training.run import open_run
-from ifvit.training.steps import MatchTrainer, fused_scores, match_step, match_views
+from ifvit.training.steps import (
+    MatchTrainer,
+    match_step,
+    match_views,
+)
 from ifvit.weights.describe import parameter_summary
 from ifvit.weights.files import save_weights
 from ifvit.weights.metadata import Metadata
@@ -39,52 +49,10 @@ from ifvit.weights.transfer import (
 logger = logging.getLogger("ifvit")
 
 VALIDATION_PAIRS = 192
+"""Pairs to validate on, and prints by themselves."""
 
 PLACEMENT_ROTATION = 40.0
 """Rotation in degrees, ±, between synthetic impressions before they are aligned."""
-
-
-@runtime_checkable
-class MatchSource(Protocol):
-    """Whatever makes aligned pairs for Module 2."""
-
-    def aligned(
-        self, index: int, size: int, error: AlignmentError, template_ratio: float
-    ) -> AlignedBatch:
-        """Return batch ``index``, the same at every call."""
-        ...
-
-
-HeldViews = tuple[MatcherInput, np.ndarray]
-"""Views of a batch of pairs, and which of them are genuine."""
-
-
-def held_views(source: MatchSource, config: MatchConfig, pairs: int) -> list[HeldViews]:
-    """Make the views to measure on, once for all epochs: at least ``pairs`` pairs."""
-    error = AlignmentError(config.alignment_shift_px, config.alignment_rotation)
-    made = []
-    for index in range(-(-pairs // config.batch_size)):
-        batch = source.aligned(index, config.batch_size, error, 0.0)
-        made.append((match_views(batch, config.model)[0], np.asarray(batch.genuine)))
-    return made
-
-
-def held_scores(
-    model: MatcherModel, held: Sequence[HeldViews], fusion_global: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the fused scores of genuine and of impostor pairs, in eval mode."""
-    view = as_used(model)
-    found = [(gathered(fused_scores(view, v, fusion_global)), genuine) for v, genuine in held]
-    score, genuine = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return score[genuine], score[~genuine]
-
-
-def verification(
-    model: MatcherModel, held: Sequence[HeldViews], fusion_global: float
-) -> dict[str, float]:
-    """Return ROC-AUC and EER of the fused score, in eval mode."""
-    scores = held_scores(model, held, fusion_global)
-    return {"auc": auc(*scores), "eer": eer(*scores)}
 
 
 def start_weights(config: MatchConfig) -> tuple[MatcherModel, tuple[dict[str, str], ...]]:
@@ -197,6 +165,8 @@ def _task(
 
     made = held_views(held, config, VALIDATION_PAIRS)
     views_held = [(devices.shard(views), genuine) for views, genuine in made]
+    prints = held_templates(held, config, VALIDATION_PAIRS) if config.template_ratio else []
+    prints_held = [(devices.shard(views), label) for views, label in prints]
 
     ahead = Ahead(
         lambda index: train.aligned(index, config.batch_size, error, config.template_ratio), config
@@ -211,6 +181,9 @@ def _task(
 
     def validate() -> dict[str, float]:
         measured = verification(averages.weights, views_held, config.fusion_global)
+        if prints_held:
+            scores = template_scores(averages.weights, prints_held, config.fusion_global)
+            measured["template_eer"] = eer(*scores)
         return {f"val_{name}": value for name, value in measured.items()}
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> None:

@@ -14,10 +14,10 @@ from ifvit.data.aligned import AlignedBatch
 from ifvit.data.pairs import PairBatch, cell_matches, frame_foreground, impostor_matches
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.overlap import matcher_input
+from ifvit.pipeline.overlap import enhanced_view, matcher_input, upright_prints
 from ifvit.pipeline.score import scores
 from ifvit.training.compute import gradients
-from ifvit.training.losses import arcface_loss, dense_loss, embedding_loss
+from ifvit.training.losses import arcface_loss, dense_loss, embedding_loss, template_loss
 
 
 @nnx.jit(static_argnames="accumulate")
@@ -65,10 +65,18 @@ class MatchTrainer(nnx.Module):
 
 @partial(jax.jit, static_argnames="model")
 def match_views(batch: AlignedBatch, model: ModelConfig) -> tuple[MatcherInput, Int[Array, "B N"]]:
-    """Return Module 2's views of a batch, made as ``match`` makes them, and L_D's ground truth."""
+    """Return Module 2's views of a batch, made as ``match`` makes them, and L_D's ground truth.
+
+    Prints by themselves are laid upright first, as ``embed`` lays them.
+    """
     mask0 = frame_foreground(batch.frame0, model)
     mask1 = frame_foreground(batch.frame1, model)
-    views, _ = matcher_input(batch.frame0, mask0, batch.frame1, mask1, batch.H_0to1, model)
+    shown = enhanced_view(batch.frame0, mask0, model)
+    laid, inside = upright_prints(batch.frame0, mask0, shown, model)
+    alone = batch.alone[:, None, None]
+    frame0, mask0 = jnp.where(alone, laid, batch.frame0), jnp.where(alone, inside, mask0)
+    frame1, mask1 = jnp.where(alone, laid, batch.frame1), jnp.where(alone, inside, mask1)
+    views, _ = matcher_input(frame0, mask0, frame1, mask1, batch.H_0to1, model, alone=batch.alone)
     mask = views.global_mask0
     truth = partial(cell_matches, model=model)
     matches0 = jax.vmap(truth)(batch.points1, batch.valid, batch.points0, mask, mask)
@@ -83,10 +91,17 @@ def match_losses(
     batch: AlignedBatch,
     config: MatchConfig,
 ) -> dict[str, Array]:
-    """Return L_D, L_E and L_A of a batch; the last two are means over both branches."""
+    """Return L_D, L_E and L_A of a batch; the last two are means over both branches.
+
+    L_E is that of the pairs and, added to it, that of the stand-alone templates.
+    """
     pairs = ((output.global0, output.global1), (output.local0, output.local1))
     prototypes = (trainer.global_prototypes[...], trainer.local_prototypes[...])
-    L_E = [embedding_loss(e0, e1, batch.genuine, config.margin_E) for e0, e1 in pairs]
+    L_E = [
+        embedding_loss(e0, e1, batch.genuine, config.margin_E, ~batch.alone)
+        + template_loss(e0, batch.label0, batch.alone, config.margin_E)
+        for e0, e1 in pairs
+    ]
     L_A = [
         arcface_loss(e, p, label, config.arcface_scale, config.arcface_margin)
         for both, p in zip(pairs, prototypes, strict=True)
@@ -121,6 +136,13 @@ def match_step(
     loss, parts, grads = gradients(objective, trainer, whole, config.accumulate)
     optimizer.update(trainer, grads)
     return {**parts, "loss": loss}
+
+
+@nnx.jit
+def stand_alone_embeddings(model: MatcherModel, views: MatcherInput) -> Float[Array, "B 2 E"]:
+    """Return the global and the local embedding of each print 0."""
+    output = model(views)
+    return jnp.stack([output.global0, output.local0], axis=1)
 
 
 @nnx.jit(static_argnames="fusion_global")

@@ -12,6 +12,7 @@ from ifvit.data.aligned import (
     disturb,
     fit_similarity,
     inverse,
+    template_rows,
     transform,
 )
 from ifvit.data.pairs import cell_centres
@@ -95,10 +96,12 @@ def test_shapes_and_labels(exact, source):
 def test_exact_alignment_leaves_elastic_distortion_only(exact, micro):
     """The cells of both frames lie on each other to a few pixels, on average without a shift."""
     centres = np.asarray(cell_centres(micro))
-    for pair in np.flatnonzero(exact.genuine):
+    # Set down by its side and by its end, a finger may show little of the same in two small frames.
+    enough = np.asarray(exact.genuine) & (np.asarray(exact.valid).sum(1) >= 6)
+    assert enough.sum() >= 2
+    for pair in np.flatnonzero(enough):
         valid = np.asarray(exact.valid[pair])
         left = (np.asarray(exact.points1[pair]) - centres)[valid]
-        assert valid.sum() >= 9
         assert np.linalg.norm(left, axis=1).max() < 8  # half a cell
         np.testing.assert_allclose(left.mean(0), 0, atol=0.5)
 
@@ -136,19 +139,40 @@ def test_a_batch_is_a_function_of_seed_and_index(source, exact):
     assert not np.array_equal(exact.frame0, other.frame0)
 
 
-def test_stand_alone_pairs_show_one_print_twice(source, disturbed, micro):
+def test_templates_come_two_by_two_of_one_finger(source, micro):
+    """Print 0 of a genuine pair, twice, and then print 1 of it."""
     batch = source.aligned(0, SIZE, SOME, 1.0)
     centres = np.asarray(cell_centres(micro))
-    genuine = np.asarray(disturbed.genuine)
-    for pair in np.flatnonzero(genuine):
-        np.testing.assert_array_equal(batch.frame0[pair], disturbed.frame0[pair])
-        np.testing.assert_array_equal(batch.frame1[pair], batch.frame0[pair])
-        np.testing.assert_array_equal(batch.H_0to1[pair], np.eye(2, 3))
-        np.testing.assert_array_equal(batch.points0[pair], centres)
-        np.testing.assert_array_equal(batch.points1[pair], centres)
-        assert batch.valid[pair].all() and batch.label0[pair] == batch.label1[pair]
+    assert np.asarray(batch.alone).all() and np.asarray(batch.genuine).all()
+    for row in range(SIZE):
+        np.testing.assert_array_equal(batch.frame1[row], batch.frame0[row])
+        np.testing.assert_array_equal(batch.H_0to1[row], np.eye(2, 3))
+        np.testing.assert_array_equal(batch.points0[row], centres)
+        np.testing.assert_array_equal(batch.points1[row], centres)
+        assert batch.valid[row].all() and batch.label0[row] == batch.label1[row]
+    label = np.asarray(batch.label0)
+    np.testing.assert_array_equal(label[::2], label[1::2])
+    for row in range(0, SIZE, 2):
+        assert not np.array_equal(batch.frame0[row], batch.frame0[row + 1])
+
+
+def test_what_is_no_template_stays_as_it_was(source, disturbed):
+    batch = next(
+        made
+        for made in (source.aligned(0, SIZE, SOME, ratio) for ratio in (0.3, 0.5, 0.7, 0.9))
+        if 0 < np.asarray(made.alone).sum() < SIZE
+    )
+    rest = ~np.asarray(batch.alone)
     for own, before in zip(batch, disturbed, strict=True):
-        np.testing.assert_array_equal(np.asarray(own)[~genuine], np.asarray(before)[~genuine])
+        np.testing.assert_array_equal(np.asarray(own)[rest], np.asarray(before)[rest])
+
+
+def test_an_odd_last_row_is_no_template():
+    alone = template_rows(np.random.default_rng(0), 5, 1.0)
+    np.testing.assert_array_equal(alone, [True, True, True, True, False])
+    share = template_rows(np.random.default_rng(0), 4000, 0.25)
+    assert share.mean() == pytest.approx(0.25, abs=0.03)
+    np.testing.assert_array_equal(share[::2], share[1::2])
 
 
 def test_a_shift_lays_two_fingers_core_on_core(micro):

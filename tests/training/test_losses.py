@@ -7,7 +7,13 @@ import pytest
 
 from ifvit.data.pairs import IGNORE, UNMATCHED
 from ifvit.models.matching import MASKED_LOG_P, log_dual_softmax
-from ifvit.training.losses import arcface_loss, dense_loss, embedding_loss, log1mexp
+from ifvit.training.losses import (
+    arcface_loss,
+    dense_loss,
+    embedding_loss,
+    log1mexp,
+    template_loss,
+)
 
 
 def test_log1mexp_is_exact_at_both_ends():
@@ -58,6 +64,22 @@ def test_embedding_loss_by_hand():
     e1 = jnp.array([[0.6, 0.8], [0.6, 0.8], [0.0, 1.0]])
     loss = embedding_loss(e0, e1, jnp.array([True, False, False]), margin=0.4)
     assert loss == pytest.approx((0.4 + 0.2 + 0.0) / 3, rel=1e-6)
+    some = jnp.array([True, True, False])
+    counted = embedding_loss(e0, e1, jnp.array([True, False, False]), 0.4, some)
+    assert counted == pytest.approx((0.4 + 0.2) / 2, rel=1e-6)
+
+
+def test_template_loss_by_hand():
+    """Rows 0 and 1 are of one finger, 3 of another; row 2 is no template."""
+    embedding = jnp.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0], [0.8, 0.6]])
+    label, alone = jnp.array([5, 5, 5, 7]), jnp.array([True, True, False, True])
+    loss = template_loss(embedding, label, alone, margin=0.4)
+    impostor = ((0.8 - 0.4) + (0.96 - 0.4)) / 2
+    assert loss == pytest.approx((1 - 0.6) + impostor, rel=1e-5)
+    assert template_loss(embedding, label, jnp.zeros(4, bool), margin=0.4) == 0.0
+    # Templates of one finger alone have no impostors.
+    one = template_loss(embedding, jnp.full(4, 5), alone, margin=0.4)
+    assert one == pytest.approx(((1 - 0.6) + (1 - 0.8) + (1 - 0.96)) / 3, rel=1e-5)
 
 
 def test_arcface_without_margin_is_scaled_softmax():

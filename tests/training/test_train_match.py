@@ -50,7 +50,7 @@ def same(before: list[np.ndarray], after: list[np.ndarray]) -> list[bool]:
 def batch(aligned, micro):
     """A genuine and an impostor pair."""
     index = next(i for i in range(50) if aligned.draw(i, 2)[2].sum() == 1)
-    made = aligned.aligned(index, 2, AlignmentError(8.0, 4.0), 0.25)
+    made = aligned.aligned(index, 2, AlignmentError(8.0, 4.0), 0.0)
     return made, *match_views(made, micro)
 
 
@@ -59,7 +59,9 @@ def test_a_checkpoint_whose_lineage_names_module_1(match_run, match_config, dens
     model, meta = load_matcher(path)
     assert model.config == micro and model.share_global_local
     assert (meta.epoch, meta.step, meta.settings()) == (1, 2, match_config)
-    assert {"L_D", "L_E", "L_A", "loss", "val_auc", "val_eer"} <= set(meta.metrics)
+    assert {"L_D", "L_E", "L_A", "loss", "val_auc", "val_eer", "val_template_eer"} <= set(
+        meta.metrics
+    )
     assert [(e["role"], e["sha256"]) for e in meta.lineage] == [
         ("dense_reg", sha256_of(dense_ckpt))
     ]
@@ -241,6 +243,9 @@ def test_real_pairs_with_an_error_move_their_cells(fake, prints, micro):
     np.testing.assert_allclose(batch.points0, centres + shift[:, None], atol=1e-3)
     alone = source.aligned(0, 4, AlignmentError(8.0, 0.0), 1.0)
     np.testing.assert_array_equal(alone.frame0, alone.frame1)
+    label = np.asarray(alone.label0)
+    np.testing.assert_array_equal(label[::2], label[1::2])
+    assert not np.array_equal(alone.frame0[0], alone.frame0[1])
 
 
 def test_pairs_of_many_prints_are_drawn_without_listing_all():
