@@ -42,7 +42,7 @@ class AlignConfig:
     own half turn, the ridges choose (:mod:`ifvit.pipeline.refine`)."""
     angle_step: float = 45.0
     """Steps between them; Module 1 has to know more than half a step (:func:`align_config_of`)."""
-    followed: int = 3
+    followed: int = 2
     """Rotations whose alignments are followed up."""
     min_confidence: float = 0.05
     """Dual-softmax confidence of a mutual match worth keeping; RANSAC sorts out the rest."""
@@ -171,14 +171,19 @@ def confidence_of(alignment: Alignment) -> float:
 
 
 def coarse(
-    dense: DenseFn, pairs: int, model: ModelConfig, settings: AlignConfig = ALIGN_CONFIG
+    dense: DenseFn,
+    pairs: int,
+    model: ModelConfig,
+    settings: AlignConfig = ALIGN_CONFIG,
+    hints: Float[np.ndarray, "P K 2 3"] | None = None,
 ) -> list[list[Alignment]]:
     """Align pairs of prints in several ways each, the most confident first.
 
     All rotations of all pairs go through Module 1 as one batch. ``dense`` is Module 1 bound to the
     pairs (:data:`DenseFn`); ``model`` says what its canvas and cells are. The best
     ``settings.followed`` rotations are passed through Module 1 once more, image 1 drawn in image
-    0's frame, so that what is left to bridge is distortion. Deterministic.
+    0's frame, so that what is left to bridge is distortion; so are K ``hints``, alignments that
+    something else suggests for each pair. Deterministic.
     Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
     """
     steps = round(2 * settings.search_range / settings.angle_step)
@@ -190,11 +195,15 @@ def coarse(
     first = _candidates_of_pairs(dense, np.stack([turns] * pairs), model, settings)
     chosen = [sorted(made, key=confidence_of, reverse=True)[: settings.followed] for made in first]
     starts = np.array([[one.H_0to1 for one in made] for made in chosen])
+    if hints is not None:
+        starts = np.concatenate([starts, hints], axis=1)
     again = _candidates_of_pairs(dense, starts, model, settings)
-    return [
-        sorted(map(_better, before, after), key=confidence_of, reverse=True)
-        for before, after in zip(chosen, again, strict=True)
-    ]
+    made = []
+    for before, after, tried in zip(chosen, again, starts, strict=True):
+        count = len(before)
+        ways = [*map(_better, before, after), *map(_as_hinted, after[count:], tried[count:])]
+        made.append(sorted(ways, key=confidence_of, reverse=True))
+    return made
 
 
 def _candidates_of_pairs(
@@ -214,6 +223,11 @@ def _candidates_of_pairs(
 def _better(before: Alignment, after: Alignment) -> Alignment:
     enough = before.num_inliers >= 3 and after.num_inliers >= before.num_inliers
     return after if enough else before
+
+
+def _as_hinted(found: Alignment, hint: Float[np.ndarray, "2 3"]) -> Alignment:
+    """Return what a hint led to, or the hint itself where Module 1 could make nothing of it."""
+    return found if found.num_inliers >= 3 else replace(found, H_0to1=hint)
 
 
 def align(dense: DenseFn, model: ModelConfig, settings: AlignConfig = ALIGN_CONFIG) -> Alignment:

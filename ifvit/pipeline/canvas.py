@@ -12,10 +12,12 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ifvit.config import ModelConfig
+from ifvit.data.aligned import compose, inverse
 from ifvit.data.pairs import frame_foreground
 from ifvit.models.matcher import MatcherInput
 from ifvit.pipeline.elastic import Ridges
 from ifvit.pipeline.overlap import Shown, enhanced_view, matcher_input, upright_prints
+from ifvit.pipeline.pose import pose_of, upright
 
 
 class Canvas(NamedTuple):
@@ -88,3 +90,16 @@ def template_input(canvases: Canvas, config: ModelConfig) -> MatcherInput:
     still, alone = jnp.tile(jnp.eye(2, 3), (count, 1, 1)), jnp.ones(count, bool)
     views, _ = matcher_input(image, mask, image, mask, still, config, sources, alone=alone)
     return views
+
+
+@partial(jax.jit, static_argnames="config")
+def core_on_core(
+    canvases0: Canvas, canvases1: Canvas, config: ModelConfig
+) -> Float[Array, "P 2 3"]:
+    """Return the transforms H_0to1 that lay prints 1 on prints 0, core on core, both upright."""
+    side = canvases0.image.shape[-1]
+    place0, place1 = (
+        upright(pose_of(shown.orientation, shown.coherence, shown.mask, config), side)
+        for shown in (canvases0.shown, canvases1.shown)
+    )
+    return jax.vmap(compose)(place1, jax.vmap(inverse)(place0))

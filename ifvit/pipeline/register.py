@@ -27,7 +27,7 @@ from ifvit.pipeline.align import (
     judged,
 )
 from ifvit.pipeline.alignment import Alignment
-from ifvit.pipeline.canvas import Canvas, canvas_of, in_order, stacked
+from ifvit.pipeline.canvas import Canvas, canvas_of, core_on_core, in_order, stacked
 from ifvit.pipeline.correlate import MIN_OVERLAP
 from ifvit.pipeline.displacement import displaced
 from ifvit.pipeline.enhancer import EnhancerName, source_of
@@ -151,13 +151,15 @@ class Registrar:
     def coarse(self, canvases0: Canvas, canvases1: Canvas) -> list[list[Alignment]]:
         """Align P pairs by Module 1 alone, in several ways each, the most confident first.
 
-        The arrays of both have a leading axis P. Print 0 stays as it is, and print 1 is turned.
+        The arrays of both have a leading axis P. Print 0 stays as it is, and print 1 is turned;
+        one way more is core on core, whatever Module 1 made of it.
         """
 
         def log_p(H: np.ndarray) -> Array:
             return self._log_p(canvases0, canvases1, jnp.asarray(H, jnp.float32))
 
-        return coarse(log_p, len(canvases0.image), self.config, self.align_config)
+        hints = np.asarray(core_on_core(canvases0, canvases1, self.config), float)
+        return coarse(log_p, len(hints), self.config, self.align_config, hints[:, None])
 
     def _refined(self, alignment: Alignment, refined: Refined) -> Alignment:
         """Return an alignment with the refined transform, and its matches moved by it.
