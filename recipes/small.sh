@@ -1,21 +1,23 @@
 #!/usr/bin/env bash
-# The weights called small, from nothing: three trainings on synthetic prints alone, then an export.
+# The weights called small, from nothing: four trainings on synthetic prints alone, then an export.
 # Each training goes on where it was stopped when this is run again, and a finished one has nothing
 # left to do. On a CPU. The folder to write to is runs/small; IFVIT names another ifvit to run.
 set -euo pipefail
 ifvit="${IFVIT:-ifvit}"
 
-# Module 1 first learns upright prints on a small canvas, at a fraction of the cost, and then prints
-# at any angle on its own.
+# Module 1 first learns upright prints on a small canvas, at a fraction of the cost, then prints at
+# any angle on its own, and goes on from there with more fingers at a lower rate.
 "$ifvit" train-dense --preset tiny --seed 1 --fingers 1500 --val-fingers 32 --epochs 24 \
   --pairs-per-epoch 1000 --max-rotation 45 --checkpoint-dir runs/upright
 "$ifvit" train-dense --preset small --seed 2 \
   --init-from runs/upright/dense_reg_ckpt.safetensors --checkpoint-dir runs/dense_small
+"$ifvit" train-dense --preset small --seed 2 --fingers 5000 --epochs 26 --learning-rate 0.0008 \
+  --init-from runs/dense_small/dense_reg_ckpt.safetensors --checkpoint-dir runs/dense_small2
 "$ifvit" train-match --preset small --seed 2 \
-  --pretrained-ckpt runs/dense_small/dense_reg_ckpt.safetensors --checkpoint-dir runs/match_small
+  --pretrained-ckpt runs/dense_small2/dense_reg_ckpt.safetensors --checkpoint-dir runs/match_small
 
 if [[ ! -e runs/small/weights.json ]]; then
   "$ifvit" export --name small --out runs/small \
-    --dense-ckpt runs/dense_small/dense_reg_ckpt.safetensors \
+    --dense-ckpt runs/dense_small2/dense_reg_ckpt.safetensors \
     --matcher-ckpt runs/match_small/matcher_ckpt.safetensors
 fi
