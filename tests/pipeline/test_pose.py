@@ -7,7 +7,8 @@ import pytest
 
 from ifvit.config import ModelConfig
 from ifvit.data.pairs import frame_foreground, frame_side
-from ifvit.pipeline.geometry import apply, warp
+from ifvit.pipeline.canvas import Canvas, canvas_of, core_on_core, stacked
+from ifvit.pipeline.geometry import apply, similarity, warp
 from ifvit.pipeline.overlap import enhanced_view
 from ifvit.pipeline.pose import Pose, core_place, pose_of, upright
 from ifvit.synthesis import Master, draw_impression, finger_key, from_master, render
@@ -79,18 +80,33 @@ def posed(frames: np.ndarray) -> Pose:
     return pose_of(shown.orientation, shown.coherence, shown.mask, MODEL)
 
 
-def test_a_turned_and_shifted_print_has_its_pose_turned_and_shifted(frames):
+SHIFT = np.array([[0.0, 0.0, -16.0], [0.0, 0.0, 10.0]])
+MOVED = similarity(25.0, ((SIDE - 1) / 2, (SIDE - 1) / 2)) + SHIFT
+"""Takes the pixels of the moved prints to where they were."""
+
+
+@pytest.fixture(scope="module")
+def moved(frames) -> np.ndarray:
+    whole, H = jnp.ones((SIDE, SIDE), bool), jnp.asarray(MOVED[None], jnp.float32)
+    return np.stack([warp(jnp.asarray(frame), whole, H)[0][0] for frame in frames])
+
+
+def test_a_turned_and_shifted_print_has_its_pose_turned_and_shifted(frames, moved):
     """A template is of the finger, not of how it was set down."""
-    angle, centre = np.deg2rad(25.0), (SIDE - 1) / 2
-    linear = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    H = np.column_stack([linear, [centre, centre] - linear @ [centre + 16, centre - 10]])
-    whole = jnp.ones((SIDE, SIDE), bool)
-    moved = [warp(jnp.asarray(f), whole, jnp.asarray(H[None], jnp.float32))[0][0] for f in frames]
-    pose0, pose1 = posed(frames), posed(np.stack(moved))
-    # H takes the moved print's pixels to where they were.
-    away = np.linalg.norm(apply(H, np.asarray(pose1.core)) - np.asarray(pose0.core), axis=1)
+    pose0, pose1 = posed(frames), posed(moved)
+    away = np.linalg.norm(apply(MOVED, np.asarray(pose1.core)) - np.asarray(pose0.core), axis=1)
     turned = np.rad2deg(np.asarray(pose0.rotation - pose1.rotation))
     assert np.median(away) < 12 and np.median(np.abs(turned - 25)) < 8
+
+
+def test_core_on_core_lays_a_print_on_itself(frames, moved):
+    def canvases(images: np.ndarray) -> Canvas:
+        return stacked([canvas_of(jnp.asarray(image), None, MODEL) for image in images])
+
+    found = np.asarray(core_on_core(canvases(moved), canvases(frames), MODEL), float)
+    corners = np.array([[64.0, 64.0], [192.0, 64.0], [64.0, 192.0], [192.0, 192.0]])
+    away = [np.linalg.norm(apply(H - MOVED, corners), axis=1).mean() for H in found]
+    assert np.median(away) < 20  # of a print that lay 30 px and more from there
 
 
 def test_the_core_is_found_near_where_it_is(masters, frames):

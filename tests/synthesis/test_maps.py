@@ -13,6 +13,7 @@ from ifvit.synthesis import (
     render,
     to_master,
 )
+from ifvit.synthesis.impression import SENSORS
 from ifvit.synthesis.sensor import frame_points, sample
 
 SHAPE = (256, 256)
@@ -41,6 +42,41 @@ def test_from_master_inverts_to_master(impression):
     params = draw_impression(finger_key(SEED, 7), impression, 60.0)
     back = from_master(params, to_master(params, grid(), SHAPE), SHAPE)
     assert jnp.abs(back - grid()).max() < 0.01
+
+
+def test_a_sweep_moves_skin_along_the_finger_alone_and_can_be_undone():
+    """As strong as it is ever drawn."""
+    still = draw_impression(finger_key(SEED, 7), 0, 0.0)._replace(
+        sweep_stretch=jnp.zeros(()), sweep_wave=jnp.zeros(())
+    )
+    swept = still._replace(
+        sweep_stretch=jnp.asarray(-0.16),
+        sweep_wave=jnp.asarray(3.0),
+        sweep_phase=jnp.asarray(1.0),
+    )
+    moved = to_master(swept, grid(), SHAPE) - to_master(still, grid(), SHAPE)
+    along = jnp.array([-jnp.sin(still.rotation), jnp.cos(still.rotation)])
+    assert jnp.abs(moved - (moved @ along)[:, None] * along).max() < 1e-3
+    assert jnp.abs(moved @ along).max() > 15
+    back = from_master(swept, to_master(swept, grid(), SHAPE), SHAPE)
+    assert jnp.abs(back - grid()).max() < 0.05
+
+
+def test_only_thermal_sensors_sweep():
+    drawn = [draw_impression(finger_key(SEED, 3), i) for i in range(24)]
+    for params in drawn:
+        sweeps = SENSORS[int(params.sensor)] == "thermal"
+        assert (float(params.sweep_stretch) != 0) == (float(params.sweep_wave) != 0) == sweeps
+
+
+def test_sweat_fills_valleys_where_it_gathers(masters):
+    one = jax.tree.map(lambda a: a[0], masters)
+    dry = draw_impression(finger_key(SEED, 0), 0)._replace(wet=jnp.zeros(()))
+    wet = dry._replace(wet=jnp.asarray(1.5), wet_centre=jnp.zeros(2), wet_radius=jnp.asarray(30.0))
+    before, after = (draw(one, params, SHAPE).image for params in (dry, wet))
+    middle, rim = np.s_[108:148, 108:148], np.s_[:40, :]
+    assert before[middle].mean() - after[middle].mean() > 0.2
+    np.testing.assert_allclose(before[rim], after[rim], atol=0.05)
 
 
 def test_there_and_back_is_the_identity_to_a_fraction_of_a_pixel(two_impressions):
