@@ -114,8 +114,9 @@ def test_both_directions_agree(which, micro, request):
         there = np.asarray(batch.points1[pair]) - centres
         back = np.asarray(batch.points0[pair]) - centres
         valid = np.asarray(batch.valid[pair])
-        # Exactly opposite but for how much the displacement changes over its own length.
-        assert np.abs(there + back)[valid].max() < 0.15 * np.abs(there).max() + 0.5
+        # Exactly opposite but for how much the displacement changes over its own length: by a tenth
+        # for skin, and by 0.16 + 2π · 3 / 130 for what a sweep adds at most.
+        assert np.abs(there + back)[valid].max() < 0.4 * np.abs(there).max() + 0.5
 
 
 def test_the_error_moves_the_cells_with_the_frame(exact, disturbed):
