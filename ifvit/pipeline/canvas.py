@@ -16,8 +16,7 @@ from ifvit.data.aligned import compose, inverse
 from ifvit.data.pairs import frame_foreground
 from ifvit.models.matcher import MatcherInput
 from ifvit.pipeline.elastic import Ridges
-from ifvit.pipeline.overlap import Shown, enhanced_view, matcher_input, upright_prints
-from ifvit.pipeline.pose import pose_of, upright
+from ifvit.pipeline.overlap import Shown, enhanced_view, matcher_input, upright_of, warp_pairs
 
 
 class Canvas(NamedTuple):
@@ -81,10 +80,11 @@ def template_input(canvases: Canvas, config: ModelConfig) -> MatcherInput:
 
     The canvases' arrays have a leading axis P.
     """
-    image, mask = upright_prints(canvases.image, canvases.mask, canvases.shown, config)
+    laid = upright_of(canvases.shown, config)
+    image, mask = warp_pairs(canvases.image, canvases.mask, laid)
     sources = None
     if canvases.source is not None:
-        source, _ = upright_prints(canvases.source, canvases.mask, canvases.shown, config)
+        source, _ = warp_pairs(canvases.source, canvases.mask, laid)
         sources = source, source
     count = len(image)
     still, alone = jnp.tile(jnp.eye(2, 3), (count, 1, 1)), jnp.ones(count, bool)
@@ -97,9 +97,5 @@ def core_on_core(
     canvases0: Canvas, canvases1: Canvas, config: ModelConfig
 ) -> Float[Array, "P 2 3"]:
     """Return the transforms H_0to1 that lay prints 1 on prints 0, core on core, both upright."""
-    side = canvases0.image.shape[-1]
-    place0, place1 = (
-        upright(pose_of(shown.orientation, shown.coherence, shown.mask, config), side)
-        for shown in (canvases0.shown, canvases1.shown)
-    )
+    place0, place1 = upright_of(canvases0.shown, config), upright_of(canvases1.shown, config)
     return jax.vmap(compose)(place1, jax.vmap(inverse)(place0))

@@ -16,6 +16,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.data.normalise import cell_mask, normalise, shrink
+from ifvit.data.pairs import frame_side
 from ifvit.models.matcher import MatcherInput
 from ifvit.pipeline.enhance import enhance, unfiltered
 from ifvit.pipeline.geometry import warp
@@ -65,15 +66,13 @@ def enhanced_view(
     return Shown(made.image, coarse_mask, made.orientation, made.coherence)
 
 
-def upright_prints(
-    image: Float[Array, "B S S"], mask: Bool[Array, "B S S"], shown: Shown, config: ModelConfig
-) -> tuple[Float[Array, "B S S"], Bool[Array, "B S S"]]:
-    """Draw prints at 500 ppi as their templates see them, each in its own pose.
+def upright_of(shown: Shown, config: ModelConfig) -> Float[Array, "B 2 3"]:
+    """Return the transforms that draw prints at 500 ppi upright, as their templates see them.
 
-    ``shown`` is what they are on the network's canvas.
+    Each by its own pose (:func:`ifvit.pipeline.pose.upright`).
     """
     pose = pose_of(shown.orientation, shown.coherence, shown.mask, config)
-    return warp_pairs(image, mask, upright(pose, image.shape[-1]))
+    return upright(pose, frame_side(config))
 
 
 def _box_sum(image: Float[Array, "B H W"], side: int) -> Float[Array, "B rows columns"]:
@@ -138,7 +137,7 @@ def matcher_input(
     interpolated once, and enhanced before it is cut to the overlap, so that the filter sees beyond
     the cut. With ``sources``, the global view is of them, warped alike and not enhanced here
     (:mod:`ifvit.pipeline.enhancer`). ``shown0`` is print 0 enhanced, where that has been done
-    already. ``alone`` says which pairs are upright prints by themselves (:func:`upright_prints`):
+    already. ``alone`` says which pairs are upright prints by themselves (:func:`upright_of`):
     their ROI lies about the core, the same place in every template of a finger. S is
     ``frame_side(config)``.
     """

@@ -36,11 +36,8 @@ def dense_loss(log_p: Float[Array, "B N M"], matches0: Int[Array, "B N"]) -> Flo
     """
     matched = matches0 >= 0
     at = jnp.take_along_axis(log_p, jnp.maximum(matches0, 0)[..., None], axis=-1)[..., 0]
-    positive = -jnp.where(matched, at, 0.0).sum() / jnp.maximum(matched.sum(), 1)
-    unmatched = matches0 == UNMATCHED
     row = -log1mexp(log_p).sum(-1)
-    negative = jnp.where(unmatched, row, 0.0).sum() / jnp.maximum(unmatched.sum(), 1)
-    return positive + negative
+    return _mean_where(-at, matched) + _mean_where(row, matches0 == UNMATCHED)
 
 
 def embedding_loss(

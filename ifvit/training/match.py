@@ -30,11 +30,7 @@ from ifvit.training.held import (
 )
 from ifvit.training.loop import Task, fit, make_optimizer
 from ifvit.training.run import open_run
-from ifvit.training.steps import (
-    MatchTrainer,
-    match_step,
-    match_views,
-)
+from ifvit.training.steps import MatchTrainer, match_step, match_views
 from ifvit.weights.describe import parameter_summary
 from ifvit.weights.files import save_weights
 from ifvit.weights.metadata import Metadata

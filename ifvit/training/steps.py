@@ -14,7 +14,7 @@ from ifvit.data.aligned import AlignedBatch
 from ifvit.data.pairs import PairBatch, cell_matches, frame_foreground, impostor_matches
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.overlap import enhanced_view, matcher_input, upright_prints
+from ifvit.pipeline.overlap import enhanced_view, matcher_input, upright_of, warp_pairs
 from ifvit.pipeline.score import scores
 from ifvit.training.compute import gradients
 from ifvit.training.losses import arcface_loss, dense_loss, embedding_loss, template_loss
@@ -72,7 +72,7 @@ def match_views(batch: AlignedBatch, model: ModelConfig) -> tuple[MatcherInput, 
     mask0 = frame_foreground(batch.frame0, model)
     mask1 = frame_foreground(batch.frame1, model)
     shown = enhanced_view(batch.frame0, mask0, model)
-    laid, inside = upright_prints(batch.frame0, mask0, shown, model)
+    laid, inside = warp_pairs(batch.frame0, mask0, upright_of(shown, model))
     alone = batch.alone[:, None, None]
     frame0, mask0 = jnp.where(alone, laid, batch.frame0), jnp.where(alone, inside, mask0)
     frame1, mask1 = jnp.where(alone, laid, batch.frame1), jnp.where(alone, inside, mask1)
