@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from ifvit.config import REFERENCE_PPI, DenseConfig
 from ifvit.data.images import read_image
-from ifvit.data.prints import load_canvas
+from ifvit.data.prints import read_print
 from ifvit.data.readers import read_dataset
 from ifvit.data.synthetic import TEST_FINGERS
 from ifvit.evaluation.metrics import auc, eer
@@ -118,7 +118,7 @@ def measure_module1(dense_ckpt: Path, config: DenseConfig) -> dict[str, float]:
 def measure_pairs(matcher: Matcher, folder: Path, seed: int) -> list[ScoreRow]:
     """Match all genuine pairs of the folder's prints and a random part of the impostor ones."""
     prints = read_dataset(folder)
-    images = [load_canvas(p.path, p.ppi, REFERENCE_PPI, matcher.registrar.side) for p in prints]
+    images = [read_print(p.path, p.ppi, REFERENCE_PPI) for p in prints]
     pairs = all_pairs(prints)
     genuine = [pair for pair in pairs if pair.genuine]
     impostor = [pair for pair in pairs if not pair.genuine]

@@ -36,7 +36,7 @@ def checkerboard(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
     return _larger(_grey(mixed))
 
 
-def aligned(found: Registration) -> UInt8[np.ndarray, "S S 3"]:
+def aligned(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
     """Draw image 1 in image 0's frame."""
     return _grey(found.aligned)
 
@@ -47,8 +47,8 @@ def field(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
     figure = Figure(figsize=(6.4, 6), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
     axes.imshow(found.image0, cmap="gray", vmin=-1, vmax=1)
-    steps = slice(ARROW_STEP // 2, len(residual), ARROW_STEP)
-    y, x = np.mgrid[steps, steps]
+    rows, columns = (slice(ARROW_STEP // 2, side, ARROW_STEP) for side in residual.shape[:2])
+    y, x = np.mgrid[rows, columns]
     inside = found.overlap[y, x]
     y, x = y[inside], x[inside]
     size = np.hypot(*residual[y, x].T)
@@ -76,7 +76,7 @@ def draw_registration(found: Registration, folder: str | Path) -> list[Path]:
     return made
 
 
-def _distortion(found: Registration) -> Float[np.ndarray, "S S 2"]:
+def _distortion(found: Registration) -> Float[np.ndarray, "H W 2"]:
     """Return the displacement less the similarity's part."""
     H = found.alignment.H_0to1
     y, x = np.indices(found.image0.shape)
@@ -84,16 +84,16 @@ def _distortion(found: Registration) -> Float[np.ndarray, "S S 2"]:
     return found.displacement - moved
 
 
-def _evened(image: Float[np.ndarray, "S S"]) -> Float[np.ndarray, "S S"]:
+def _evened(image: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
     """Return how much ink there is: 0 on white, 1 on the darkest ridges."""
     dark, light = np.quantile(image, [0.02, 0.98])
     return np.clip((light - image) / max(light - dark, 1e-3), 0, 1)
 
 
-def _grey(image: Float[np.ndarray, "S S"]) -> UInt8[np.ndarray, "S S 3"]:
+def _grey(image: Float[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W 3"]:
     return np.repeat(np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def _larger(picture: UInt8[np.ndarray, "S S 3"]) -> UInt8[np.ndarray, "H W 3"]:
+def _larger(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H2 W2 3"]:
     """Return a picture at twice its size, so that single ridges can be followed by eye."""
     return picture.repeat(2, axis=0).repeat(2, axis=1)

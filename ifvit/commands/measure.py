@@ -17,8 +17,8 @@ from ifvit.evaluation.identification import RANKS, IdentifyConfig, identify
 from ifvit.evaluation.protocols import print_name
 from ifvit.evaluation.scores import ScoreRow
 from ifvit.pipeline.calibration import CALIBRATION_FILE
-from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.matcher import Matcher
+from ifvit.pipeline.prepared import PreparedPrint
 from ifvit.weights.pretrained import pretrained_files
 from ifvit.weights.storage import sha256_of
 
@@ -103,18 +103,15 @@ def _drawing(args: ReportArgs, root: str) -> Callable[[ScoreRow], bytes]:
     prints = {print_name(item, root): item for item in read_dataset(root, args.ppi)}
     matcher = Matcher.from_checkpoints(args.dense_ckpt, args.matcher_ckpt)
 
-    def canvas(name: str) -> Canvas:
+    def prepared(name: str) -> PreparedPrint:
         if name not in prints:
             raise ValueError(
                 f"{args.scores} names {name}, which {root} does not hold: give the "
                 "--dataset-root that was evaluated"
             )
-        return matcher.registrar.prepare(
-            matcher.registrar.load(prints[name].path, prints[name].ppi)
-        )
+        return matcher.registrar.load(prints[name].path, prints[name].ppi)
 
     def draw(row: ScoreRow) -> bytes:
-        canvas0, canvas1 = canvas(row.name0), canvas(row.name1)
-        return png(draw_match(matcher.match_images(canvas0, canvas1)))
+        return png(draw_match(matcher.match_images(prepared(row.name0), prepared(row.name1))))
 
     return draw

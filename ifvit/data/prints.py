@@ -94,31 +94,51 @@ def ridge_area(image: Float32[np.ndarray, "H W"], ppi: float) -> Bool[np.ndarray
 def centred(
     image: Float32[np.ndarray, "H W"],
     side: int,
-    mask: Bool[np.ndarray, "H W"] | None = None,
+    middle: tuple[float, float] | None = None,
     ppi: float = ModelConfig.ppi,
 ) -> tuple[Float32[np.ndarray, "{side} {side}"], tuple[int, int]]:
     """Crop or pad to a square of ``side`` pixels with the finger in its middle.
 
-    ``mask`` marks the finger; without it, it is ``ridge_area(image, ppi)``, and where that is
-    empty the middle of the image is used. Returns the canvas and the offset (x0, y0) in whole
+    ``middle`` is the finger's (x, y); without it, it is :func:`ridge_middle` of
+    ``ridge_area(image, ppi)``. Returns the canvas and the offset (x0, y0) in whole
     pixels: ``canvas[y, x] == image[y + y0, x + x0]`` wherever the image reaches.
-
-    Beyond the image the canvas has the median of the image's border: on a clean background that
-    continues it without a step, and where the finger runs over the border it is the grey between
-    ridge and valley, the smallest step there can be. White would draw an edge along both.
+    Beyond the image the canvas has :func:`border_grey`.
     """
-    mask = ridge_area(image, ppi) if mask is None else mask
-    height, width = image.shape
-    ys, xs = np.nonzero(mask)
-    y, x = (ys.mean(), xs.mean()) if ys.size else ((height - 1) / 2, (width - 1) / 2)
-    x0, y0 = round(float(x) - (side - 1) / 2), round(float(y) - (side - 1) / 2)
-    border = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
-    canvas = np.full((side, side), np.median(border), dtype=np.float32)
+    x, y = ridge_middle(ridge_area(image, ppi)) if middle is None else middle
+    corner = round(x - (side - 1) / 2), round(y - (side - 1) / 2)
+    return cropped(image, side, corner), corner
+
+
+def cropped(
+    image: Float32[np.ndarray, "H W"], side: int, corner: tuple[int, int]
+) -> Float32[np.ndarray, "{side} {side}"]:
+    """Cut the square of ``side`` pixels from ``corner`` (x0, y0) on, which may lie outside."""
+    (height, width), (x0, y0) = image.shape, corner
+    canvas = np.full((side, side), border_grey(image), dtype=np.float32)
     top, bottom = max(0, -y0), min(side, height - y0)
     left, right = max(0, -x0), min(side, width - x0)
-    # The centroid of a mask lies inside the image, so the two always overlap.
+    # A finger's middle lies inside the image, so the two always overlap.
     canvas[top:bottom, left:right] = image[top + y0 : bottom + y0, left + x0 : right + x0]
-    return canvas, (x0, y0)
+    return canvas
+
+
+def ridge_middle(ridges: Bool[np.ndarray, "H W"]) -> tuple[float, float]:
+    """Return the centroid (x, y) of a mask of ridges; the image's middle where there are none."""
+    ys, xs = np.nonzero(ridges)
+    if not ys.size:
+        return (ridges.shape[1] - 1) / 2, (ridges.shape[0] - 1) / 2
+    return float(xs.mean()), float(ys.mean())
+
+
+def border_grey(image: Float32[np.ndarray, "H W"]) -> float:
+    """Return the grey to go on with beyond an image: the median of its border.
+
+    On a clean background that continues it without a step, and where the finger runs over the
+    border it is the grey between ridge and valley, the smallest step there can be. White would
+    draw an edge along both.
+    """
+    border = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
+    return float(np.median(border))
 
 
 def read_print(
@@ -144,17 +164,21 @@ def load_canvas(
     Raises as :func:`read_print` does.
     """
     image, ridges = _image_and_ridges(path, ppi, to_ppi)
-    return centred(image, side, ridges)[0]
+    return centred(image, side, ridge_middle(ridges))[0]
 
 
 def _image_and_ridges(
     path: str | Path, ppi: float | None, to_ppi: float
 ) -> tuple[np.ndarray, np.ndarray]:
     image = resample(read_image(path), REFERENCE_PPI if ppi is None else ppi, to_ppi)
-    ridges = ridge_area(image, to_ppi)
+    return image, check_ridges(ridge_area(image, to_ppi), path)
+
+
+def check_ridges(ridges: Bool[np.ndarray, "H W"], path: str | Path) -> Bool[np.ndarray, "H W"]:
+    """Return the mask of a print's ridges; raises ValueError, naming ``path``, for an empty one."""
     if not ridges.any():
         raise PrintError(
             f"no fingerprint found in {path}: expected an area of ridges of at least 2 × 2 mm, "
             "but the image is blank or nearly so; scan the finger again, or check --ppi"
         )
-    return image, ridges
+    return ridges

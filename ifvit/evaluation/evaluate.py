@@ -19,9 +19,9 @@ from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.protocols import Pair, fewer_impostors, print_name, protocol_pairs
 from ifvit.evaluation.scores import ScoreRow, read_scores, row_of
-from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.matcher import Matcher
+from ifvit.pipeline.prepared import PreparedPrint
 from ifvit.pipeline.score import NOT_ALIGNED
 
 logger = logging.getLogger("ifvit")
@@ -84,10 +84,10 @@ def evaluate(config: EvaluateConfig) -> Path:
         "%d genuine and %d impostor comparisons, %d of them there already",
         *(sum(p.genuine for p in pairs), sum(not p.genuine for p in pairs), done),
     )
-    canvases = _Canvases(matcher, prints)
+    prepared = _Prepared(matcher, prints)
     size = config.batch_size or (1 if jax.default_backend() == "cpu" else 16)
     make = _pair_scores if config.mode == "pair" else _template_scores
-    score = make(matcher, canvases, pairs, names, size)
+    score = make(matcher, prepared, pairs, names, size)
     with (
         table.open("a", newline="", encoding="utf-8") as file,
         tqdm(desc=config.mode, unit="pair", initial=done, total=len(pairs)) as progress,
@@ -103,18 +103,18 @@ def evaluate(config: EvaluateConfig) -> Path:
     return table
 
 
-class _Canvases:
+class _Prepared:
     """Each print prepared once, when it is first needed; None for one that cannot be."""
 
     def __init__(self, matcher: Matcher, prints: Sequence[Print]) -> None:
         self.matcher, self.prints = matcher, prints
-        self._made: dict[int, Canvas | None] = {}
+        self._made: dict[int, PreparedPrint | None] = {}
 
-    def __getitem__(self, index: int) -> Canvas | None:
+    def __getitem__(self, index: int) -> PreparedPrint | None:
         if index not in self._made:
             item, registrar = self.prints[index], self.matcher.registrar
             try:
-                self._made[index] = registrar.prepare(registrar.load(item.path, item.ppi))
+                self._made[index] = registrar.load(item.path, item.ppi)
             except (ValueError, OSError) as error:
                 logger.warning("%s counts as failed: %s", item.path.name, error)
                 self._made[index] = None
@@ -125,22 +125,22 @@ Score = Callable[[Sequence[Pair]], list[ScoreRow]]
 
 
 def _pair_scores(
-    matcher: Matcher, canvases: _Canvases, pairs: Sequence[Pair], names: Sequence[str], size: int
+    matcher: Matcher, prepared: _Prepared, pairs: Sequence[Pair], names: Sequence[str], size: int
 ) -> Score:
     """Return what matches up to ``size`` pairs in calls that they share."""
 
     def score(few: Sequence[Pair]) -> list[ScoreRow]:
         made = [_failed(pair, names[pair.index0], names[pair.index1]) for pair in few]
-        usable, prepared = [], []
+        usable, both = [], []
         for index, pair in enumerate(few):
-            canvas0, canvas1 = canvases[pair.index0], canvases[pair.index1]
-            if canvas0 is not None and canvas1 is not None:
+            print0, print1 = prepared[pair.index0], prepared[pair.index1]
+            if print0 is not None and print1 is not None:
                 usable.append(index)
-                prepared.append((canvas0, canvas1))
+                both.append((print0, print1))
         if usable:
             # Filled up to one size: every other one would be compiled anew.
-            prepared += prepared[-1:] * (size - len(prepared))
-            found = matcher.match_pairs(prepared, [("", "")] * size)
+            both += both[-1:] * (size - len(both))
+            found = matcher.match_pairs(both, [("", "")] * size)
             for index, result in zip(usable, found, strict=False):
                 made[index] = row_of(
                     result, made[index].name0, made[index].name1, few[index].genuine
@@ -151,11 +151,11 @@ def _pair_scores(
 
 
 def _template_scores(
-    matcher: Matcher, canvases: _Canvases, pairs: Sequence[Pair], names: Sequence[str], size: int
+    matcher: Matcher, prepared: _Prepared, pairs: Sequence[Pair], names: Sequence[str], size: int
 ) -> Score:
     """Embed all prints that the pairs name, and return what compares two of them."""
     used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
-    made = {index: canvas for index in used if (canvas := canvases[index]) is not None}
+    made = {index: item for index in used if (item := prepared[index]) is not None}
     embedded = dict(zip(made, matcher.embed(list(made.values())), strict=True))
     share = matcher.fusion_global
 
@@ -190,6 +190,8 @@ def _describe(
         "ppi": config.ppi,
         "enhancer": config.enhancer,
         "canvas": config.canvas,
+        "fit": asdict(matcher.registrar.fit_config)
+        | {"sizes": list(matcher.registrar.fit_config.sizes)},
         "comparisons": len(pairs),
         "comparisons_sha256": hashlib.sha256(listed.encode()).hexdigest(),
         "dense_ckpt_sha256": matcher.dense_sha256,

@@ -164,9 +164,9 @@ def _shown(frame: Float[np.ndarray, "S S"], model: ModelConfig) -> float:
     return float(mask.mean()) * model.cells**2
 
 
-def pair_error(found: Alignment, truth: MappedPair, model: ModelConfig) -> PairError:
+def pair_error(found: Alignment, truth: MappedPair) -> PairError:
     """Compare an alignment with the exact map."""
-    placed = found.place(truth.centres, model)
+    placed = found.place(truth.centres)
     away = np.linalg.norm(placed - truth.points1, axis=1)[truth.valid]
     turned = (found.angle - truth.angle + 180) % 360 - 180
     points0, points1 = found.points0[found.inliers], found.points1[found.inliers]
@@ -212,6 +212,6 @@ def measure(registrar: Registrar, pairs: Sequence[MappedPair]) -> RegistrationFi
     """Register synthetic pairs, and sum up."""
     errors = []
     for pair in tqdm(pairs, desc="registering", unit="pair", leave=False):
-        canvases = registrar.prepare(pair.frame0), registrar.prepare(pair.frame1)
-        errors.append(pair_error(registrar.align(*canvases), pair, registrar.config))
+        found = registrar.align(registrar.prepare(pair.frame0), registrar.prepare(pair.frame1))
+        errors.append(pair_error(found, pair))
     return registration_figures(errors)

@@ -45,25 +45,25 @@ class ScoreRow:
 
 def score_pairs(
     matcher: Matcher,
-    images: Sequence[Float[np.ndarray, "S S"]],
+    images: Sequence[Float[np.ndarray, "_ _"]],
     pairs: Sequence[Pair],
     names: Sequence[str] | None = None,
     *,
     progress: bool = True,
 ) -> list[ScoreRow]:
-    """Match each pair of ``images``, canvases at 500 ppi; one row per pair, in order.
+    """Match each pair of ``images``, prints at 500 ppi; one row per pair, in order.
 
     ``names`` of the images are their numbers if not given; ``progress`` shows a bar. Raises
-    ValueError as ``Matcher.prepare`` does, and where ``names`` and ``images`` differ in number.
+    ValueError as ``Registrar.prepare`` does, and where ``names`` and ``images`` differ in number.
     """
     labels = [str(index) for index in range(len(images))] if names is None else list(names)
     if len(labels) != len(images):
         raise ValueError(f"{len(labels)} names for {len(images)} images: expected one for each")
     used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
-    canvases = {index: matcher.registrar.prepare(images[index]) for index in used}
+    prints = {index: matcher.registrar.prepare(images[index]) for index in used}
     rows = []
     for pair in tqdm(pairs, desc="matching", unit="pair", disable=not progress):
-        result = matcher.match_images(canvases[pair.index0], canvases[pair.index1])
+        result = matcher.match_images(prints[pair.index0], prints[pair.index1])
         rows.append(row_of(result, labels[pair.index0], labels[pair.index1], pair.genuine))
     return rows
 

@@ -1,7 +1,6 @@
 """Rotation search and robust alignment of two prints by Module 1's correspondences.
 
-Transforms are 2×3 similarity matrices in pixels (x, y) of the canvas at 500 ppi
-(:mod:`ifvit.pipeline.geometry`).
+Transforms are 2×3 similarity matrices in pixels (x, y) of the frames (:mod:`ifvit.pipeline.fit`).
 
 What is turned for the search is the raw grey print and its foreground mask, at 500 ppi; the result
 is then reduced to the network's resolution and normalised there with the turned mask. So the one
@@ -42,6 +41,8 @@ class AlignConfig:
     own half turn, the ridges choose (:mod:`ifvit.pipeline.refine`)."""
     angle_step: float = 45.0
     """Steps between them; Module 1 has to know more than half a step (:func:`align_config_of`)."""
+    turns: int = 3
+    """Rotations that Module 1 looks at: those at which the ridges' flow agrees best."""
     followed: int = 2
     """Rotations whose alignments are followed up."""
     min_confidence: float = 0.05
@@ -170,29 +171,33 @@ def confidence_of(alignment: Alignment) -> float:
     return float(alignment.confidence[alignment.inliers].sum())
 
 
+def search_angles(settings: AlignConfig = ALIGN_CONFIG) -> Float[np.ndarray, " A"]:
+    """Return the rotations that a search covers, degrees."""
+    steps = round(2 * settings.search_range / settings.angle_step)
+    # A full circle ends where it began.
+    count = steps if settings.search_range >= 180 else steps + 1
+    return settings.angle_step * np.arange(count) - settings.search_range
+
+
 def coarse(
     dense: DenseFn,
-    pairs: int,
+    angles: Float[np.ndarray, "P A"],
     model: ModelConfig,
     settings: AlignConfig = ALIGN_CONFIG,
     hints: Float[np.ndarray, "P K 2 3"] | None = None,
 ) -> list[list[Alignment]]:
-    """Align pairs of prints in several ways each, the most confident first.
+    """Align P pairs of prints in several ways each, the most confident first.
 
-    All rotations of all pairs go through Module 1 as one batch. ``dense`` is Module 1 bound to the
-    pairs (:data:`DenseFn`); ``model`` says what its canvas and cells are. The best
-    ``settings.followed`` rotations are passed through Module 1 once more, image 1 drawn in image
-    0's frame, so that what is left to bridge is distortion; so are K ``hints``, alignments that
-    something else suggests for each pair. Deterministic.
+    All rotations of all pairs, ``angles`` in degrees, go through Module 1 as one batch. ``dense``
+    is Module 1 bound to the pairs (:data:`DenseFn`); ``model`` says what its canvas and cells are.
+    The best ``settings.followed`` rotations are passed through Module 1 once more, image 1 drawn in
+    image 0's frame, so that what is left to bridge is distortion; so are K ``hints``, alignments
+    that something else suggests for each pair. Deterministic.
     Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
     """
-    steps = round(2 * settings.search_range / settings.angle_step)
-    # A full circle ends where it began.
-    count = steps if settings.search_range >= 180 else steps + 1
     middle = (frame_side(model) - 1) / 2
-    angles = [settings.angle_step * k - settings.search_range for k in range(count)]
-    turns = np.stack([similarity(angle, (middle, middle)) for angle in angles])
-    first = _candidates_of_pairs(dense, np.stack([turns] * pairs), model, settings)
+    turns = np.array([[similarity(angle, (middle, middle)) for angle in few] for few in angles])
+    first = _candidates_of_pairs(dense, turns, model, settings)
     chosen = [sorted(made, key=confidence_of, reverse=True)[: settings.followed] for made in first]
     starts = np.array([[one.H_0to1 for one in made] for made in chosen])
     if hints is not None:
@@ -232,7 +237,7 @@ def _as_hinted(found: Alignment, hint: Float[np.ndarray, "2 3"]) -> Alignment:
 
 def align(dense: DenseFn, model: ModelConfig, settings: AlignConfig = ALIGN_CONFIG) -> Alignment:
     """Align one pair by Module 1 alone: the first of :func:`coarse`, judged."""
-    return judged(coarse(dense, 1, model, settings)[0][0], settings)
+    return judged(coarse(dense, search_angles(settings)[None], model, settings)[0][0], settings)
 
 
 def judged(alignment: Alignment, settings: AlignConfig) -> Alignment:

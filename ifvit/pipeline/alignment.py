@@ -1,7 +1,7 @@
 """How one print lies on another: what registration comes to.
 
-Transforms are 2×3 similarity matrices in pixels (x, y) of the canvas at 500 ppi
-(:mod:`ifvit.pipeline.geometry`).
+Transforms are 2×3 similarity matrices (:mod:`ifvit.pipeline.geometry`): while registration is at
+work in pixels (x, y) of the frames, in results in pixels of the prints at 500 ppi.
 """
 
 from __future__ import annotations
@@ -12,16 +12,17 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.pipeline.displacement import displaced, inverse_displacement
-from ifvit.pipeline.geometry import apply, invert
+from ifvit.config import REFERENCE_PPI
+from ifvit.pipeline.displacement import Displacement
+from ifvit.pipeline.fit import Frame
+from ifvit.pipeline.geometry import apply, invert, joined
 
 
 @dataclass(frozen=True)
 class Alignment:
     """How image 0 lies on image 1: K correspondences and the similarity that most agree with.
 
-    ``points0``, ``points1`` (K, 2) are in the original canvases' pixels at 500 ppi, ``confidence``
+    ``points0``, ``points1`` (K, 2) are in the prints' pixels at 500 ppi, ``confidence``
     (K,) in [0, 1], ``inliers`` (K,) bool; ``angle`` is the rotation of ``H_0to1`` in degrees, from
     the x axis towards the y axis. Where ``ok`` is False, ``reason`` says why, and ``H_0to1`` and
     ``inliers`` are the best that was found (the identity and nobody, if nothing was).
@@ -35,9 +36,8 @@ class Alignment:
     confidence: Float[np.ndarray, " K"]
     inliers: Bool[np.ndarray, " K"]
     angle: float
-    displacement: Float[np.ndarray, "h w 2"] | None = None
-    """What the skin's distortion adds per coarse cell, where ridges were laid on ridges: the point
-    x of image 0 shows the skin of ``H_0to1(x + displacement)``."""
+    displacement: Displacement | None = None
+    """What the skin's distortion adds, where ridges were laid on ridges."""
     ridge_ncc: float | None = None
     """Correlation of the enhanced ridges over the overlap, distortion removed, in [-1, 1]."""
     match_share: float | None = None
@@ -50,27 +50,34 @@ class Alignment:
         """Return how many correspondences agree with ``H_0to1``."""
         return int(self.inliers.sum())
 
-    def place(
-        self, points: Float[np.ndarray, "K 2"], model: ModelConfig
-    ) -> Float[np.ndarray, "K 2"]:
+    def place(self, points: Float[np.ndarray, "K 2"]) -> Float[np.ndarray, "K 2"]:
         """Return where points of image 0 lie in image 1, the skin's distortion included."""
         if self.displacement is not None:
-            points = displaced(points, self.displacement, model)
+            points = points + self.displacement.at(points)
         return apply(self.H_0to1, points)
 
-    def transposed(self, model: ModelConfig) -> Alignment:
+    def transposed(self) -> Alignment:
         """Return how image 1 lies on image 0: the same correspondences, the other way round."""
-        H = invert(self.H_0to1)
-        displacement = self.displacement
-        if displacement is not None:
-            displacement = inverse_displacement(displacement, self.H_0to1, model)
+        field = self.displacement
         return replace(
             self,
-            H_0to1=H,
+            H_0to1=invert(self.H_0to1),
             points0=self.points1,
             points1=self.points0,
             angle=-self.angle,
-            displacement=displacement,
+            displacement=None if field is None else field.inverse(self.H_0to1),
+        )
+
+    def on_prints(self, frame0: Frame, frame1: Frame) -> Alignment:
+        """Return an alignment of two frames as one of their prints, pixels at 500 ppi."""
+        field, area = self.displacement, self.overlap_mm2
+        return replace(
+            self,
+            H_0to1=joined(joined(frame1.matrix, self.H_0to1), invert(frame0.matrix)),
+            points0=frame0.on_print(self.points0),
+            points1=frame1.on_print(self.points1),
+            displacement=None if field is None else field.on_prints(frame0, frame1),
+            overlap_mm2=None if area is None else area / frame0.scale**2,
         )
 
     def record(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""A print made ready to be matched, and pairs of them put in order."""
+"""A print on a canvas: foreground, enhanced ridges and their flow, at one scale."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from ifvit.config import ModelConfig
@@ -20,9 +19,9 @@ from ifvit.pipeline.overlap import Shown, enhanced_view, matcher_input, upright_
 
 
 class Canvas(NamedTuple):
-    """A print ready to be matched: grey at 500 ppi in [0, 1], ridges dark, its foreground, and its
+    """A print drawn for a match: its frame, grey in [0, 1], ridges dark, its foreground, and its
     enhanced ridges at the network's resolution; and, where another enhancer than the contextual
-    filter made these, what it made at 500 ppi. P prints have a leading axis P."""
+    filter made these, what it made of the frame. P prints have a leading axis P."""
 
     image: Float[Array, "S S"]
     mask: Bool[Array, "S S"]
@@ -37,23 +36,6 @@ class Canvas(NamedTuple):
     def shown(self) -> Shown:
         """Return the print on the network's canvas, enhanced."""
         return Shown(*self.ridges, self.orientation, self.coherence)
-
-
-def in_order(pairs: Sequence[tuple[Canvas, Canvas]]) -> tuple[list[bool], Canvas, Canvas]:
-    """Put the prints of each pair in the order of their grey values.
-
-    Returns which pairs are swapped, and all first and all second prints, along a new first axis.
-
-    Cross attention is not symmetric, nor is RANSAC. Each pair is therefore worked on in one order,
-    whichever way it was given: exactly symmetric, and at half the cost of a mean over both orders.
-    """
-    swapped = [
-        np.asarray(canvas0.image).tobytes() > np.asarray(canvas1.image).tobytes()
-        for canvas0, canvas1 in pairs
-    ]
-    ordered = [pair[::-1] if swap else pair for pair, swap in zip(pairs, swapped, strict=True)]
-    first, second = zip(*ordered, strict=True)
-    return swapped, stacked(first), stacked(second)
 
 
 def stacked(trees: Sequence[Any]) -> Any:

@@ -2,43 +2,71 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from jaxtyping import Float
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
-from ifvit.data.pairs import cell_centres
+from ifvit.pipeline.fit import Frame
 from ifvit.pipeline.geometry import apply, invert
 from ifvit.synthesis.impression import INVERSE_STEPS
 
-
-def displaced(
-    points: Float[np.ndarray, "K 2"],
-    displacement: Float[np.ndarray, "h w 2"],
-    config: ModelConfig,
-) -> Float[np.ndarray, "K 2"]:
-    """Return points of frame 0 with the displacement of where they lie, bilinear between cells."""
-    cell = STRIDE * REFERENCE_PPI / config.ppi
-    at = np.clip((points + 0.5) / cell - 0.5, 0, config.cells - 1)
-    low = np.minimum(at.astype(int), config.cells - 2)
-    share = at - low
-    found = np.zeros(points.shape)
-    for dx in (0, 1):
-        for dy in (0, 1):
-            weight = np.abs(1 - dx - share[:, 0]) * np.abs(1 - dy - share[:, 1])
-            found += weight[:, None] * displacement[low[:, 1] + dy, low[:, 0] + dx]
-    return points + found
+Point = tuple[float, float]
 
 
-def inverse_displacement(
-    displacement: Float[np.ndarray, "h w 2"], H_0to1: Float[np.ndarray, "2 3"], config: ModelConfig
-) -> Float[np.ndarray, "h w 2"]:
-    """Return what the displacement is, cell by cell of frame 1, for the inverse of ``H_0to1``.
+@dataclass(frozen=True)
+class Displacement:
+    """What the skin's distortion adds before a similarity: the point x of image 0 shows the skin of
+    ``H_0to1(x + displacement)``. Pixels at 500 ppi."""
 
-    By fixed-point iteration, which converges because skin does not fold.
-    """
-    centres = np.asarray(cell_centres(config), float)
-    target = apply(invert(H_0to1), centres)
-    points0 = target
-    for _ in range(INVERSE_STEPS):
-        points0 = target - (displaced(points0, displacement, config) - points0)
-    return (apply(H_0to1, points0) - centres).reshape(displacement.shape)
+    values: Float[np.ndarray, "h w 2"]
+    """(x, y) at the middle of each coarse cell of image 0."""
+    cell_px: float
+    """Distance between the cells' middles."""
+    first0: Point
+    """Middle (x, y) of the first cell in image 0."""
+    first1: Point
+    """Middle of the first cell of image 1, whose grid is as large."""
+
+    @classmethod
+    def of_frames(cls, values: Float[np.ndarray, "h w 2"], config: ModelConfig) -> Displacement:
+        """Take the displacement of frames, whose cells begin in their corners."""
+        cell_px = STRIDE * REFERENCE_PPI / config.ppi
+        first = (cell_px - 1) / 2
+        return cls(values, cell_px, (first, first), (first, first))
+
+    def at(self, points: Float[np.ndarray, "K 2"]) -> Float[np.ndarray, "K 2"]:
+        """Read it at points of image 0, bilinear between cells; beyond the outer ones as there."""
+        last = np.array(self.values.shape[1::-1]) - 1
+        at = np.clip((points - np.array(self.first0)) / self.cell_px, 0, last)
+        low = np.minimum(at.astype(int), last - 1)
+        share = at - low
+        found = np.zeros(points.shape)
+        for dx in (0, 1):
+            for dy in (0, 1):
+                weight = np.abs(1 - dx - share[:, 0]) * np.abs(1 - dy - share[:, 1])
+                found += weight[:, None] * self.values[low[:, 1] + dy, low[:, 0] + dx]
+        return found
+
+    def on_prints(self, frame0: Frame, frame1: Frame) -> Displacement:
+        """Return the displacement of two frames, of one scale, as that of their prints."""
+        x0, y0 = frame0.on_print(np.array(self.first0))
+        x1, y1 = frame1.on_print(np.array(self.first1))
+        scale = frame0.scale
+        return Displacement(self.values / scale, self.cell_px / scale, (x0, y0), (x1, y1))
+
+    def inverse(self, H_0to1: Float[np.ndarray, "2 3"]) -> Displacement:
+        """Return what it is, cell by cell of image 1, for the inverse of ``H_0to1``.
+
+        By fixed-point iteration, which converges because skin does not fold.
+        """
+        rows, columns = self.values.shape[:2]
+        y, x = np.mgrid[:rows, :columns].reshape(2, -1)
+        centres = self.cell_px * np.stack([x, y], axis=1) + np.array(self.first1)
+        target = apply(invert(H_0to1), centres)
+        points0 = target
+        for _ in range(INVERSE_STEPS):
+            points0 = target - self.at(points0)
+        values = (apply(H_0to1, points0) - centres).reshape(self.values.shape)
+        return Displacement(values, self.cell_px, self.first1, self.first0)

@@ -32,6 +32,11 @@ def invert(H: Float[np.ndarray, "2 3"]) -> Float[np.ndarray, "2 3"]:
     return np.column_stack([inverse, -inverse @ H[:, 2]])
 
 
+def joined(H: Float[np.ndarray, "2 3"], first: Float[np.ndarray, "2 3"]) -> np.ndarray:
+    """Return the transform that applies ``first`` and then ``H``."""
+    return np.column_stack([H[:, :2] @ first[:, :2], H[:, :2] @ first[:, 2] + H[:, 2]])
+
+
 def coarser(H: Float[Array, "*A 2 3"], factor: float) -> Float[Array, "*A 2 3"]:
     """Return a transform of pixels as one of pixels that are ``factor`` times as large."""
     offset = (factor - 1) / 2  # a coarse pixel's centre among the pixels that it is the mean of

@@ -50,5 +50,5 @@ def match(
     files = dense, module2, Path(calibration or module2.with_name(CALIBRATION_FILE))
     written = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
     matcher = _loaded(dense, module2, enhancer, canvas, calibration, written)
-    image0, image1 = matcher.registrar.load(path0, ppi), matcher.registrar.load(path1, ppi)
-    return matcher.match_images(image0, image1, name0=Path(path0).name, name1=Path(path1).name)
+    print0, print1 = matcher.registrar.load(path0, ppi), matcher.registrar.load(path1, ppi)
+    return matcher.match_images(print0, print1, name0=Path(path0).name, name1=Path(path1).name)

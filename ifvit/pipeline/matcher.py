@@ -17,10 +17,13 @@ from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, align_config_of
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.calibration import Calibration, calibration_of
-from ifvit.pipeline.canvas import Canvas, in_order, stacked, template_input
+from ifvit.pipeline.canvas import Canvas, stacked, template_input
 from ifvit.pipeline.enhancer import EnhancerName
+from ifvit.pipeline.fit import FIT_CONFIG, PART, FitConfig, drawn_at
 from ifvit.pipeline.geometry import apply
 from ifvit.pipeline.overlap import matcher_input
+from ifvit.pipeline.pairing import OrderedPair
+from ifvit.pipeline.prepared import PreparedPrint
 from ifvit.pipeline.register import Registrar, compiled
 from ifvit.pipeline.result import MatchResult
 from ifvit.pipeline.score import NOT_ALIGNED, pair_score, scores
@@ -28,8 +31,6 @@ from ifvit.weights.files import check_same_shape, load_pair
 from ifvit.weights.pretrained import DEFAULT, checkpoint_pair, pretrained_files
 from ifvit.weights.storage import sha256_of
 
-PART = 32
-"""A canvas is a multiple of this in pixels: 64 at 500 ppi, see :mod:`ifvit.pipeline.enhancer`."""
 EMBED_BATCH = 8
 """Prints whose templates are made in one call."""
 
@@ -44,6 +45,7 @@ class Matcher:
         match_config: MatchConfig = MATCH_CONFIG,
         align_config: AlignConfig = ALIGN_CONFIG,
         enhancer: EnhancerName = "gabor",
+        fit_config: FitConfig = FIT_CONFIG,
     ) -> None:
         """Take both models, which are used in eval mode and must have one ``ModelConfig``.
 
@@ -55,7 +57,7 @@ class Matcher:
         self.fusion_global = match_config.fusion_global
         self.fusion_ridge = match_config.fusion_ridge
         self.fusion_match = match_config.fusion_match
-        self.registrar = Registrar(dense, align_config, enhancer=enhancer)
+        self.registrar = Registrar(dense, align_config, enhancer=enhancer, fit_config=fit_config)
         self.dense_sha256 = self.sha256 = ""
         """Of Module 1's and Module 2's checkpoints, where they came from such."""
         self.calibration: Calibration | None = None
@@ -73,7 +75,7 @@ class Matcher:
         """Load both modules, which must belong together, or those that ship with ifvit.
 
         ``canvas`` is the side of the canvas in pixels at the network's resolution, if it is to be
-        larger than in training: both networks take any, and prints of a large sensor fit in whole.
+        the same for all prints; otherwise each pair has one that it fits in.
         ``calibration`` is a file of ``ifvit calibrate``, if not the one beside Module 2.
         Raises FileNotFoundError and ValueError as ``load_pair`` and ``checkpoint_pair`` do, and
         ValueError for a canvas that is too small, or a calibration that does not hold.
@@ -82,9 +84,9 @@ class Matcher:
         (dense, dense_metadata), (matcher, metadata) = load_pair(dense_ckpt, matcher_ckpt)
         settings = metadata.settings()
         assert isinstance(settings, MatchConfig), "load_matcher accepts no other module"
-        if canvas is not None:
-            dense.config = matcher.config = _enlarged(matcher.config, canvas)
-        loaded = cls(dense, matcher, settings, align_config_of(dense_metadata.settings()), enhancer)
+        fit = FIT_CONFIG if canvas is None else _of_one_canvas(matcher.config, canvas)
+        search = align_config_of(dense_metadata.settings())
+        loaded = cls(dense, matcher, settings, search, enhancer, fit)
         shas = loaded.dense_sha256, loaded.sha256 = sha256_of(dense_ckpt), sha256_of(matcher_ckpt)
         if enhancer == "gabor" and canvas is None:  # otherwise the scores are others
             loaded.calibration = calibration_of(matcher_ckpt, calibration, *shas)
@@ -103,9 +105,9 @@ class Matcher:
     def embed_pairs(
         self, canvases0: Canvas, canvases1: Canvas, H_0to1: Float[np.ndarray, "P 2 3"]
     ) -> tuple[MatcherOutput, Float[np.ndarray, "P 4 2"]]:
-        """Run Module 2 on aligned pairs; return its output and the ROI's corners in image 0.
+        """Run Module 2 on aligned pairs; return its output and the ROI's corners in frame 0.
 
-        The canvases' arrays have a leading axis P.
+        The canvases' arrays have a leading axis P, the transforms are of their frames.
         """
         sources = None
         if canvases0.source is not None and canvases1.source is not None:
@@ -124,74 +126,77 @@ class Matcher:
         square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * self.config.roi_px
         return self._embed(views), np.asarray(corner)[:, None] + square - 0.5
 
-    def embed(self, canvases: Sequence[Canvas]) -> Float[np.ndarray, "P 2 E"]:
+    def embed(self, prints: Sequence[PreparedPrint]) -> Float[np.ndarray, "P 2 E"]:
         """Return stand-alone templates of P prints: each one's global and local unit embedding.
 
-        A template is the pair (print, print), upright by its own core (:mod:`ifvit.pipeline.pose`):
-        the same network without a partner, so that it can be stored. Prints go through in batches
-        of one size, which is compiled once.
+        A template is the pair (print, print), at the scale of its own ridges and upright by its own
+        core (:mod:`ifvit.pipeline.pose`): the same network without a partner, so that it can be
+        stored. Prints go through in batches of one size, which is compiled once.
         """
         made = [np.zeros((0, 2, self.config.embedding_dim), np.float32)]
-        for start in range(0, len(canvases), EMBED_BATCH):
-            few = list(canvases[start : start + EMBED_BATCH])
+        for start in range(0, len(prints), EMBED_BATCH):
+            few = [self._template_canvas(one) for one in prints[start : start + EMBED_BATCH]]
             padded = stacked(few + few[-1:] * (EMBED_BATCH - len(few)))
             output = self._embed(template_input(padded, self.config))
             both = np.stack([output.global0, output.local0], axis=1)
             made.append(np.asarray(both, np.float32)[: len(few)])
         return np.concatenate(made)
 
+    def _template_canvas(self, item: PreparedPrint) -> Canvas:
+        """Draw a print at its own scale on the canvas that Module 2 was trained with."""
+        scale = self.registrar.fit(item).scale
+        return self.registrar.canvas(item, drawn_at(scale, self.config.canvas, self.config))
+
     def match_images(
         self,
-        image0: Float[np.ndarray, "S S"] | Canvas,
-        image1: Float[np.ndarray, "S S"] | Canvas,
+        image0: Float[np.ndarray, "H0 W0"] | PreparedPrint,
+        image1: Float[np.ndarray, "H1 W1"] | PreparedPrint,
         *,
         name0: str = "",
         name1: str = "",
     ) -> MatchResult:
-        """Match two canvases, grey in [0, 1] at 500 ppi, or what ``registrar`` prepared.
+        """Match two prints, grey in [0, 1] at 500 ppi, or what ``registrar`` loaded or prepared.
 
         Swapped prints give the same scores and the transposed alignment. Two prints that cannot be
         aligned give a result that says so. Raises ValueError as :meth:`Registrar.prepare` does.
         """
-        canvas0 = image0 if isinstance(image0, Canvas) else self.registrar.prepare(image0)
-        canvas1 = image1 if isinstance(image1, Canvas) else self.registrar.prepare(image1)
-        return self.match_pairs([(canvas0, canvas1)], [(name0, name1)])[0]
+        print0, print1 = (
+            one if isinstance(one, PreparedPrint) else self.registrar.prepare(one)
+            for one in (image0, image1)
+        )
+        return self.match_pairs([(print0, print1)], [(name0, name1)])[0]
 
     def match_pairs(
-        self, pairs: Sequence[tuple[Canvas, Canvas]], names: Sequence[tuple[str, str]]
+        self,
+        pairs: Sequence[tuple[PreparedPrint, PreparedPrint]],
+        names: Sequence[tuple[str, str]],
     ) -> list[MatchResult]:
         """Match pairs of prepared prints, each as :meth:`match_images`, in calls that they share.
 
-        Compiled once for each number of pairs.
+        Compiled once for each number of pairs and each canvas.
         """
-        if not pairs:
-            return []
-        swapped, canvases0, canvases1 = in_order(pairs)
-        alignments = self.registrar.align_stacked(canvases0, canvases1)
-        H_0to1 = np.stack([one.H_0to1 for one in alignments])
-        output, corners = self.embed_pairs(canvases0, canvases1, H_0to1)
-        found = np.stack(scores(output, self.fusion_global), axis=1)
-        made = []
-        for index, swap in enumerate(swapped):
-            name0, name1 = names[index][::-1] if swap else names[index]
-            pair = pairs[index][::-1] if swap else pairs[index]
-            result = self._result(
-                pair, alignments[index], found[index], corners[index], name0, name1
-            )
-            made.append(result.transposed(self.config) if swap else result)
-        return made
+        made: dict[int, MatchResult] = {}
+        for group in self.registrar.groups(pairs):
+            alignments = self.registrar.align_stacked(group.canvases0, group.canvases1)
+            H_0to1 = np.stack([one.H_0to1 for one in alignments])
+            output, corners = self.embed_pairs(group.canvases0, group.canvases1, H_0to1)
+            found = np.stack(scores(output, self.fusion_global), axis=1)
+            for row, pair in enumerate(group.pairs):
+                result = self._result(pair, alignments[row], found[row], corners[row])
+                name0, name1 = names[pair.place]
+                made[pair.place] = replace(pair.given(result), name0=name0, name1=name1)
+        return [made[index] for index in range(len(pairs))]
 
     def _result(
         self,
-        pair: tuple[Canvas, Canvas],
-        alignment: Alignment,
+        pair: OrderedPair,
+        framed: Alignment,
         found: Float[np.ndarray, "3"],
         corners: Float[np.ndarray, "4 2"],
-        name0: str,
-        name1: str,
     ) -> MatchResult:
         """Return all that is known of a pair; Module 2's word counts where the prints align."""
-        ok = alignment.ok
+        (print0, print1), (frame0, frame1) = pair.prints, pair.frames
+        alignment, ok = framed.on_prints(frame0, frame1), framed.ok
         embedded, ridges = float(found[2]), alignment.ridge_ncc
         fusion = self.fusion_ridge, self.fusion_match
         score = pair_score(embedded, ridges, alignment.match_share, *fusion) if ok else NOT_ALIGNED
@@ -206,21 +211,21 @@ class Matcher:
             num_matches=len(alignment.points0),
             num_inliers=alignment.num_inliers,
             alignment=alignment,
-            image0=np.asarray(pair[0].image),
-            image1=np.asarray(pair[1].image),
-            roi0=corners if ok else None,
-            roi1=apply(alignment.H_0to1, corners) if ok else None,
-            name0=name0,
-            name1=name1,
+            image0=print0.image,
+            image1=print1.image,
+            roi0=frame0.on_print(corners) if ok else None,
+            roi1=frame1.on_print(apply(framed.H_0to1, corners)) if ok else None,
             overlap_mm2=alignment.overlap_mm2,
+            left_out=max(one.left_out(pair.fit) for one in pair.prints),
             fmr=None if self.calibration is None else self.calibration.fmr(score),
         )
 
 
-def _enlarged(config: ModelConfig, canvas: int) -> ModelConfig:
+def _of_one_canvas(config: ModelConfig, canvas: int) -> FitConfig:
+    """Return a fit whose canvas is this one for all prints."""
     if canvas < config.canvas or canvas % PART:
         raise ValueError(
             f"a canvas of {canvas} pixels: expected a multiple of {PART}, at least the "
             f"{config.canvas} that the networks were trained with"
         )
-    return replace(config, canvas=canvas)
+    return replace(FIT_CONFIG, sizes=(canvas / config.canvas,))

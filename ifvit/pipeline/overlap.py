@@ -139,7 +139,8 @@ def matcher_input(
     (:mod:`ifvit.pipeline.enhancer`). ``shown0`` is print 0 enhanced, where that has been done
     already. ``alone`` says which pairs are upright prints by themselves (:func:`upright_of`):
     their ROI lies about the core, the same place in every template of a finger. S is
-    ``frame_side(config)``.
+    ``frame_side(config)`` or more: the global view is then the canvas of ``config`` about the
+    overlap's middle, as large as Module 2 knows it.
     """
     drawn1, inside1 = warp_pairs(image1, mask1, H_0to1)
     shown = image0, drawn1
@@ -161,10 +162,12 @@ def matcher_input(
     shared = crop((mask0 & inside1).astype(image0.dtype), corner, side, padded) > 0.5
 
     local0, local1 = jnp.split(local, 2)
-    global_mask, local_mask = cell_mask(overlap), cell_mask(shared)
+    common = [jnp.where(overlap, shown.image, 0.0) for shown in (shown0, shown1)]
+    global0, global1, seen = _about_overlap(overlap, [*common, overlap], config.canvas)
+    global_mask, local_mask = cell_mask(seen), cell_mask(shared)
     views = MatcherInput(
-        global0=jnp.where(overlap, shown0.image, 0.0),
-        global1=jnp.where(overlap, shown1.image, 0.0),
+        global0=global0,
+        global1=global1,
         global_mask0=global_mask,
         global_mask1=global_mask,
         local0=jnp.where(shared, local0, 0.0),
@@ -173,6 +176,19 @@ def matcher_input(
         local_mask1=local_mask,
     )
     return views, corner
+
+
+def _about_overlap(overlap: Bool[Array, "B H W"], images: list[Array], side: int) -> list[Array]:
+    """Cut the square of ``side`` pixels about the overlap's middle out of images, cell by cell."""
+    size = overlap.shape[-1]
+    if size == side:
+        return images
+    count = jnp.maximum(overlap.sum((1, 2)), 1)
+    along = jnp.arange(size) + 0.5
+    middle = jnp.stack([overlap.sum(1) @ along, overlap.sum(2) @ along], axis=-1) / count[:, None]
+    corner = STRIDE * jnp.round((middle - side / 2) / STRIDE).astype(jnp.int32)
+    corner = jnp.clip(corner, 0, size - side)
+    return [crop(image, corner, side, side) for image in images]
 
 
 def _core_corner(frame: int, side: int, factor: int) -> Int[np.ndarray, "2"]:

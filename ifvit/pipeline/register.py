@@ -1,8 +1,8 @@
-"""Module 1 at work: two canvases laid onto each other."""
+"""Module 1 at work: two prints laid onto each other."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,10 +13,9 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from ifvit.config import REFERENCE_PPI
+from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.data.normalise import cell_mask
 from ifvit.data.pairs import frame_foreground, frame_side
-from ifvit.data.prints import load_canvas
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import (
     ALIGN_CONFIG,
@@ -25,16 +24,21 @@ from ifvit.pipeline.align import (
     candidates,
     coarse,
     judged,
+    search_angles,
 )
 from ifvit.pipeline.alignment import Alignment
-from ifvit.pipeline.canvas import Canvas, canvas_of, core_on_core, in_order, stacked
+from ifvit.pipeline.canvas import Canvas, canvas_of, core_on_core, stacked
 from ifvit.pipeline.correlate import MIN_OVERLAP
-from ifvit.pipeline.displacement import displaced
+from ifvit.pipeline.displacement import Displacement
 from ifvit.pipeline.enhancer import EnhancerName, source_of
+from ifvit.pipeline.fit import FIT_CONFIG, Fit, FitConfig, fit_of
 from ifvit.pipeline.geometry import apply, warp
 from ifvit.pipeline.matched import starts_of
 from ifvit.pipeline.overlap import network_view, warp_pairs
+from ifvit.pipeline.pairing import Group, in_order
+from ifvit.pipeline.prepared import PreparedPrint, load_print, prepare_print
 from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine_pairs
+from ifvit.pipeline.turns import likely_turns
 from ifvit.weights.files import load_dense
 from ifvit.weights.pretrained import pretrained_files
 
@@ -59,6 +63,7 @@ class Registrar:
         align_config: AlignConfig = ALIGN_CONFIG,
         refine_config: RefineConfig = REFINE_CONFIG,
         enhancer: EnhancerName = "gabor",
+        fit_config: FitConfig = FIT_CONFIG,
     ) -> None:
         """Take the model, which is used in eval mode.
 
@@ -67,6 +72,7 @@ class Registrar:
         self.config = dense.config
         self.align_config = align_config
         self.refine_config = refine_config
+        self.fit_config = fit_config
         self.side = frame_side(self.config)
         self.enhancer = enhancer
         self._source = source_of(enhancer)
@@ -86,67 +92,95 @@ class Registrar:
         dense, metadata = load_dense(pretrained_files().dense if dense_ckpt is None else dense_ckpt)
         return cls(dense, align_config_of(metadata.settings()), enhancer=enhancer)
 
-    def load(self, path: str | Path, ppi: int | None = None) -> Float[np.ndarray, "S S"]:
-        """Read a print from a file onto the canvas that :meth:`prepare` takes.
+    def load(self, path: str | Path, ppi: float | None = None) -> PreparedPrint:
+        """Read and measure a print from a file, once however often it is matched.
 
-        ``ppi`` is the file's resolution, 500 if not given. Raises as ``load_canvas`` does.
+        ``ppi`` is the file's resolution, 500 if not given. Raises as :func:`load_print` does.
         """
-        return load_canvas(path, ppi, REFERENCE_PPI, self.side)
+        return load_print(path, ppi)
 
-    def prepare(self, image: Float[np.ndarray, "H W"]) -> Canvas:
-        """Find a canvas's foreground and ridges, once per print however often it is matched.
+    def prepare(
+        self, pixels: Float[np.ndarray, "H W"], ppi: float = REFERENCE_PPI
+    ) -> PreparedPrint:
+        """Measure a print that is in memory: grey in [0, 1], ridges dark, at ``ppi``.
 
-        Raises ValueError for an array that is not a canvas of this model's size.
+        Raises ValueError as :func:`prepare_print` does.
         """
-        image = np.asarray(image, np.float32)
-        if image.shape != (self.side, self.side) or not np.isfinite(image).all():
-            raise ValueError(
-                f"canvas of shape {image.shape}: expected finite grey values of shape "
-                f"({self.side}, {self.side}) at {REFERENCE_PPI} ppi; Registrar.load makes one"
-            )
-        frame = jnp.asarray(image)
-        return canvas_of(frame, None if self._source is None else self._source(frame), self.config)
+        return prepare_print(pixels, ppi)
 
-    def align(self, canvas0: Canvas, canvas1: Canvas) -> Alignment:
+    def fit(self, *prints: PreparedPrint) -> Fit:
+        """Return how one print, or both of a pair, are drawn (:mod:`ifvit.pipeline.fit`)."""
+        reach = max(one.reach_px for one in prints)
+        return fit_of([one.period for one in prints], reach, self.config, self.fit_config)
+
+    def canvas(self, item: PreparedPrint, fit: Fit) -> Canvas:
+        """Draw a print and find its foreground and ridges, once for each fit."""
+        if fit not in item.canvases:
+            config = replace(self.config, canvas=fit.canvas)
+            frame = jnp.asarray(item.drawn(fit))
+            source = None if self._source is None else self._source(frame)
+            item.canvases[fit] = canvas_of(frame, source, config)
+        return item.canvases[fit]
+
+    def align(self, print0: PreparedPrint, print1: PreparedPrint) -> Alignment:
         """Register two prints by Module 1, and below its cells by their ridges.
 
-        Coordinates are in canvas pixels at 500 ppi. Swapped prints give the transposed alignment.
+        Coordinates are pixels of the prints at 500 ppi. Swapped prints give the transposed
+        alignment.
         """
-        return self.align_pairs([(canvas0, canvas1)])[0]
+        return self.align_pairs([(print0, print1)])[0]
 
-    def align_pairs(self, pairs: Sequence[tuple[Canvas, Canvas]]) -> list[Alignment]:
-        """Register pairs of prints, each as :meth:`align` does, in calls that all of them share.
+    def align_pairs(self, pairs: Sequence[tuple[PreparedPrint, PreparedPrint]]) -> list[Alignment]:
+        """Register pairs of prints, each as :meth:`align` does, in calls that they share.
 
-        Compiled once for each number of pairs.
+        Compiled once for each number of pairs and each canvas.
         """
-        if not pairs:
-            return []
-        swapped, canvases0, canvases1 = in_order(pairs)
-        made = self.align_stacked(canvases0, canvases1)
-        return [
-            one.transposed(self.config) if swap else one
-            for one, swap in zip(made, swapped, strict=True)
-        ]
+        made: dict[int, Alignment] = {}
+        for group in self.groups(pairs):
+            found = self.align_stacked(group.canvases0, group.canvases1)
+            for pair, one in zip(group.pairs, found, strict=False):
+                made[pair.place] = pair.given(one.on_prints(*pair.frames))
+        return [made[index] for index in range(len(pairs))]
+
+    def groups(self, pairs: Sequence[tuple[PreparedPrint, PreparedPrint]]) -> Iterator[Group]:
+        """Draw pairs of prints, and yield those that are drawn on canvases of one size together.
+
+        Each group is filled up, by its last pair, to the number of all pairs: every other number
+        would be compiled anew.
+        """
+        ordered = [in_order(place, pair, self.fit(*pair)) for place, pair in enumerate(pairs)]
+        for side in sorted({pair.fit.canvas for pair in ordered}):
+            own = [pair for pair in ordered if pair.fit.canvas == side]
+            filled = own + own[-1:] * (len(pairs) - len(own))
+            first, second = (
+                stacked([self.canvas(pair.prints[i], pair.fit) for pair in filled]) for i in (0, 1)
+            )
+            yield Group(own, first, second)
 
     def align_stacked(self, canvases0: Canvas, canvases1: Canvas) -> list[Alignment]:
-        """Register P pairs in the order in which they are given (:func:`in_order`).
+        """Register P pairs in the order in which they are given, in pixels of their frames.
 
         The arrays of both have a leading axis P.
         """
+        config = self.config_of(canvases0)
         found = self.coarse(canvases0, canvases1)
-        starts = stacked([starts_of(ways, self.config) for ways in found])
+        starts = stacked([starts_of(ways, config) for ways in found])
         refined = refine_pairs(
-            canvases0.ridges, canvases1.ridges, starts, self.config, self.refine_config
+            canvases0.ridges, canvases1.ridges, starts, config, self.refine_config
         )
         made = []
         for index, ways in enumerate(found):
             if ways[0].num_inliers >= 3:
                 placed = jax.tree.map(lambda x, i=index: x[i], refined)
-                ways = [self._refined(one, placed) for one in ways]
+                ways = [self._refined(one, placed, config) for one in ways]
             # All now lie at one place: the one whose matches say so too.
             best = max(ways, key=lambda one: one.num_inliers)
             made.append(judged(best, self.align_config))
         return made
+
+    def config_of(self, canvas: Canvas) -> ModelConfig:
+        """Return the settings of the networks on a canvas of this size."""
+        return replace(self.config, canvas=canvas.ridges.image.shape[-1])
 
     def coarse(self, canvases0: Canvas, canvases1: Canvas) -> list[list[Alignment]]:
         """Align P pairs by Module 1 alone, in several ways each, the most confident first.
@@ -158,17 +192,21 @@ class Registrar:
         def log_p(H: np.ndarray) -> Array:
             return self._log_p(canvases0, canvases1, jnp.asarray(H, jnp.float32))
 
-        hints = np.asarray(core_on_core(canvases0, canvases1, self.config), float)
-        return coarse(log_p, len(hints), self.config, self.align_config, hints[:, None])
+        config = self.config_of(canvases0)
+        hints = np.asarray(core_on_core(canvases0, canvases1, config), float)
+        angles = search_angles(self.align_config)
+        likely = likely_turns(canvases0, canvases1, angles, self.align_config.turns)
+        return coarse(log_p, likely, config, self.align_config, hints[:, None])
 
-    def _refined(self, alignment: Alignment, refined: Refined) -> Alignment:
+    def _refined(self, alignment: Alignment, refined: Refined, config: ModelConfig) -> Alignment:
         """Return an alignment with the refined transform, and its matches moved by it.
 
         A match within reach of where the ridges place it is taken there, to a fraction of a cell;
         the others do not agree.
         """
-        H, displacement = np.asarray(refined.H_0to1, float), np.asarray(refined.displacement, float)
-        placed = apply(H, displaced(alignment.points0, displacement, self.config))
+        H = np.asarray(refined.H_0to1, float)
+        displacement = Displacement.of_frames(np.asarray(refined.displacement, float), config)
+        placed = apply(H, alignment.points0 + displacement.at(alignment.points0))
         away = np.linalg.norm(placed - alignment.points1, axis=1)
         inliers = away <= self.align_config.inlier_px
         # An overlap too small to be searched says as little with every cell of it matched.
@@ -181,8 +219,8 @@ class Registrar:
             angle=float(np.rad2deg(np.arctan2(H[1, 0], H[0, 0]))),
             displacement=displacement,
             ridge_ncc=float(refined.ncc),
-            match_share=min(1.0, float(inliers.sum()) / (overlap * self.config.cells**2)),
-            overlap_mm2=float(refined.overlap) * (self.side * 25.4 / REFERENCE_PPI) ** 2,
+            match_share=min(1.0, float(inliers.sum()) / (overlap * config.cells**2)),
+            overlap_mm2=float(refined.overlap) * (frame_side(config) * 25.4 / REFERENCE_PPI) ** 2,
         )
 
     def refine(
@@ -223,13 +261,13 @@ class Registrar:
         transforms: Float[Array, "P A 2 3"],
     ) -> Float[Array, "P A N M"]:
         """Run Module 1 on P images 0, and on each image 1 drawn through A transforms."""
-        pairs, count = transforms.shape[:2]
-        image0, mask0 = network_view(canvases0.image, canvases0.mask, self.config)
+        (pairs, count), config = transforms.shape[:2], self.config_of(canvases0)
+        image0, mask0 = network_view(canvases0.image, canvases0.mask, config)
         warped, inside = jax.vmap(warp)(canvases1.image, canvases1.mask, transforms)
         image1, mask1 = network_view(
             warped.reshape(-1, *warped.shape[2:]),
             inside.reshape(-1, *inside.shape[2:]),
-            self.config,
+            config,
         )
         # Print 0 goes through the backbone once for all transforms.
         map0, map1 = model.ResNet18(image0)[0], model.ResNet18(image1)[0]

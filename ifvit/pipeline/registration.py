@@ -13,27 +13,28 @@ from jaxtyping import Bool, Float
 from ifvit.config import REFERENCE_PPI
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.enhancer import EnhancerName
+from ifvit.pipeline.prepared import PreparedPrint
 from ifvit.pipeline.register import Registrar
 
 
 @dataclass(frozen=True)
 class Registration:
-    """A registered pair; images are canvases (S, S) at 500 ppi in [0, 1], ridges dark.
+    """A registered pair; images are whole prints at 500 ppi in [0, 1], ridges dark.
 
     ``status`` is ``ok`` or ``not_aligned``; then ``alignment.reason`` says why, and all else shows
     the best that was found.
     """
 
     alignment: Alignment
-    image0: Float[np.ndarray, "S S"]
-    image1: Float[np.ndarray, "S S"]
-    aligned: Float[np.ndarray, "S S"]
+    image0: Float[np.ndarray, "H W"]
+    image1: Float[np.ndarray, "H1 W1"]
+    aligned: Float[np.ndarray, "H W"]
     """Image 1 drawn in image 0's frame, white where it shows nothing."""
-    displacement: Float[np.ndarray, "S S 2"]
+    displacement: Float[np.ndarray, "H W 2"]
     """From each pixel of image 0 to the place in image 1 that shows the same skin: (x, y) in
     pixels at 500 ppi, to be added to the pixel's own place."""
-    overlap: Bool[np.ndarray, "S S"]
-    """Pixels of image 0 where both prints are foreground."""
+    overlap: Bool[np.ndarray, "H W"]
+    """Pixels of image 0 where both prints show ridges."""
     name0: str = ""
     name1: str = ""
 
@@ -48,12 +49,12 @@ class Registration:
         if not found.ok:
             return f"not aligned: {found.reason}"
         ncc = "" if found.ridge_ncc is None else f", ridges correlate by {found.ridge_ncc:.3f}"
-        share = f"{100 * self.overlap.mean():.0f} % of the canvas overlaps"
+        share = f"{100 * self.overlap.mean():.0f} % of image 0 overlaps"
         counts = f"{found.num_inliers} of {len(found.points0)} matching cells agree"
         return f"turned by {found.angle:.1f}°{ncc}; {counts}, {share}"
 
     def to_json(self) -> str:
-        """Return everything but the pixels as JSON; positions in canvas pixels at 500 ppi."""
+        """Return everything but the pixels as JSON; positions in the prints, px at 500 ppi."""
         found = self.alignment
         values = {
             "name0": self.name0,
@@ -71,24 +72,27 @@ class Registration:
 
 def register_images(
     registrar: Registrar,
-    image0: Float[np.ndarray, "S S"],
-    image1: Float[np.ndarray, "S S"],
+    image0: Float[np.ndarray, "H0 W0"] | PreparedPrint,
+    image1: Float[np.ndarray, "H1 W1"] | PreparedPrint,
     *,
     name0: str = "",
     name1: str = "",
 ) -> Registration:
-    """Register two canvases at 500 ppi; raises ValueError as :meth:`Registrar.prepare` does."""
-    canvas0, canvas1 = registrar.prepare(image0), registrar.prepare(image1)
-    found = registrar.align(canvas0, canvas1)
-    y, x = np.mgrid[: registrar.side, : registrar.side]
-    pixels = np.stack([x, y], axis=-1).reshape(-1, 2).astype(float)
-    placed = found.place(pixels, registrar.config).reshape(*x.shape, 2).astype(np.float32)
-    mask1 = np.asarray(canvas1.mask).astype(np.float32)
-    aligned = _drawn(np.asarray(canvas1.image), placed, border=1.0)
-    overlap = np.asarray(canvas0.mask) & (_drawn(mask1, placed, border=0.0) > 0.5)
-    displacement = placed - np.stack([x, y], axis=-1).astype(np.float32)
-    grey0, grey1 = np.asarray(canvas0.image), np.asarray(canvas1.image)
-    return Registration(found, grey0, grey1, aligned, displacement, overlap, name0, name1)
+    """Register two prints at 500 ppi; raises ValueError as :meth:`Registrar.prepare` does."""
+    print0, print1 = (
+        one if isinstance(one, PreparedPrint) else registrar.prepare(one)
+        for one in (image0, image1)
+    )
+    found = registrar.align(print0, print1)
+    y, x = np.indices(print0.image.shape)
+    pixels = np.stack([x, y], axis=-1).astype(np.float32)
+    placed = found.place(pixels.reshape(-1, 2).astype(float)).reshape(pixels.shape)
+    placed = placed.astype(np.float32)
+    aligned = _drawn(print1.image, placed, border=1.0)
+    ridges1 = _drawn(print1.ridges.astype(np.float32), placed, border=0.0) > 0.5
+    overlap = print0.ridges & ridges1
+    images = print0.image, print1.image
+    return Registration(found, *images, aligned, placed - pixels, overlap, name0, name1)
 
 
 def register(
@@ -111,7 +115,7 @@ def register(
 
 
 def save_displacement(found: Registration, path: str | Path) -> None:
-    """Write the dense field as .npz: ``displacement`` (S,S,2), ``overlap`` (S,S), ``ppi``."""
+    """Write the dense field as .npz: ``displacement`` (H,W,2), ``overlap`` (H,W), ``ppi``."""
     np.savez_compressed(
         path,
         displacement=found.displacement,
@@ -121,8 +125,8 @@ def save_displacement(found: Registration, path: str | Path) -> None:
 
 
 def _drawn(
-    image: Float[np.ndarray, "S S"], placed: Float[np.ndarray, "S S 2"], border: float
-) -> Float[np.ndarray, "S S"]:
+    image: Float[np.ndarray, "H1 W1"], placed: Float[np.ndarray, "H W 2"], border: float
+) -> Float[np.ndarray, "H W"]:
     drawn = cv2.remap(
         image,
         placed[..., 0],

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.config import ModelConfig
 from ifvit.pipeline.alignment import Alignment
 
 
@@ -21,7 +20,7 @@ class MatchResult:
     branches' scores are None. Scores are in [-1, 1]: the embeddings' cosines, the aligned ridges'
     correlation, and the share of the overlap whose matches agree; ``score`` fuses them, and is the
     one to decide by.
-    ``alignment`` is in pixels of ``image0`` and ``image1``, the canvases (S, S) at 500 ppi, and so
+    ``alignment`` is in pixels of ``image0`` and ``image1``, the whole prints at 500 ppi, and so
     are ``roi0`` and ``roi1``, the corners of the local branch's square in each.
     """
 
@@ -34,8 +33,8 @@ class MatchResult:
     num_matches: int
     num_inliers: int
     alignment: Alignment
-    image0: Float[np.ndarray, "S S"]
-    image1: Float[np.ndarray, "S S"]
+    image0: Float[np.ndarray, "H0 W0"]
+    image1: Float[np.ndarray, "H1 W1"]
     roi0: Float[np.ndarray, "4 2"] | None
     roi1: Float[np.ndarray, "4 2"] | None
     name0: str = ""
@@ -43,6 +42,8 @@ class MatchResult:
     match_score: float | None = None
     overlap_mm2: float | None = None
     """Area that shows ridges in both prints, square millimetres."""
+    left_out: float = 0.0
+    """Share of a print's ridges that lie beyond the largest canvas, of the print with more."""
     fmr: float | None = None
     """False match rate of accepting this score, where the weights are calibrated."""
 
@@ -51,11 +52,11 @@ class MatchResult:
         """Return whether the prints could be aligned and compared."""
         return self.status == "ok"
 
-    def transposed(self, model: ModelConfig) -> MatchResult:
+    def transposed(self) -> MatchResult:
         """Return the result for the same prints, given the other way round."""
         return replace(
             self,
-            alignment=self.alignment.transposed(model),
+            alignment=self.alignment.transposed(),
             image0=self.image1,
             image1=self.image0,
             roi0=self.roi1,
@@ -72,19 +73,23 @@ class MatchResult:
         if self.global_score is None or self.local_score is None:
             return f"not aligned: {self.reason}"
         rate = "" if self.fmr is None else f", FMR ≤ {100 * self.fmr:.2g} %"
+        beyond = (
+            f"; {100 * self.left_out:.0f} % of a print not looked at" if self.left_out > 0.1 else ""
+        )
         return (
             f"score {self.score:.3f} (global {self.global_score:.3f}, local "
             f"{self.local_score:.3f}{ridges}){rate}; {counts}, turned by "
-            f"{self.alignment.angle:.1f}°"
+            f"{self.alignment.angle:.1f}°{beyond}"
         )
 
     def to_json(self) -> str:
-        """Return everything but the images as JSON; positions in canvas pixels at 500 ppi."""
+        """Return everything but the images as JSON; positions in the prints, px at 500 ppi."""
         values: dict[str, Any] = {
             name: getattr(self, name)
             for name in (
                 *("name0", "name1", "status", "reason", "score", "global_score", "local_score"),
-                *("ridge_score", "match_score", "num_matches", "num_inliers", "overlap_mm2", "fmr"),
+                *("ridge_score", "match_score", "num_matches", "num_inliers", "overlap_mm2"),
+                *("left_out", "fmr"),
             )
         }
         for name, corners in (("roi0", self.roi0), ("roi1", self.roi1)):

@@ -44,10 +44,9 @@ def embed_files(matcher: Matcher, paths: Sequence[str | Path], ppi: int | None =
 
     Raises FileNotFoundError and ValueError as the readers do.
     """
-    images = [matcher.registrar.load(path, ppi) for path in paths]
-    canvases = [matcher.registrar.prepare(image) for image in images]
+    prints = [matcher.registrar.load(path, ppi) for path in paths]
     names = tuple(Path(path).name for path in paths)
-    return Templates(names, matcher.embed(canvases), matcher.sha256, matcher.fusion_global)
+    return Templates(names, matcher.embed(prints), matcher.sha256, matcher.fusion_global)
 
 
 def template_scores(templates0: Templates, templates1: Templates) -> Float[np.ndarray, "P Q"]:

@@ -33,7 +33,7 @@ from ifvit.data.canvases import Canvases, read_canvases
 from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset, split_fingers
-from ifvit.pipeline.canvas import Canvas
+from ifvit.pipeline.prepared import PreparedPrint
 from ifvit.pipeline.register import Registrar
 
 logger = logging.getLogger("ifvit")
@@ -56,7 +56,7 @@ def align_pairs(
     """Align pairs of prints (P,2) by Module 1; those that cannot be are left out."""
 
     @lru_cache(maxsize=1024)
-    def prepared(row: int) -> Canvas:
+    def prepared(row: int) -> PreparedPrint:
         return registrar.prepare(prints.take(np.array(row)) / np.float32(255))
 
     index, transforms = [], []
