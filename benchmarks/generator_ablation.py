@@ -154,12 +154,12 @@ class Measured(NamedTuple):
 def measure(dense_ckpt: Path, prints: list[Print], genuine: int, impostors: int) -> Measured:
     """Align some pairs of a data set, the same for every checkpoint."""
     registrar = Registrar.from_checkpoint(dense_ckpt)
-    canvas = cache(lambda i: registrar.prepare(registrar.load(prints[i].path, prints[i].ppi)))
+    prepared = cache(lambda i: registrar.load(prints[i].path, prints[i].ppi))
     pairs = fewer_impostors(all_pairs(prints), impostors)
     mated = [pair for pair in pairs if pair.genuine]
     keep = np.random.default_rng(0).permutation(len(mated))[:genuine]
     pairs = [mated[i] for i in sorted(keep)] + [pair for pair in pairs if not pair.genuine]
-    found = [registrar.align(canvas(p.index0), canvas(p.index1)) for p in tqdm(pairs, "align")]
+    found = [registrar.align(prepared(p.index0), prepared(p.index1)) for p in tqdm(pairs, "align")]
     label = np.array([pair.genuine for pair in pairs])
     share = np.array([one.match_share if one.match_share is not None else 0.0 for one in found])
     ncc = np.array([one.ridge_ncc if one.ridge_ncc is not None else 0.0 for one in found])

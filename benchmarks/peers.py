@@ -30,7 +30,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ifvit.config import REFERENCE_PPI
-from ifvit.data.prints import Print, centred, read_print
+from ifvit.data.prints import Print, read_print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer, fnmr_at_fmr
 from ifvit.evaluation.protocols import Pair, protocol_pairs
@@ -102,13 +102,14 @@ def leader_mcc(sign: float) -> Method:
 
 
 def ours(mode: str, dense_ckpt: str | None, matcher_ckpt: str | None) -> Method:
-    """This package, the image on its canvas as ``match`` puts it there."""
+    """This package, the image drawn as ``match`` draws it by itself."""
     matcher = Matcher.from_checkpoints(dense_ckpt, matcher_ckpt)
     registrar = matcher.registrar
 
     def extract(image: np.ndarray) -> Any:
-        placed = centred(image.astype(np.float32) / 255, registrar.side, ppi=REFERENCE_PPI)[0]
-        return jax.block_until_ready(registrar.prepare(placed))
+        prepared = registrar.prepare(image.astype(np.float32) / 255)
+        jax.block_until_ready(registrar.canvas(prepared, registrar.fit(prepared)))
+        return prepared
 
     if mode == "pair":
         return Method(extract, lambda a, b: matcher.match_images(a, b).score)

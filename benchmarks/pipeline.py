@@ -51,14 +51,16 @@ def bench_pair(matcher: Matcher, prints: list[np.ndarray], pairs: int, repeats: 
     """Time the stages of ``pairs`` matches in one call, and all of them together."""
     registrar = matcher.registrar
     prepared = [registrar.prepare(one) for one in prints]
-    both = [stacked([canvas] * pairs) for canvas in prepared]
+    fit = registrar.fit(*prepared)
+    both = [stacked([registrar.canvas(one, fit)] * pairs) for one in prepared]
     name = f"rotation search, Module 1 and RANSAC, {pairs} a call"
     measure(name, "pair", pairs, repeats, lambda _: registrar.coarse(*both)[0][0].H_0to1)
     found = registrar.coarse(*both)
-    starts = stacked([starts_of(ways, registrar.config) for ways in found])
+    config = registrar.config_of(both[0])
+    starts = stacked([starts_of(ways, config) for ways in found])
     H_0to1 = np.stack([ways[0].H_0to1 for ways in found])
     ridges = both[0].ridges, both[1].ridges
-    settings = registrar.config, registrar.refine_config
+    settings = config, registrar.refine_config
     many = [(prepared[0], prepared[1])] * pairs, [("", "")] * pairs
     for name, call in {
         "refinement by the ridges": lambda _: refine_pairs(*ridges, starts, *settings),
@@ -71,8 +73,13 @@ def bench_pair(matcher: Matcher, prints: list[np.ndarray], pairs: int, repeats: 
 def bench_templates(matcher: Matcher, prints: list[np.ndarray], repeats: int) -> None:
     """Time preparing a print, its template, and templates compared in bulk."""
     registrar = matcher.registrar
-    name = f"print prepared, {registrar.side}×{registrar.side}, filter included"
-    measure(name, "print", 1, repeats, lambda i: registrar.prepare(prints[i % 2]).ridges.image)
+
+    def prepared_and_drawn(index: int) -> np.ndarray:
+        one = registrar.prepare(prints[index % 2])
+        return registrar.canvas(one, registrar.fit(one)).ridges.image
+
+    name = f"print of {prints[0].shape} px prepared and drawn, filter included"
+    measure(name, "print", 1, repeats, prepared_and_drawn)
     canvases = [registrar.prepare(prints[i % 2]) for i in range(EMBED_BATCH)]
     name = f"template of a prepared print, {EMBED_BATCH} a call"
     measure(name, "print", EMBED_BATCH, repeats, lambda _: matcher.embed(canvases))

@@ -18,13 +18,14 @@ from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, align_config_of
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.calibration import Calibration, calibration_of
 from ifvit.pipeline.canvas import Canvas, stacked, template_input
+from ifvit.pipeline.dense_map import compiled
 from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.fit import FIT_CONFIG, PART, FitConfig, drawn_at
 from ifvit.pipeline.geometry import apply
 from ifvit.pipeline.overlap import matcher_input
 from ifvit.pipeline.pairing import OrderedPair
 from ifvit.pipeline.prepared import PreparedPrint
-from ifvit.pipeline.register import Registrar, compiled
+from ifvit.pipeline.register import Registrar
 from ifvit.pipeline.result import MatchResult
 from ifvit.pipeline.score import NOT_ALIGNED, pair_score, scores
 from ifvit.weights.files import check_same_shape, load_pair

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.data.normalise import cell_mask, normalise, shrink
@@ -106,8 +106,8 @@ def place_roi(quality: Float[Array, "B H W"], side: int) -> Int[Array, "B 2"]:
 
 
 def crop(
-    image: Float[Array, "B S S"], corner: Int[Array, "B 2"], side: int, padded: int
-) -> Float[Array, "B P P"]:
+    image: Shaped[Array, "B S S"], corner: Int[Array, "B 2"], side: int, padded: int
+) -> Shaped[Array, "B P P"]:
     """Cut a square out of each image at its corner (x, y), with zeros around up to ``padded``."""
 
     def one(single: Array, at: Array) -> Array:

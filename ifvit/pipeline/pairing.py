@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.fit import Fit, Frame
 from ifvit.pipeline.prepared import PreparedPrint
 
 
+@runtime_checkable
 class _Turnable(Protocol):
     def transposed(self) -> Any: ...
 

@@ -24,9 +24,9 @@ from ifvit.data.prints import (
 from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.fit import Fit, Frame
 
-WITHIN = 0.99
-"""Share of the ridge area, along each axis and to each side, that a canvas has to hold: what is
-beyond are hairs of a border."""
+WITHIN = 0.95
+"""Share of the ridge area, along each axis and to each side, that a canvas has to hold. A print
+tapers: the last twentieth is a fifth of its length, and every pair pays for its square."""
 
 
 @dataclass(eq=False)
@@ -86,8 +86,8 @@ class PreparedPrint:
         return float(1 - inside.mean())
 
 
-def prepare_print(pixels: Float[np.ndarray, "H W"], ppi: float = REFERENCE_PPI) -> PreparedPrint:
-    """Measure a print: grey in [0, 1], ridges dark, at ``ppi``.
+def prepare_print(pixels: np.ndarray, ppi: float = REFERENCE_PPI) -> PreparedPrint:
+    """Measure a print (H, W): grey in [0, 1], ridges dark, at ``ppi``.
 
     A picture without ridges is one that cannot be aligned. Raises ValueError for an array that is
     no picture, and as ``resample`` does.

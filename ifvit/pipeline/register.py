@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -14,8 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.data.normalise import cell_mask
-from ifvit.data.pairs import frame_foreground, frame_side
+from ifvit.data.pairs import frame_side
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import (
     ALIGN_CONFIG,
@@ -29,29 +27,18 @@ from ifvit.pipeline.align import (
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.canvas import Canvas, canvas_of, core_on_core, stacked
 from ifvit.pipeline.correlate import MIN_OVERLAP
+from ifvit.pipeline.dense_map import compiled, of_frames, of_turned
 from ifvit.pipeline.displacement import Displacement
 from ifvit.pipeline.enhancer import EnhancerName, source_of
 from ifvit.pipeline.fit import FIT_CONFIG, Fit, FitConfig, fit_of
-from ifvit.pipeline.geometry import apply, warp
+from ifvit.pipeline.geometry import apply
 from ifvit.pipeline.matched import starts_of
-from ifvit.pipeline.overlap import network_view, warp_pairs
 from ifvit.pipeline.pairing import Group, in_order
 from ifvit.pipeline.prepared import PreparedPrint, load_print, prepare_print
 from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine_pairs
 from ifvit.pipeline.turns import likely_turns
 from ifvit.weights.files import load_dense
 from ifvit.weights.pretrained import pretrained_files
-
-
-def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Bind ``function(model, ...)`` to a model's weights, traced once per shape of the rest."""
-    graph, state = nnx.split(model)
-
-    @jax.jit
-    def run(state: Any, *args: Any) -> Any:
-        return function(nnx.merge(graph, state), *args)
-
-    return lambda *args: run(state, *args)
 
 
 class Registrar:
@@ -77,8 +64,8 @@ class Registrar:
         self.enhancer = enhancer
         self._source = source_of(enhancer)
         view = nnx.view(dense, use_running_average=True)
-        self._log_p = compiled(view, self._dense_log_p)
-        self._pairs_log_p = compiled(view, self._refine_log_p)
+        self._log_p = compiled(view, of_turned)
+        self._pairs_log_p = compiled(view, of_frames)
 
     @classmethod
     def from_checkpoint(
@@ -99,10 +86,8 @@ class Registrar:
         """
         return load_print(path, ppi)
 
-    def prepare(
-        self, pixels: Float[np.ndarray, "H W"], ppi: float = REFERENCE_PPI
-    ) -> PreparedPrint:
-        """Measure a print that is in memory: grey in [0, 1], ridges dark, at ``ppi``.
+    def prepare(self, pixels: np.ndarray, ppi: float = REFERENCE_PPI) -> PreparedPrint:
+        """Measure a print (H, W) that is in memory: grey in [0, 1], ridges dark, at ``ppi``.
 
         Raises ValueError as :func:`prepare_print` does.
         """
@@ -242,35 +227,3 @@ class Registrar:
             m.H_0to1 if m.num_inliers >= enough else h for m, h in zip(made, start, strict=True)
         ]
         return np.stack(kept).astype(np.float32)
-
-    def _refine_log_p(
-        self, model: DenseRegModel, frames0: Array, frames1: Array, transforms: Array
-    ) -> Float[Array, "B N M"]:
-        """Run Module 1 on B pairs, each image 1 drawn through its own transform."""
-        masks0 = frame_foreground(frames0, self.config)
-        warped, inside = warp_pairs(frames1, frame_foreground(frames1, self.config), transforms)
-        image0, mask0 = network_view(frames0, masks0, self.config)
-        image1, mask1 = network_view(warped, inside, self.config)
-        return model(image0, image1, cell_mask(mask0), cell_mask(mask1)).log_p
-
-    def _dense_log_p(
-        self,
-        model: DenseRegModel,
-        canvases0: Canvas,
-        canvases1: Canvas,
-        transforms: Float[Array, "P A 2 3"],
-    ) -> Float[Array, "P A N M"]:
-        """Run Module 1 on P images 0, and on each image 1 drawn through A transforms."""
-        (pairs, count), config = transforms.shape[:2], self.config_of(canvases0)
-        image0, mask0 = network_view(canvases0.image, canvases0.mask, config)
-        warped, inside = jax.vmap(warp)(canvases1.image, canvases1.mask, transforms)
-        image1, mask1 = network_view(
-            warped.reshape(-1, *warped.shape[2:]),
-            inside.reshape(-1, *inside.shape[2:]),
-            config,
-        )
-        # Print 0 goes through the backbone once for all transforms.
-        map0, map1 = model.ResNet18(image0)[0], model.ResNet18(image1)[0]
-        map0, cells0 = (jnp.repeat(x, count, axis=0) for x in (map0, cell_mask(mask0)))
-        log_p = model.match_maps(map0, map1, cells0, cell_mask(mask1)).log_p
-        return log_p.reshape(pairs, count, *log_p.shape[1:])

@@ -31,8 +31,11 @@ from ifvit.data.aligned import (
 )
 from ifvit.data.canvases import Canvases, read_canvases
 from ifvit.data.pairs import cell_centres, frame_side
+from ifvit.data.period import RidgePeriod, pooled_period
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset, split_fingers
+from ifvit.pipeline.fit import scale_of
+from ifvit.pipeline.geometry import drawn
 from ifvit.pipeline.prepared import PreparedPrint
 from ifvit.pipeline.register import Registrar
 
@@ -50,18 +53,20 @@ class AlignedPairs:
     H_0to1: np.ndarray
 
 
+def prepared(registrar: Registrar, prints: Canvases, row: int) -> PreparedPrint:
+    """Return one of the prints, measured."""
+    return registrar.prepare(prints.take(np.array(row)) / np.float32(255))
+
+
 def align_pairs(
     registrar: Registrar, prints: Canvases, pairs: np.ndarray, what: str
 ) -> AlignedPairs:
     """Align pairs of prints (P,2) by Module 1; those that cannot be are left out."""
 
-    @lru_cache(maxsize=1024)
-    def prepared(row: int) -> PreparedPrint:
-        return registrar.prepare(prints.take(np.array(row)) / np.float32(255))
-
+    one = lru_cache(maxsize=1024)(partial(prepared, registrar, prints))
     index, transforms = [], []
     for row0, row1 in tqdm(pairs.tolist(), f"aligning {what} pairs", unit="pair", leave=False):
-        found = registrar.align(prepared(row0), prepared(row1))
+        found = registrar.align(one(row0), one(row1))
         if found.ok:
             index.append((row0, row1))
             transforms.append(found.H_0to1)
@@ -91,6 +96,7 @@ class FolderAligned:
                 f"Module 1 could align none of {len(genuine)} genuine pairs of this folder: train "
                 "it longer, or on prints like these, before Module 2"
             )
+        self.registrar, self._periods = registrar, dict[int, RidgePeriod]()
         self.unaligned = impostor_pairs(self.label, len(genuine), rng)
         self.impostor = align_pairs(registrar, prints, self.unaligned, "impostor")
 
@@ -107,6 +113,14 @@ class FolderAligned:
         row = rng.integers(len(pool.index))
         return pool.index[row], pool.H_0to1[row]
 
+    def _scale(self, rows: np.ndarray) -> float:
+        """Return the scale at which a match draws the prints of a pair (:func:`scale_of`)."""
+        for row in rows.tolist():
+            if row not in self._periods:
+                self._periods[row] = prepared(self.registrar, self.prints, row).period
+        periods = [self._periods[row] for row in rows.tolist()]
+        return scale_of(pooled_period(periods), self.registrar.fit_config)
+
     def aligned(
         self, index: int, size: int, error: AlignmentError, template_ratio: float
     ) -> AlignedBatch:
@@ -115,14 +129,15 @@ class FolderAligned:
         genuine = rng.random(size) >= self.impostor_ratio * bool(len(self.unaligned))
         alone = template_rows(rng, size, template_ratio)
         genuine = genuine | alone
-        drawn = [self._draw(rng, bool(g)) for g in genuine]
+        chosen = [self._draw(rng, bool(g)) for g in genuine]
         for row in np.flatnonzero(alone)[::2]:
-            (print0, print1), still = drawn[row][0], np.eye(2, 3, dtype=np.float32)
-            drawn[row + 1] = np.array([print1, print0]), still
-        rows = np.stack([pair for pair, _ in drawn])
+            (print0, print1), still = chosen[row][0], np.eye(2, 3, dtype=np.float32)
+            chosen[row + 1] = np.array([print1, print0]), still
+        rows = np.stack([pair for pair, _ in chosen])
         batch = real_batch(
             jnp.asarray(self.prints.take(rows)) / np.float32(255),
-            jnp.asarray(np.stack([H for _, H in drawn]), jnp.float32),
+            jnp.asarray(np.stack([H for _, H in chosen]), jnp.float32),
+            jnp.asarray([self._scale(pair) for pair in rows], jnp.float32),
             jnp.asarray(self.label[rows]),
             jnp.asarray(genuine),
             jax.random.fold_in(jax.random.key(self.seed), index),
@@ -136,6 +151,7 @@ class FolderAligned:
 def real_batch(
     frames: Float[Array, "B 2 S S"],
     H_0to1: Float[Array, "B 2 3"],
+    scale: Float[Array, " B"],
     label: Array,
     genuine: Bool[Array, " B"],
     key: PRNGKeyArray,
@@ -143,9 +159,18 @@ def real_batch(
     model: ModelConfig,
     error: AlignmentError,
 ) -> AlignedBatch:
-    """Disturb the alignments by ``error`` and move the cells that correspond along with them."""
+    """Disturb the alignments by ``error`` and move the cells that correspond along with them.
+
+    Frames, at 500 ppi, are first drawn ``scale`` times larger about their middles, as a match
+    draws prints of fine ridges.
+    """
     side, centres = frame_side(model), cell_centres(model)
     still = jnp.eye(2, 3)
+    smaller = jax.vmap(lambda factor: about_middle(1 / factor, side))(scale)
+    frames = jax.vmap(jax.vmap(lambda H, frame: drawn(frame, H[None], "nearest")[0], (None, 0)))(
+        smaller, frames
+    )
+    H_0to1 = jax.vmap(lambda H, small: compose(inverse(small), compose(H, small)))(H_0to1, smaller)
 
     def place(key: Array, genuine: Array) -> Array:
         return disturb(key, still, jnp.where(genuine, 1.0, IMPOSTOR_SPREAD), error, side)
@@ -166,6 +191,12 @@ def real_batch(
         genuine,
         jnp.zeros_like(genuine),
     )
+
+
+def about_middle(factor: Array, side: int) -> Float[Array, "2 3"]:
+    """Return the scaling of a frame of ``side`` pixels about its middle."""
+    middle = jnp.full((2, 1), (side - 1) / 2)
+    return jnp.concatenate([factor * jnp.eye(2), (1 - factor) * middle], axis=1)
 
 
 def genuine_pairs(label: np.ndarray, most: int, rng: np.random.Generator) -> np.ndarray:

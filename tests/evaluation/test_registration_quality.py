@@ -17,6 +17,7 @@ from ifvit.evaluation.registration import (
     registration_figures,
 )
 from ifvit.pipeline.alignment import Alignment
+from ifvit.pipeline.displacement import Displacement
 
 MODEL = ModelConfig(backbone_widths=(8, 8, 8), d_model=16, num_layers=2, num_heads=2)
 
@@ -29,7 +30,8 @@ def pairs() -> list[MappedPair]:
 def exact(pair: MappedPair, shift: float = 0.0) -> Alignment:
     """The map itself as an alignment, ``shift`` pixels too far to the right."""
     H = np.array([[1.0, 0.0, shift], [0.0, 1.0, 0.0]])
-    field = (pair.points1 - pair.centres).reshape(MODEL.cells, MODEL.cells, 2)
+    moved = (pair.points1 - pair.centres).reshape(MODEL.cells, MODEL.cells, 2)
+    field = Displacement.of_frames(moved, MODEL)
     kept = pair.valid
     points1 = pair.points1[kept] + np.array([shift, 0.0])
     everyone = np.ones(int(kept.sum()), bool)
@@ -41,7 +43,7 @@ def exact(pair: MappedPair, shift: float = 0.0) -> Alignment:
 
 def test_the_exact_map_has_no_error(pairs: list[MappedPair]) -> None:
     for pair in pairs:
-        found = pair_error(exact(pair), pair, MODEL)
+        found = pair_error(exact(pair), pair)
         assert found.error_px == pytest.approx(0.0, abs=0.05)
         assert found.rotation_error == 0.0
         assert found.correct == found.claimed == found.possible > 50
@@ -51,14 +53,14 @@ def test_the_exact_map_has_no_error(pairs: list[MappedPair]) -> None:
 def test_a_shift_is_an_error_of_its_length(
     pairs: list[MappedPair], shift: float, right: bool
 ) -> None:
-    found = pair_error(exact(pairs[0], shift), pairs[0], MODEL)
+    found = pair_error(exact(pairs[0], shift), pairs[0])
     assert found.error_px == pytest.approx(shift, abs=0.05)
     assert found.correct == (found.claimed if right else 0)
 
 
 def test_the_rotation_is_that_of_the_prints(pairs: list[MappedPair]) -> None:
     turned = replace(exact(pairs[0]), angle=pairs[0].angle + 350.0)
-    assert pair_error(turned, pairs[0], MODEL).rotation_error == pytest.approx(10.0)
+    assert pair_error(turned, pairs[0]).rotation_error == pytest.approx(10.0)
     assert np.ptp([pair.angle for pair in pairs]) > 30, "all of them turned alike"
 
 

@@ -6,13 +6,14 @@ from jax import Array
 from ifvit.config import DenseConfig
 from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.models.matching import log_dual_softmax
-from ifvit.pipeline.align import AlignConfig, align, align_config_of, coarse
+from ifvit.pipeline.align import AlignConfig, align, align_config_of, coarse, search_angles
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.geometry import apply, invert, similarity, warp
 from ifvit.presets import TINY_MODEL
 
 SIDE = frame_side(TINY_MODEL)
 MIDDLE = ((SIDE - 1) / 2, (SIDE - 1) / 2)
+ANGLES = search_angles()[None]
 CENTRES = np.asarray(cell_centres(TINY_MODEL), np.float64)
 
 
@@ -107,15 +108,15 @@ def test_a_hint_is_followed_where_the_search_is_blind() -> None:
     """Module 1 knows eight degrees here, and the search takes steps of 45."""
     H, hint = placed(22.0), placed(18.0, (20.0, -4.0))
     dense = oracle(H, tolerance=8.0)
-    assert coarse(dense, 1, TINY_MODEL)[0][0].num_inliers < 3
-    found = coarse(dense, 1, TINY_MODEL, hints=hint[None, None])[0][0]
+    assert coarse(dense, ANGLES, TINY_MODEL)[0][0].num_inliers < 3
+    found = coarse(dense, ANGLES, TINY_MODEL, hints=hint[None, None])[0][0]
     assert found.num_inliers > 50 and abs(found.angle - 22) < 1.0
     assert np.linalg.norm(apply(found.H_0to1, CENTRES) - apply(H, CENTRES), axis=1).max() < 3.0
 
 
 def test_a_hint_that_module_1_knows_nothing_of_stays_for_the_ridges() -> None:
     dense, hint = oracle(placed(22.0), tolerance=8.0), placed(120.0)
-    ways = coarse(dense, 1, TINY_MODEL, hints=hint[None, None])[0]
+    ways = coarse(dense, ANGLES, TINY_MODEL, hints=hint[None, None])[0]
     assert len(ways) == AlignConfig().followed + 1
     assert sum(np.allclose(one.H_0to1, hint) and one.num_inliers < 3 for one in ways) == 1
 

@@ -12,9 +12,12 @@ from flax import nnx
 from ifvit.config import ModelConfig
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
+from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.enhancer import EnhancerName, source_of
+from ifvit.pipeline.fit import drawn_at
 from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.overlap import matcher_input, network_view
+from ifvit.pipeline.register import Registrar
 
 
 def matcher(small: ModelConfig, enhancer: EnhancerName) -> Matcher:
@@ -22,16 +25,22 @@ def matcher(small: ModelConfig, enhancer: EnhancerName) -> Matcher:
     return Matcher(dense, MatcherModel(small, rngs=nnx.Rngs(1)), enhancer=enhancer)
 
 
+def drawn(registrar: Registrar, image: np.ndarray) -> Canvas:
+    """Return a print as large as the trained canvas, on that canvas."""
+    fit = drawn_at(1.0, registrar.config.canvas, registrar.config)
+    return registrar.canvas(registrar.prepare(image), fit)
+
+
 def test_the_built_in_filter_needs_no_source(small: ModelConfig, ridge_print: np.ndarray) -> None:
     assert source_of("gabor") is None
-    assert matcher(small, "gabor").registrar.prepare(ridge_print).source is None
+    assert drawn(matcher(small, "gabor").registrar, ridge_print).source is None
 
 
 def test_without_enhancement_both_uses_see_the_normalised_print(
     small: ModelConfig, ridge_print: np.ndarray
 ) -> None:
     plain = matcher(small, "none")
-    canvas = plain.registrar.prepare(ridge_print)
+    canvas = drawn(plain.registrar, ridge_print)
     view, mask = network_view(canvas.image[None], canvas.mask[None], small)
     expected = np.where(mask, view, 0)[0]
     np.testing.assert_allclose(canvas.ridges.image, expected, atol=1e-6)
@@ -75,12 +84,12 @@ def test_pyfing_draws_the_ridges_dark_and_nothing_outside_the_print(
 ) -> None:
     pytest.importorskip("pyfing")
     registrar = matcher(small, "pyfing").registrar
-    canvas = registrar.prepare(ridge_print)
+    canvas = drawn(registrar, ridge_print)
     assert canvas.source is not None
-    drawn, mask = np.asarray(canvas.source), np.asarray(canvas.mask)
-    assert drawn.shape == ridge_print.shape
-    assert np.corrcoef(drawn[mask], ridge_print[mask])[0, 1] > 0.6
-    assert drawn[ridge_print == 1.0].mean() > 0.95
-    blank = registrar.prepare(np.ones_like(ridge_print))
+    ridges, mask = np.asarray(canvas.source), np.asarray(canvas.mask)
+    assert ridges.shape == ridge_print.shape
+    assert np.corrcoef(ridges[mask], ridge_print[mask])[0, 1] > 0.6
+    assert ridges[ridge_print == 1.0].mean() > 0.95
+    blank = drawn(registrar, np.ones_like(ridge_print))
     assert not np.asarray(blank.ridges.mask).any()
     assert np.isfinite(np.asarray(blank.source)).all()

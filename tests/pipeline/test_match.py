@@ -12,7 +12,8 @@ from ifvit.data.pairs import cell_centres
 from ifvit.models.matcher import MatcherModel
 from ifvit.models.matching import log_dual_softmax
 from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.canvas import stacked
+from ifvit.pipeline.canvas import Canvas, stacked
+from ifvit.pipeline.fit import FitConfig
 from ifvit.pipeline.geometry import apply, invert
 from ifvit.pipeline.matcher import Matcher
 from ifvit.weights.files import read_metadata, save_weights
@@ -23,26 +24,32 @@ from ifvit.weights.metadata import Metadata
 def matcher(small: ModelConfig) -> Matcher:
     """Random weights: nothing about a score can be said, but everything about the plumbing."""
     dense = DenseRegModel(small, rngs=nnx.Rngs(0))
-    return Matcher(dense, MatcherModel(small, rngs=nnx.Rngs(1)))
+    module2 = MatcherModel(small, rngs=nnx.Rngs(1))
+    return Matcher(dense, module2, fit_config=FitConfig(sizes=(1.0,)))
 
 
 @pytest.fixture
-def knowing(matcher: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> Matcher:
-    """The same with a Module 1 that knows that other prints lie 5 pixels to the right of one."""
+def knowing(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> Matcher:
+    """The same with a Module 1 that knows that two frames show the same, as one that is centred on
+    its ridges does wherever these lie on the print."""
     centres = np.asarray(cell_centres(matcher.config), np.float64)
 
-    def of_pair(image0, transforms):
-        first = np.array_equal(image0, ridge_print)
-        moved = centres + np.array([5.0 if first else -5.0, 0.0])
-        targets = np.stack([apply(invert(np.asarray(t)), moved) for t in transforms])
+    def of_pair(transforms):
+        targets = np.stack([apply(invert(np.asarray(t)), centres) for t in transforms])
         distance = ((targets[:, :, None] - centres) ** 2).sum(-1)
         return log_dual_softmax(jnp.asarray(-distance / 128, jnp.float32))
 
-    def log_p(canvases0, _canvases1, transforms):
-        return jnp.stack([of_pair(*each) for each in zip(canvases0.image, transforms, strict=True)])
+    def log_p(_canvases0, _canvases1, transforms):
+        return jnp.stack([of_pair(each) for each in transforms])
 
     monkeypatch.setattr(matcher.registrar, "_log_p", log_p)
     return matcher
+
+
+def drawn(matcher: Matcher, image: np.ndarray) -> Canvas:
+    """Return a print on the canvas that it would have by itself."""
+    prepared = matcher.registrar.prepare(image)
+    return matcher.registrar.canvas(prepared, matcher.registrar.fit(prepared))
 
 
 def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: np.ndarray) -> None:
@@ -90,14 +97,13 @@ def test_swapped_prints_keep_the_score_and_transpose_the_matches(
     np.testing.assert_array_equal(there.roi0, back.roi1)
     # The same skin, distortion included, whichever way the map is followed.
     inner = one.points0[one.inliers]
-    returned = two.place(one.place(inner, knowing.config), knowing.config)
-    assert one.displacement is not None and np.abs(one.displacement).max() > 0
+    returned = two.place(one.place(inner))
+    assert one.displacement is not None and np.abs(one.displacement.values).max() > 0
     np.testing.assert_allclose(returned, inner, atol=0.2)
 
 
 def test_a_print_and_itself_score_one(knowing: Matcher, ridge_print: np.ndarray) -> None:
-    canvas = knowing.registrar.prepare(ridge_print)
-    both = stacked([canvas])
+    both = stacked([drawn(knowing, ridge_print)])
     output, _ = knowing.embed_pairs(both, both, np.eye(2, 3)[None])
     # Cross layers update image 0 first, so even equal inputs may differ a little.
     cosine = float(jnp.sum(output.local0 * output.local1))
@@ -120,7 +126,7 @@ def test_no_pairs_give_no_results(matcher: Matcher) -> None:
 def test_models_are_traced_once_per_shape(
     matcher: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    canvas = stacked([matcher.registrar.prepare(ridge_print)])
+    canvas = stacked([drawn(matcher, ridge_print)])
     turn = jnp.eye(2, 3)[None, None]
     first = matcher.registrar._log_p(canvas, canvas, turn)
 
@@ -131,9 +137,10 @@ def test_models_are_traced_once_per_shape(
     np.testing.assert_array_equal(matcher.registrar._log_p(canvas, canvas, turn), first)
 
 
-def test_canvas_of_another_size_is_refused(matcher: Matcher) -> None:
-    with pytest.raises(ValueError, match=r"expected finite grey values of shape \(128, 128\)"):
-        matcher.registrar.prepare(np.ones((100, 100), np.float32))
+@pytest.mark.parametrize("shape", [(100,), (0, 4), (3, 100, 100)])
+def test_what_is_no_picture_is_refused(matcher: Matcher, shape: tuple[int, ...]) -> None:
+    with pytest.raises(ValueError, match=r"expected finite grey values of shape \(H, W\)"):
+        matcher.registrar.prepare(np.ones(shape, np.float32))
     with pytest.raises(ValueError, match="finite"):
         matcher.registrar.prepare(np.full((128, 128), np.nan, np.float32))
 
@@ -202,9 +209,10 @@ def test_a_larger_canvas_than_in_training(
 ) -> None:
     dense, module2, _ = _checkpoints(tmp_path, small, "dense_reg")
     larger = Matcher.from_checkpoints(dense, module2, canvas=96)
-    assert larger.registrar.side == 192 and larger.config.cells == 12
-    canvas = larger.registrar.prepare(np.pad(ridge_print, 32, constant_values=1.0))
-    assert larger.embed([canvas]).shape == (1, 2, small.embedding_dim)
+    prepared = larger.registrar.prepare(np.pad(ridge_print, 32, constant_values=1.0))
+    assert larger.registrar.fit(prepared)[1:] == (96, 192)
+    assert larger.match_images(prepared, prepared).image0.shape == (192, 192)
+    assert larger.embed([prepared]).shape == (1, 2, small.embedding_dim)
     for canvas_side in (32, 100):
         with pytest.raises(ValueError, match="multiple of 32, at least the 64"):
             Matcher.from_checkpoints(dense, module2, canvas=canvas_side)

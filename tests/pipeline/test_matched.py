@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ifvit.data.pairs import cell_centres, frame_side
-from ifvit.pipeline.displacement import displaced
+from ifvit.pipeline.displacement import Displacement
 from ifvit.pipeline.geometry import apply, similarity
 from ifvit.pipeline.matched import between_cells, matched_displacement
 from ifvit.presets import TINY_MODEL
@@ -58,4 +58,6 @@ def test_displacements_are_read_as_elsewhere():
     field = np.random.default_rng(1).normal(size=(TINY_MODEL.cells, TINY_MODEL.cells, 2))
     points = np.random.default_rng(2).uniform(-10, SIDE + 10, (50, 2))
     read = between_cells(jnp.asarray(field), jnp.asarray(points), TINY_MODEL)
-    np.testing.assert_allclose(read, displaced(points, field, TINY_MODEL) - points, atol=1e-4)
+    np.testing.assert_allclose(
+        read, Displacement.of_frames(field, TINY_MODEL).at(points), atol=1e-4
+    )

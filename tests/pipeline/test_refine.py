@@ -9,7 +9,7 @@ import pytest
 from jax.scipy.ndimage import map_coordinates
 
 from ifvit.data.pairs import cell_centres, frame_side
-from ifvit.pipeline.displacement import displaced
+from ifvit.pipeline.displacement import Displacement
 from ifvit.pipeline.elastic import (
     Ridges,
     agreement,
@@ -26,6 +26,10 @@ from ifvit.presets import TINY_MODEL
 SIDE = frame_side(TINY_MODEL)
 MIDDLE = ((SIDE - 1) / 2, (SIDE - 1) / 2)
 CENTRES = np.asarray(cell_centres(TINY_MODEL), np.float64)
+
+
+def field(values) -> Displacement:
+    return Displacement.of_frames(np.asarray(values, float), TINY_MODEL)
 
 
 def ridges(frame: np.ndarray | jax.Array, mask: np.ndarray | jax.Array) -> Ridges:
@@ -70,7 +74,7 @@ def alone(H: np.ndarray) -> Starts:
 def error(refined: Refined, truth: np.ndarray, oval: np.ndarray) -> float:
     """The median distance in pixels at 500 ppi, distortion included, over the print's cells."""
     inside = oval[CENTRES[:, 1].astype(int), CENTRES[:, 0].astype(int)]
-    placed = displaced(CENTRES, np.asarray(refined.displacement, float), TINY_MODEL)
+    placed = CENTRES + field(refined.displacement).at(CENTRES)
     found = apply(np.asarray(refined.H_0to1, float), placed)
     return float(np.median(np.linalg.norm(found - truth, axis=1)[inside]))
 
@@ -122,7 +126,7 @@ def test_stretched_skin_is_followed(frames, oval):
     inside = oval[CENTRES[:, 1].astype(int), CENTRES[:, 0].astype(int)]
     truth = stretch(CENTRES)
     before = np.linalg.norm(CENTRES - truth, axis=1)[inside]
-    found = displaced(CENTRES, np.asarray(displacement, float), TINY_MODEL)
+    found = CENTRES + field(displacement).at(CENTRES)
     after = np.linalg.norm(found - truth, axis=1)[inside]
     assert np.median(before) > 1.5 and np.median(after) < 1.0
     ncc = [float(agreement(*pair, jnp.eye(2, 3), d, TINY_MODEL)[0]) for d in
@@ -169,9 +173,9 @@ def test_network_transform_moves_the_same_skin():
 
 
 def test_displacements_between_cells_are_bilinear():
-    field = np.zeros((16, 16, 2))
-    field[..., 0] = np.arange(16)[None, :]
+    values = np.zeros((16, 16, 2))
+    values[..., 0] = np.arange(16)[None, :]
     cell = SIDE / 16
     points = np.array([[5 * cell + cell / 2 - 0.5, 100.0], [6 * cell - 0.5, 100.0]])
-    found = displaced(points, field, TINY_MODEL) - points
+    found = Displacement.of_frames(values, TINY_MODEL).at(points)
     np.testing.assert_allclose(found, [[5.0, 0.0], [5.5, 0.0]], atol=1e-9)
