@@ -20,6 +20,7 @@ from ifvit.data.readers import read_dataset
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.alignment import Alignment
+from ifvit.pipeline.fit import FitConfig
 from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.register import Registrar
 from ifvit.training.folder import FolderAligned, folder_sources, genuine_pairs, impostor_pairs
@@ -211,8 +212,9 @@ def test_real_pairs_that_nobody_can_align_are_an_error(fake, prints):
         FolderAligned(prints, fake, seed=0, impostor_ratio=0.5)
 
 
-def test_real_pairs(fake, prints, micro):
-    fake.shift = 7.0
+@pytest.mark.parametrize("finest", [0, 1])
+def test_real_pairs(fake, prints, micro, finest):
+    fake.shift, fake.fit_config = 7.0, FitConfig(finest=finest, period_px=20.0, step=1.5)
     source = FolderAligned(prints, fake, seed=0, impostor_ratio=0.5)
     assert source.fingers == 3 and len(source.genuine.index) == 3
     batch = source.aligned(1, 8, NONE, 0.0)
@@ -225,9 +227,10 @@ def test_real_pairs(fake, prints, micro):
     np.testing.assert_allclose(batch.points1, centres, atol=1e-3)
     np.testing.assert_allclose(batch.points0, centres, atol=1e-3)
     np.testing.assert_array_equal(np.asarray(batch.valid), np.repeat(genuine[:, None], 36, 1))
-    expected = np.array([[1, 0, 7], [0, 1, 0]])
+    # Ridges of 20 px are looked for: drawn 1.5 times larger, prints lie as much farther apart.
+    expected = np.array([[1, 0, 7 * 1.5**finest], [0, 1, 0]])
     np.testing.assert_allclose(
-        np.asarray(batch.H_0to1)[genuine], expected[None].repeat(genuine.sum(), 0)
+        np.asarray(batch.H_0to1)[genuine], expected[None].repeat(genuine.sum(), 0), atol=1e-4
     )
     again = source.aligned(1, 8, NONE, 0.0)
     np.testing.assert_array_equal(batch.frame1, again.frame1)
