@@ -16,7 +16,8 @@ from jaxtyping import Array, Int
 from PIL import Image
 
 from ifvit.config import REFERENCE_PPI
-from ifvit.synthesis.impression import SENSORS, ImpressionParams, draw_impression, to_master
+from ifvit.synthesis.draw import SENSORS, ImpressionParams, draw_impression
+from ifvit.synthesis.impression import to_master
 from ifvit.synthesis.master import Master, finger_key, make_masters
 from ifvit.synthesis.orientation import CLASSES
 from ifvit.synthesis.sensor import Impression, frame_points, render
