@@ -27,7 +27,7 @@ UNITS = 4
 
 
 class Strokes(NamedTuple):
-    """Bent strokes with sharp edges, tapering to their ends: scars, lines, spots, smears."""
+    """Bent strokes that taper to their ends: scars, lines, spots, smears."""
 
     centre: Float[Array, "*B S 2"]
     angle: Float[Array, "*B S"]
@@ -37,6 +37,8 @@ class Strokes(NamedTuple):
     """Amplitude of the stroke's bends, px."""
     strength: Float[Array, "*B S"]
     """0 where there is none."""
+    soft: Float[Array, "*B S"]
+    """Width over which a stroke's edge rises, px."""
 
 
 class Conditions(NamedTuple):
@@ -86,13 +88,13 @@ def draw_conditions(
     combed = hard & bernoulli(k[4], jnp.where(sweeps, 0.4, 0.1))
     return Conditions(
         drop_centre=jnp.clip(normal(k[5], (DROPS, 2)), -2, 2) * jnp.array([45.0, 60.0]),
-        drop_radius=uniform(k[6], (DROPS,), minval=9.0, maxval=30.0),
+        drop_radius=uniform(k[6], (DROPS,), minval=10.0, maxval=42.0),
         drops=(hard & bernoulli(k[7], 0.15)).astype(jnp.float32),
         dots=(hard & bernoulli(k[8], 0.25)) * uniform(k[9], minval=0.5, maxval=1.0),
         flakes=(hard & bernoulli(k[10], 0.2)) * uniform(k[11], minval=0.5, maxval=1.0),
         scars=_draw_scars(jax.random.fold_in(finger, 3), jax.random.fold_in(key, 12), hard),
         marks=marks._replace(strength=marked * marks.strength),
-        strip_height=uniform(jax.random.fold_in(key, 13), minval=8.0, maxval=24.0),
+        strip_height=uniform(jax.random.fold_in(key, 13), minval=8.0, maxval=28.0),
         strip_offset=ragged * steps,
         comb=combed * uniform(jax.random.fold_in(key, 14), minval=0.5, maxval=1.0),
         key=jax.random.fold_in(key, 15),
@@ -110,9 +112,10 @@ def _draw_scars(finger: PRNGKeyArray, own: PRNGKeyArray, hard: Bool[Array, ""]) 
             centre=middle + jnp.array([70.0, 95.0]) * u[:2].T,
             angle=jnp.pi / 2 * u[2],
             half_length=65 + 40 * u[3],
-            half_width=3.0 + 1.5 * u[4],
+            half_width=2.6 + 1.4 * u[4],
             bend=3.5 + 3.0 * u[5],
             strength=hard * present.astype(jnp.float32),
+            soft=jnp.ones(count),
         )
 
     both = some(finger, 2, 0.2), some(own, 1, 0.15)
@@ -126,7 +129,9 @@ def _draw_marks(key: PRNGKeyArray) -> Strokes:
     # Lines along the sensor's rows or columns; the others lie any way.
     level = jnp.array([1, 1, 0, 0, 0, 0, 0])
     upright = jnp.round(0.5 + 0.5 * u[2]) * jnp.pi / 2
-    size = jnp.array([[200.0, 90.0, 3.5, 3.5, 4.5, 6.0, 60.0], [1.2, 0.9, 2.5, 3.0, 3.5, 4.5, 16.0]])
+    size = jnp.array(
+        [[200.0, 90.0, 3.5, 3.5, 4.5, 6.0, 60.0], [1.2, 0.9, 2.5, 3.0, 3.5, 4.5, 16.0]]
+    )
     dark = jnp.where(u[3] > 0, 1.0, -1.0)
     return Strokes(
         centre=jnp.array([120.0, 150.0]) * u[:2].T,
@@ -134,25 +139,26 @@ def _draw_marks(key: PRNGKeyArray) -> Strokes:
         half_length=size[0] * (1 + 0.4 * u[4]),
         half_width=size[1] * (1 + 0.4 * u[5]),
         bend=jnp.array([0.0, 0.0, 0.4, 0.4, 0.5, 0.6, 5.0]),
-        strength=dark * jnp.array([0.8, 0.6, 0.9, 0.9, 0.8, 0.7, 0.35]),
+        strength=dark * jnp.array([0.8, 0.6, 0.9, 0.9, 0.8, 0.7, 0.45]),
+        soft=jnp.array([1.0, 1.0, 1.0, 1.0, 1.0, 1.5, 16.0]),
     )
 
 
-def cover(strokes: Strokes, points: Float[Array, "*P 2"]) -> Float[Array, "S *P"]:
-    """Return how much each stroke covers points, 0 to 1."""
-
-    def one(stroke: Strokes) -> Float[Array, "*P"]:
-        cos, sin = jnp.cos(stroke.angle), jnp.sin(stroke.angle)
-        x, y = points[..., 0] - stroke.centre[0], points[..., 1] - stroke.centre[1]
-        along, across = cos * x + sin * y, cos * y - sin * x
-        # Two waves that do not fit each other: the edge of a scar is nowhere straight.
-        bend = jnp.sin(along / 19 + 3 * stroke.angle) + 0.3 * jnp.sin(along / 5.3)
-        left = 1 - jnp.square(along / stroke.half_length)
-        width = stroke.half_width * jnp.sqrt(jnp.maximum(left, 1e-4))
-        edge = width - jnp.abs(across - stroke.bend * bend)
-        return jnp.where(left > 0, jax.nn.sigmoid(edge / 0.5), 0.0)
-
-    return jax.vmap(one)(strokes)
+def covered(strokes: Strokes, points: Float[Array, "*P 2"]) -> Float[Array, "*P"]:
+    """Return the sum of the strokes that cover points, each by its strength."""
+    x, y = points[..., 0], points[..., 1]
+    # Two waves that do not fit each other, one pair for all strokes: no edge is anywhere straight.
+    waves = jnp.sin(x / 17 + y / 31) + 0.3 * jnp.sin(y / 6.1 - x / 7.3)
+    cos, sin = jnp.cos(strokes.angle), jnp.sin(strokes.angle)
+    total = jnp.zeros_like(x)
+    # One after the other: compiled to one pass over the pixels, where a batch would be many.
+    for i in range(strokes.angle.shape[-1]):
+        dx, dy = x - strokes.centre[i, 0], y - strokes.centre[i, 1]
+        along, across = cos[i] * dx + sin[i] * dy, cos[i] * dy - sin[i] * dx
+        width = strokes.half_width[i] * (1 - jnp.square(along / strokes.half_length[i]))
+        edge = width - jnp.abs(across - strokes.bend[i] * waves)
+        total = total + strokes.strength[i] * jnp.clip(edge / strokes.soft[i], 0, 1)
+    return total
 
 
 def moisture(
@@ -171,27 +177,24 @@ def moisture(
     grain = smooth_noise(k[0], shape, 4.5)
     # Water lies where it fell, with the edges that the skin's folds gave it, and fills all there.
     apart = q[..., None, :] - conditions.drop_centre
-    near = jnp.exp(-0.5 * jnp.square(apart).sum(-1) / jnp.square(conditions.drop_radius)).sum(-1)
-    wet = jax.nn.sigmoid((near + 0.12 * smooth_noise(k[1], shape, 13.0) - 0.6) / 0.02)
+    near = 1 / jnp.square(1 + jnp.square(apart).sum(-1) / jnp.square(conditions.drop_radius))
+    folds = 0.13 * smooth_noise(k[1], shape, 20.0) + 0.03 * grain
+    wet = jnp.clip((near.sum(-1) + folds - 0.4) / 0.04, 0, 1)
     added = conditions.drops * (3.6 * wet - 0.6)
     # Only crests touch, and pores part them: what is left are dots that are strung along ridges.
     added = added - conditions.dots * (0.55 + 2.2 * pores - 0.45 * grain)
     strokes = smooth_noise(k[2], shape, (9.0, 3.0))
-    added = added - 3.0 * conditions.flakes * jax.nn.sigmoid((strokes - 1.25) / 0.12)
-    return added - 3.5 * jnp.tensordot(
-        conditions.scars.strength, cover(conditions.scars, on_master), 1
-    )
+    added = added - 3.0 * conditions.flakes * jnp.clip((strokes - 1.1) / 0.3, 0, 1)
+    return added - 3.5 * covered(conditions.scars, on_master)
 
 
 def marked(
     conditions: Conditions, image: Float[Array, "H W"], q: Float[Array, "H W 2"]
 ) -> Float[Array, "H W"]:
     """Lay the sensor's marks over an image: light where their strength is positive, else dark."""
-    covers = cover(conditions.marks, q)
-    light = jnp.tensordot(jnp.maximum(conditions.marks.strength, 0), covers, 1)
-    dark = jnp.tensordot(jnp.maximum(-conditions.marks.strength, 0), covers, 1)
-    image = image + (0.95 - image) * jnp.clip(light, 0, 1)
-    return image + (0.1 - image) * jnp.clip(dark, 0, 1)
+    level = jnp.clip(covered(conditions.marks, q), -1, 1)
+    light, dark = jnp.maximum(level, 0), jnp.maximum(-level, 0)
+    return image + light * (0.95 - image) + dark * (0.1 - image)
 
 
 def strip_shift(conditions: Conditions, q: Float[Array, "*P 2"]) -> Float[Array, "*P 2"]:
@@ -204,8 +207,6 @@ def strip_shift(conditions: Conditions, q: Float[Array, "*P 2"]) -> Float[Array,
     return jnp.stack([shift, jnp.zeros_like(shift)], axis=-1)
 
 
-def comb_shift(conditions: Conditions, q: Float[Array, "*P 2"]) -> Float[Array, "*P 2"]:
-    """Return how far every other row was displaced as it was read: half the comb to either side."""
-    odd = jnp.mod(jnp.round(q[..., 1]), 2) - 0.5
-    shift = conditions.comb * odd
-    return jnp.stack([shift, jnp.zeros_like(shift)], axis=-1)
+def comb_shift(conditions: Conditions, q: Float[Array, "*P 2"]) -> Float[Array, "*P"]:
+    """Return how far along x every other row was read: half the comb to either side."""
+    return conditions.comb * (jnp.mod(jnp.round(q[..., 1]), 2) - 0.5)

@@ -115,8 +115,8 @@ def _mild(key: PRNGKeyArray, max_rotation: float) -> ImpressionParams:
         window_half=jnp.array([95.0, 120.0]) + jnp.array([120.0, 160.0]) * uniform(k[13], (2,)),
         unevenness=uniform(k[14], minval=0.10, maxval=0.45),
         zoom=jnp.ones(()),
-        **_wet_spot(wet),
-        **_sweep(sweep, sensor == SENSORS.index("thermal")),
+        **_wet_spot(wet),  # type: ignore[arg-type]
+        **_sweep(sweep, sensor == SENSORS.index("thermal")),  # type: ignore[arg-type]
     )
 
 

@@ -16,7 +16,7 @@ def smooth_noise(
     tall, wide = scale if isinstance(scale, tuple) else (scale, scale)
     grid = (int(shape[0] / tall) + 2, int(shape[1] / wide) + 2)
     noise = jax.random.normal(key, grid)
-    # Linear interpolation is cheap, but shows its lattice where the grains are wide.
-    if min(tall, wide) >= 20:
+    # Linear interpolation is cheap, but shows its lattice where the grains are wide or long.
+    if min(tall, wide) >= 20 or tall != wide:
         return 1.1 * jax.image.resize(noise, shape, "cubic")
     return 1.3 * jax.image.resize(noise, shape, "linear")

@@ -64,9 +64,12 @@ def render(master: Master, params: ImpressionParams, shape: tuple[int, int]) -> 
     points = frame_points(shape)
     harder = params.conditions
     on_glass = on_sensor(params, points, shape)
-    # A comb is a look, not part of the exact map: half a pixel to either side, row by row.
-    read_at = points if harder is None else points + comb_shift(harder, on_glass)
-    on_master = to_master(params, read_at, shape)
+    on_master = to_master(params, points, shape)
+    if harder is not None:
+        # A comb is a look, not part of the exact map: half a pixel to either side, row by row.
+        comb = comb_shift(harder, on_glass) / params.zoom
+        across = jnp.stack([jnp.cos(params.rotation), jnp.sin(params.rotation)])
+        on_master = on_master + comb[..., None] * across
     relief = sample(master.ridges, on_master) / 127
     pores = sample(master.pores, on_master) / 127
     depth = contact_depth(params, points, shape)

@@ -3,8 +3,9 @@
 The plasticity model of Cappelli, Maio and Maltoni ("Modelling plastic distortion in fingerprint
 images", ICAPR 2001): inside an ellipse the skin is pressed so firmly that it does not slip; far
 outside it follows the finger, which is pulled and twisted about the ellipse's middle; between the
-two a braking function joins them, over a width that is the skin's plasticity. Pressure that spreads
-the ridges around that middle is added. Points are (x, y) in pixels at 500 ppi from a frame's centre.
+two a braking function joins them, over a width that is the skin's plasticity. Pressure that
+spreads the ridges around that middle is added. Points are (x, y) in pixels at 500 ppi from a
+frame's centre.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ MOST_STRAIN = 0.5
 stretched to twice its length at most, and never folds."""
 
 MOST_SPREAD = 0.13
-"""Share by which pressure draws ridges apart at most: they lie 1 / (1 - 0.13) as far apart there."""
+"""Share by which pressure spreads ridges at most: they lie 1 / (1 - 0.13) as far apart there."""
 
 MOST_MILD = 0.19
 """Lipschitz constant that strain, bumps and sweep have at most under force. The map's smallest
@@ -31,7 +32,7 @@ INVERSE_STEPS = 7
 
 
 class Force(NamedTuple):
-    """How one finger is held, pulled and pressed. Pixels at 500 ppi, radians; zero where it is not."""
+    """How a finger is held, pulled and pressed. Pixels at 500 ppi, radians; all zero if not."""
 
     pull: Float[Array, "*B 2"]
     """How far the skin that follows the finger lies from where it would."""
@@ -73,6 +74,12 @@ def draw_force(key: PRNGKeyArray, hard: Bool[Array, ""]) -> Force:
     )
     share = forced * jnp.minimum(1.0, MOST_STRAIN / jnp.maximum(strain_bound(drawn), 1e-6))
     return drawn._replace(pull=share * drawn.pull, twist=share * drawn.twist)
+
+
+def weakened(force: Force, share: Float[Array, ""] | float) -> Force:
+    """Return a force of which a share is left, 0 to 1."""
+    moved = {name: getattr(force, name) * share for name in ("pull", "twist", "spread")}
+    return force._replace(**moved)
 
 
 def strain_bound(force: Force) -> Float[Array, ""]:

@@ -7,12 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ifvit.data.pairs import UNMATCHED, cell_centres
+from ifvit.data.pairs import UNMATCHED, cell_centres, pair_correspondence
 from ifvit.data.synthetic import (
     SyntheticPairs,
     draw_pairs,
     grow_masters,
-    pair_correspondence,
     take,
 )
 
