@@ -126,8 +126,8 @@ def draw_pairs(
     """Draw the two impressions of each pair.
 
     The rotation between them is within ± ``max_rotation`` degrees, and both prints are turned
-    together by an angle within ± ``turn``. A share ``hard`` of the prints is drawn hard. Both are
-    drawn larger by one factor from the range ``zoom``, log-uniform.
+    together by an angle within ± ``turn``, and drawn larger by one factor from the range ``zoom``,
+    log-uniform. A share ``hard`` of all prints is drawn hard.
     """
 
     def draw(fingers: Array, impressions: Array) -> ImpressionParams:
@@ -142,10 +142,8 @@ def draw_pairs(
     angle, larger = jax.vmap(common)(finger, impression)
     params0 = jax.vmap(draw)(finger[:, 0], impression[:, 0])
     params1 = jax.vmap(draw)(finger[:, 1], impression[:, 1])
-    return (
-        params0._replace(turn=angle, zoom=larger * params0.zoom),
-        params1._replace(turn=angle, zoom=larger * params1.zoom),
-    )
+    params0, params1 = (p._replace(turn=angle, zoom=larger * p.zoom) for p in (params0, params1))
+    return params0, params1
 
 
 class Ease(NamedTuple):
@@ -156,12 +154,11 @@ class Ease(NamedTuple):
 
     def of(self, params: ImpressionParams) -> ImpressionParams:
         """Return an impression that is turned and distorted by these shares."""
-        force = params.force
         return params._replace(
             rotation=params.rotation * self.rotation,
             strain=params.strain * self.distortion,
             bump_shift=params.bump_shift * self.distortion,
-            force=None if force is None else weakened(force, self.distortion),
+            force=params.force and weakened(params.force, self.distortion),
         )
 
 

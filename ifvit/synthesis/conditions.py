@@ -176,10 +176,13 @@ def moisture(
     k = jax.random.split(conditions.key, 3)
     grain = smooth_noise(k[0], shape, 4.5)
     # Water lies where it fell, with the edges that the skin's folds gave it, and fills all there.
-    apart = q[..., None, :] - conditions.drop_centre
-    near = 1 / jnp.square(1 + jnp.square(apart).sum(-1) / jnp.square(conditions.drop_radius))
+    near = jnp.zeros(shape)
+    for i in range(DROPS):
+        x, y = q[..., 0] - conditions.drop_centre[i, 0], q[..., 1] - conditions.drop_centre[i, 1]
+        ratio = (jnp.square(x) + jnp.square(y)) / jnp.square(conditions.drop_radius[i])
+        near = near + 1 / jnp.square(1 + ratio)
     folds = 0.13 * smooth_noise(k[1], shape, 20.0) + 0.03 * grain
-    wet = jnp.clip((near.sum(-1) + folds - 0.4) / 0.04, 0, 1)
+    wet = jnp.clip((near + folds - 0.4) / 0.04, 0, 1)
     added = conditions.drops * (3.6 * wet - 0.6)
     # Only crests touch, and pores part them: what is left are dots that are strung along ridges.
     added = added - conditions.dots * (0.55 + 2.2 * pores - 0.45 * grain)
