@@ -102,6 +102,11 @@ class TrainConfig:
     then use that mean. 0: none."""
     impostor_ratio: float = 0.25
     """Share of pairs of two different fingers."""
+    hard: float = 0.0
+    """Share of synthetic prints that are pulled, twisted and pressed, and in harder conditions."""
+    zoom: tuple[float, float] = (1.0, 1.0)
+    """Range of the factor by which both prints of a synthetic pair are drawn larger: ridges of
+    finer and coarser fingers, or those of a finer network."""
     lambda_D: float = 1.0
     resume: bool = True
     """Go on with the run that the checkpoint's directory holds; False moves it aside."""
@@ -138,8 +143,10 @@ class TrainConfig:
         counts = "epochs pairs_per_epoch batch_size keep_states accumulate"
         _check(self, counts, lambda n: n >= 1, "at least 1")
         _check(self, "devices", lambda n: n is None or n >= 1, "at least 1")
-        _check(self, "impostor_ratio", lambda share: 0 <= share <= 1, "0 to 1")
+        _check(self, "impostor_ratio hard", lambda share: 0 <= share <= 1, "0 to 1")
         _check(self, "backbone_lr_scale transformer_lr_scale", lambda s: s >= 0, "at least 0")
+        factors = "two factors from 0.25 to 4, in order"
+        _check(self, "zoom", lambda z: len(z) == 2 and 0.25 <= z[0] <= z[1] <= 4, factors)
         _check(self, "ema", lambda d: 0 <= d < 1, "0, or a decay below 1 such as 0.999")
         whole = f"a divisor of batch_size, {self.batch_size}"
         _check(self, "accumulate", lambda n: self.batch_size % n == 0, whole)
@@ -233,6 +240,8 @@ def from_json(cls: type, text: str) -> Any:
     values = json.loads(text)
     model = dict(values.pop("model"))
     model["backbone_widths"] = tuple(model["backbone_widths"])
+    if "zoom" in values:
+        values["zoom"] = tuple(values["zoom"])
     try:
         return cls(**values, model=ModelConfig(**model))
     except TypeError as error:

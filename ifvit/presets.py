@@ -12,8 +12,12 @@ TINY_MODEL = ModelConfig(backbone_widths=(16, 32, 64), d_model=64, num_layers=4,
 SMALL_MODEL = replace(TINY_MODEL, canvas=160)
 """A quarter of the width, and a field of view of 16 mm: prints of most sensors fit in whole."""
 
+SMALL_ZOOM = (0.9, 1.35)
+"""Ridges of 8 to 12 px at 500 ppi for those of 9: coarser ones too, as prints that are drawn larger
+have them."""
+
 DENSE_PRESETS: dict[str, DenseConfig] = {
-    "paper": DENSE_CONFIG,
+    "paper": replace(DENSE_CONFIG, hard=0.4),
     # What a CPU trains in an hour or two, from upright prints on (`recipes/small.sh`).
     "small": DenseConfig(
         model=SMALL_MODEL,
@@ -22,6 +26,8 @@ DENSE_PRESETS: dict[str, DenseConfig] = {
         pairs_per_epoch=1000,
         batch_size=8,
         max_rotation=45.0,
+        hard=0.4,
+        zoom=SMALL_ZOOM,
     ),
     "tiny": DenseConfig(
         model=TINY_MODEL,
@@ -52,7 +58,7 @@ TINY_MATCH = MatchConfig(
 )
 
 MATCH_PRESETS: dict[str, MatchConfig] = {
-    "paper": MATCH_CONFIG,
+    "paper": replace(MATCH_CONFIG, hard=0.4),
     "small": replace(
         TINY_MATCH,
         model=SMALL_MODEL,
@@ -62,6 +68,8 @@ MATCH_PRESETS: dict[str, MatchConfig] = {
         pairs_per_epoch=1000,
         batch_size=16,
         template_ratio=0.5,
+        hard=0.4,
+        zoom=SMALL_ZOOM,
     ),
     "tiny": TINY_MATCH,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -104,7 +104,7 @@ def inverse(H: Float[Array, "2 3"]) -> Float[Array, "2 3"]:
     return jnp.concatenate([linear, -(linear @ H[:, 2])[:, None]], axis=1)
 
 
-@partial(jax.jit, static_argnames=("seed", "model", "max_rotation", "error"))
+@partial(jax.jit, static_argnames=("seed", "model", "max_rotation", "error", "hard", "zoom"))
 def rough_pairs(
     master0: Master,
     master1: Master,
@@ -116,6 +116,8 @@ def rough_pairs(
     model: ModelConfig,
     max_rotation: float,
     error: AlignmentError,
+    hard: float = 0.0,
+    zoom: tuple[float, float] = (1.0, 1.0),
 ) -> tuple[Float[Array, "B S S"], Float[Array, "B S S"], Float[Array, "B 2 3"]]:
     """Render pairs, and align them by their skin or by their cores, plus ``error``.
 
@@ -123,7 +125,7 @@ def rough_pairs(
     them: what is left to tell them apart is the ridges. Returns frame0, frame1 and H_0to1.
     """
     side, centres = frame_side(model), cell_centres(model)
-    params = draw_pairs(seed, finger, impression, max_rotation)
+    params = draw_pairs(seed, finger, impression, max_rotation, hard=hard, zoom=zoom)
     genuine = finger[:, 0] == finger[:, 1]
 
     def place(p0: ImpressionParams, p1: ImpressionParams, shift: Array, key: Array, same: Array):
@@ -137,7 +139,7 @@ def rough_pairs(
     return frame0, render_frames(master1, params[1], model), H
 
 
-@partial(jax.jit, static_argnames=("seed", "model", "max_rotation"))
+@partial(jax.jit, static_argnames=("seed", "model", "max_rotation", "hard", "zoom"))
 def aligned_truth(
     finger: Int[Array, "B 2"],
     impression: Int[Array, "B 2"],
@@ -146,10 +148,12 @@ def aligned_truth(
     seed: int,
     model: ModelConfig,
     max_rotation: float,
+    hard: float = 0.0,
+    zoom: tuple[float, float] = (1.0, 1.0),
 ) -> tuple[Float[Array, "B N 2"], Float[Array, "B N 2"], Bool[Array, "B N"]]:
     """Return points1, points0 and valid of :class:`AlignedBatch` under the given alignment."""
     side, centres = frame_side(model), cell_centres(model)
-    params = draw_pairs(seed, finger, impression, max_rotation)
+    params = draw_pairs(seed, finger, impression, max_rotation, hard=hard, zoom=zoom)
 
     def one(p0: ImpressionParams, p1: ImpressionParams, H: Array, same: Array):
         points1, valid = correspondence(p0, p1, centres, (side, side))
@@ -176,7 +180,8 @@ class SyntheticAligned(SyntheticPairs):
         rows[first + 1], impressions[first + 1] = rows[first], impressions[first, ::-1]
         genuine = genuine | alone
         finger, impression = jnp.asarray(self.fingers[rows]), jnp.asarray(impressions)
-        how = {"seed": self.seed, "model": self.model, "max_rotation": self.max_rotation}
+        how: dict[str, Any] = {"seed": self.seed, "model": self.model}
+        how |= {"max_rotation": self.max_rotation, "hard": self.hard, "zoom": self.zoom}
         frame0, frame1, H = rough_pairs(
             take(self.masters, rows[:, 0]),
             take(self.masters, rows[:, 1]),

@@ -16,9 +16,11 @@ from jaxtyping import Array, Bool, Float, Key, PRNGKeyArray
 from ifvit.config import ModelConfig
 from ifvit.data.pairs import PairBatch, cell_centres, cell_matches, frame_side, prepare
 from ifvit.data.pairs import impostor_matches as no_matches
-from ifvit.synthesis.impression import ImpressionParams, draw_impression, from_master, to_master
+from ifvit.synthesis.draw import ImpressionParams, draw_impression
+from ifvit.synthesis.impression import from_master, to_master
 from ifvit.synthesis.master import MASTER_SHAPE
-from ifvit.synthesis.sensor import frame_points, sample, smooth_noise
+from ifvit.synthesis.noise import smooth_noise
+from ifvit.synthesis.sensor import frame_points, sample
 
 MASTER_CENTRE = ((MASTER_SHAPE[1] - 1) / 2, (MASTER_SHAPE[0] - 1) / 2)
 

@@ -13,6 +13,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.data.normalise import cell_mask, foreground, normalise, shrink
+from ifvit.synthesis import ImpressionParams, correspondence
 
 UNMATCHED = -1
 IGNORE = -2
@@ -55,6 +56,17 @@ def nearest_cell(points: Float[Array, "*B 2"], model: ModelConfig) -> Int[Array,
     column = jnp.clip(jnp.floor((points[..., 0] + 0.5) / size), 0, model.cells - 1)
     row = jnp.clip(jnp.floor((points[..., 1] + 0.5) / size), 0, model.cells - 1)
     return (row * model.cells + column).astype(jnp.int32)
+
+
+def pair_correspondence(
+    params0: ImpressionParams, params1: ImpressionParams, model: ModelConfig
+) -> tuple[Float[Array, "N 2"], Bool[Array, " N"], Float[Array, "N 2"]]:
+    """Map the cell centres of one pair 0→1 and 1→0: points in image 1, validity, points in 0."""
+    side = frame_side(model)
+    centres = cell_centres(model)
+    points1, valid = correspondence(params0, params1, centres, (side, side))
+    points0, _ = correspondence(params1, params0, centres, (side, side))
+    return points1, valid, points0
 
 
 def cell_matches(

@@ -13,28 +13,29 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Array, Float, Int
 from tqdm import tqdm
 
 from ifvit.config import ModelConfig
 from ifvit.data.cache import key_of, user_cache
 from ifvit.data.pairs import (
     PairBatch,
-    cell_centres,
     cell_matches,
     frame_side,
     impostor_matches,
+    pair_correspondence,
     prepare,
 )
 from ifvit.synthesis import (
     ImpressionParams,
     Master,
-    correspondence,
     draw_impression,
     finger_key,
     make_masters,
     render,
 )
+from ifvit.synthesis.scale import log_uniform
+from ifvit.synthesis.skin import weakened
 
 MASTERS_PER_CALL = 8
 
@@ -113,42 +114,36 @@ def take(masters: Master, index: np.ndarray) -> Master:
     return Master(*(np.asarray(a)[index] for a in masters))
 
 
-def pair_correspondence(
-    params0: ImpressionParams, params1: ImpressionParams, model: ModelConfig
-) -> tuple[Float[Array, "N 2"], Bool[Array, " N"], Float[Array, "N 2"]]:
-    """Map the cell centres of one pair 0→1 and 1→0: points in image 1, validity, points in 0."""
-    side = frame_side(model)
-    centres = cell_centres(model)
-    points1, valid = correspondence(params0, params1, centres, (side, side))
-    points0, _ = correspondence(params1, params0, centres, (side, side))
-    return points1, valid, points0
-
-
 def draw_pairs(
     seed: int,
     finger: Int[Array, "B 2"],
     impression: Int[Array, "B 2"],
     max_rotation: float,
     turn: float = 0.0,
+    hard: float = 0.0,
+    zoom: tuple[float, float] = (1.0, 1.0),
 ) -> tuple[ImpressionParams, ImpressionParams]:
     """Draw the two impressions of each pair.
 
     The rotation between them is within ± ``max_rotation`` degrees, and both prints are turned
-    together by an angle within ± ``turn``.
+    together by an angle within ± ``turn``, and drawn larger by one factor from the range ``zoom``,
+    log-uniform. A share ``hard`` of all prints is drawn hard.
     """
 
     def draw(fingers: Array, impressions: Array) -> ImpressionParams:
-        return draw_impression(finger_key(seed, fingers), impressions, max_rotation / 2)
+        return draw_impression(finger_key(seed, fingers), impressions, max_rotation / 2, hard)
 
-    def common(fingers: Array, impressions: Array) -> Array:
+    def common(fingers: Array, impressions: Array) -> tuple[Array, Array]:
         key = jax.random.fold_in(finger_key(seed, fingers[0]), fingers[1])
         key = jax.random.fold_in(jax.random.fold_in(key, impressions[0]), impressions[1])
-        return jax.random.uniform(key, minval=-jnp.deg2rad(turn), maxval=jnp.deg2rad(turn))
+        angle = jax.random.uniform(key, minval=-jnp.deg2rad(turn), maxval=jnp.deg2rad(turn))
+        return angle, log_uniform(jax.random.fold_in(key, 1), zoom)
 
-    angle = jax.vmap(common)(finger, impression)
+    angle, larger = jax.vmap(common)(finger, impression)
     params0 = jax.vmap(draw)(finger[:, 0], impression[:, 0])
     params1 = jax.vmap(draw)(finger[:, 1], impression[:, 1])
-    return params0._replace(turn=angle), params1._replace(turn=angle)
+    params0, params1 = (p._replace(turn=angle, zoom=larger * p.zoom) for p in (params0, params1))
+    return params0, params1
 
 
 class Ease(NamedTuple):
@@ -163,6 +158,7 @@ class Ease(NamedTuple):
             rotation=params.rotation * self.rotation,
             strain=params.strain * self.distortion,
             bump_shift=params.bump_shift * self.distortion,
+            force=params.force and weakened(params.force, self.distortion),
         )
 
 
@@ -174,7 +170,7 @@ def render_frames(
     return jax.vmap(lambda m, p: render(m, p, shape).image)(masters, params)
 
 
-@partial(jax.jit, static_argnames=("seed", "model", "max_rotation", "turn"))
+@partial(jax.jit, static_argnames=("seed", "model", "max_rotation", "turn", "hard", "zoom"))
 def dense_batch(
     master0: Master,
     master1: Master,
@@ -185,10 +181,12 @@ def dense_batch(
     model: ModelConfig,
     max_rotation: float,
     turn: float = 0.0,
+    hard: float = 0.0,
+    zoom: tuple[float, float] = (1.0, 1.0),
     ease: Ease | None = None,
 ) -> PairBatch:
     """Make a batch for Module 1: genuine pairs where both finger numbers agree."""
-    params = draw_pairs(seed, finger, impression, max_rotation, turn)
+    params = draw_pairs(seed, finger, impression, max_rotation, turn, hard, zoom)
     if ease is not None:  # Shares of what was drawn: traced, so that nothing is compiled anew.
         params = ease.of(params[0]), ease.of(params[1])
     image0, mask0 = prepare(render_frames(master0, params[0], model), model)
@@ -217,11 +215,13 @@ class SyntheticPairs:
         max_rotation: float,
         impostor_ratio: float,
         turn: float = 0.0,
+        hard: float = 0.0,
+        zoom: tuple[float, float] = (1.0, 1.0),
     ) -> None:
         """``masters`` are those of ``fingers`` under ``seed`` (:func:`grow_masters`)."""
         self.seed, self.fingers, self.masters, self.model = seed, fingers, masters, model
         self.max_rotation, self.impostor_ratio = max_rotation, impostor_ratio
-        self.turn = turn
+        self.turn, self.hard, self.zoom = turn, hard, zoom
 
     def draw(self, index: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draw a batch's members: rows of ``fingers`` (B,2), impressions (B,2), genuine (B,)."""
@@ -253,5 +253,7 @@ class SyntheticPairs:
             model=self.model,
             max_rotation=self.max_rotation,
             turn=self.turn,
+            hard=self.hard,
+            zoom=self.zoom,
             ease=None if self.ease is None else self.ease(index),
         )

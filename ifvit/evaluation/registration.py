@@ -20,8 +20,8 @@ from tqdm import tqdm
 
 from ifvit.config import ModelConfig
 from ifvit.data.aligned import fit_similarity
-from ifvit.data.pairs import cell_centres, frame_foreground
-from ifvit.data.synthetic import draw_pairs, masters_of, pair_correspondence, render_frames, take
+from ifvit.data.pairs import cell_centres, frame_foreground, pair_correspondence
+from ifvit.data.synthetic import draw_pairs, masters_of, render_frames, take
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.register import Registrar
 from ifvit.synthesis import ImpressionParams, Master, correspondence

@@ -1,13 +1,7 @@
 """Fingerprints from nothing: a finger's master pattern, its impressions, and their exact maps."""
 
-from ifvit.synthesis.impression import (
-    ImpressionParams,
-    correspondence,
-    draw_impression,
-    from_master,
-    in_contact,
-    to_master,
-)
+from ifvit.synthesis.draw import ImpressionParams, draw_impression
+from ifvit.synthesis.impression import correspondence, from_master, in_contact, to_master
 from ifvit.synthesis.master import Master, finger_key, make_masters
 from ifvit.synthesis.sensor import Impression, render
 

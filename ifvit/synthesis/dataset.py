@@ -16,9 +16,11 @@ from jaxtyping import Array, Int
 from PIL import Image
 
 from ifvit.config import REFERENCE_PPI
-from ifvit.synthesis.impression import SENSORS, ImpressionParams, draw_impression, to_master
+from ifvit.synthesis.draw import SENSORS, ImpressionParams, draw_impression
+from ifvit.synthesis.impression import to_master
 from ifvit.synthesis.master import Master, finger_key, make_masters
 from ifvit.synthesis.orientation import CLASSES
+from ifvit.synthesis.scale import own_period, people_period, period_between
 from ifvit.synthesis.sensor import Impression, frame_points, render
 
 MANIFEST_FIELDS = (
@@ -47,6 +49,12 @@ class DatasetSpec:
     maps: bool = False
     """Also write ``maps/F_I.npz``: ``to_master`` (H,W,2) float32, pixels of the master at 500 ppi,
     and ``contact`` (H,W) bool."""
+    hard: float = 0.0
+    """Share of prints that are pulled, twisted and pressed, and in harder conditions, 0 to 1."""
+    period_px: tuple[float, float] | None = None
+    """Draw each finger's mean ridge period between these, pixels at 500 ppi."""
+    people: bool = False
+    """Draw each finger's mean ridge period as men, women and children have them."""
 
     def __post_init__(self) -> None:
         """Refuse counts and sizes that cannot be made."""
@@ -60,14 +68,33 @@ class DatasetSpec:
             )
         if min(self.seed, self.first_finger) < 0:
             raise ValueError("seed and first_finger must not be negative")
+        if not 0 <= self.hard <= 1:
+            raise ValueError(f"hard is {self.hard}: expected a share of prints, 0 to 1")
+        if self.period_px is not None and self.people:
+            raise ValueError("period_px and people both say how coarse ridges are: give one")
+        if self.period_px is not None and not 4 <= self.period_px[0] <= self.period_px[1] <= 20:
+            raise ValueError(f"period_px is {self.period_px}: expected two of 4 to 20 px, in order")
 
 
-@partial(jax.jit, static_argnames=("seed", "shape"))
+def draw_print(
+    spec: DatasetSpec, finger: Int[Array, ""] | int, impression: Int[Array, ""] | int
+) -> ImpressionParams:
+    """Draw the impression of a finger that a data set has; both numbers as the generator counts."""
+    key = finger_key(spec.seed, finger)
+    params = draw_impression(key, impression, hard=spec.hard)
+    if spec.people:
+        return params._replace(zoom=people_period(key) / own_period(key))
+    if spec.period_px is not None:
+        return params._replace(zoom=period_between(key, spec.period_px) / own_period(key))
+    return params
+
+
+@partial(jax.jit, static_argnames="spec")
 def _impressions(
-    masters: Master, finger: Int[Array, ""], count: Int[Array, " I"], *, seed: int, shape: tuple
+    masters: Master, finger: Int[Array, ""], count: Int[Array, " I"], *, spec: DatasetSpec
 ) -> tuple[ImpressionParams, Impression]:
-    key = finger_key(seed, finger)
-    params = jax.vmap(lambda i: draw_impression(key, i))(count)
+    params = jax.vmap(lambda i: draw_print(spec, finger, i))(count)
+    shape = (spec.height, spec.width)
     return params, jax.vmap(lambda p: render(masters, p, shape))(params)
 
 
@@ -75,13 +102,12 @@ def make_dataset(
     spec: DatasetSpec,
 ) -> Iterator[tuple[int, int, Master, ImpressionParams, Impression]]:
     """Yield (finger, impression, master, parameters, rendered impression), both counted from 0."""
-    shape = (spec.height, spec.width)
     for finger in range(spec.fingers):
         number = jnp.asarray(spec.first_finger + finger)
         masters = make_masters(spec.seed, number[None])
         master = Master(*(a[0] for a in masters))
         count = jnp.arange(spec.impressions)
-        params, made = _impressions(master, number, count, seed=spec.seed, shape=shape)
+        params, made = _impressions(master, number, count, spec=spec)
         for i in range(spec.impressions):
             yield finger, i, master, *jax.tree.map(lambda a: a[i], (params, made))  # noqa: B023
 

@@ -1,4 +1,4 @@
-"""An impression: what a sensor records of a finger once, and the exact map back to the master.
+"""An impression's geometry: the exact map to the master and back, and what the sensor sees.
 
 Points are (x, y) in pixels at 500 ppi of a frame of any shape; the frame's centre is where the
 finger was aimed. Every function of a point is analytic, so that the map from an impression to its
@@ -7,144 +7,31 @@ master, and through it the correspondence of two impressions, is exact at any po
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Bool, Float
 
+from ifvit.synthesis.conditions import strip_shift
+from ifvit.synthesis.draw import SWEEP_PX, ImpressionParams
 from ifvit.synthesis.master import MASTER_SHAPE
-
-SENSORS = ("optical", "capacitive", "thermal")
+from ifvit.synthesis.skin import forced, released
 
 INVERSE_STEPS = 12
 """Fixed-point steps of :func:`from_master`: each cuts the error to a third or less."""
 
 
-SWEEP_PX = 130.0
-"""Wavelength at which the speed of a finger over a sweep sensor varies, px at 500 ppi."""
-
-FURTHEST = (85.0, 115.0)
-"""How far off its middle a finger is set down at most: as far as the master reaches, px."""
-
-
-class ImpressionParams(NamedTuple):
-    """One impression's geometry and looks. Pixels at 500 ppi, radians."""
-
-    offset: Float[Array, "*B 2"]
-    """Master point under the frame's centre, from the master's centre."""
-    rotation: Float[Array, "*B"]
-    strain: Float[Array, "*B 2 2"]
-    """Uniform stretch and shear of the skin."""
-    bump_centre: Float[Array, "*B bumps 2"]
-    bump_shift: Float[Array, "*B bumps 2"]
-    bump_radius: Float[Array, "*B bumps"]
-    contact_centre: Float[Array, "*B 2"]
-    contact_radii: Float[Array, "*B 2"]
-    border_amplitude: Float[Array, "*B waves"]
-    border_phase: Float[Array, "*B waves"]
-    sensor: Int[Array, "*B"]
-    pressure: Float[Array, "*B"]
-    """Added to the relief before contact is decided: ridges swell (> 0) or thin (< 0)."""
-    dryness: Float[Array, "*B"]
-    """0 to 1: how much of the ridges breaks into dots."""
-    noise_key: PRNGKeyArray
-    """Source of grain, stains, scratches and sensor noise."""
-    turn: Float[Array, "*B"]
-    """The whole print turned in its frame, contact region included."""
-    window_centre: Float[Array, "*B 2"]
-    window_half: Float[Array, "*B 2"]
-    """The sensor's rectangle, centre and half sides, upright: nothing is recorded beyond it."""
-    unevenness: Float[Array, "*B"]
-    """How much pressure and moisture vary over the print."""
-    wet: Float[Array, "*B"]
-    """Pressure added where sweat gathers, most at its middle: from 1 on valleys fill there."""
-    wet_centre: Float[Array, "*B 2"]
-    wet_radius: Float[Array, "*B"]
-    sweep_stretch: Float[Array, "*B"]
-    """Share by which a sweep sensor sees the finger longer (< 0) or shorter along y."""
-    sweep_wave: Float[Array, "*B"]
-    """Amplitude of the sweep's unevenness along y, px; its wavelength is :data:`SWEEP_PX`."""
-    sweep_phase: Float[Array, "*B"]
-
-
-def draw_impression(
-    key: PRNGKeyArray, impression: Int[Array, ""] | int, max_rotation: float = 20.0
-) -> ImpressionParams:
-    """Draw impression number ``impression`` (≥ 0) of the finger with this key.
-
-    ``max_rotation``: the finger is turned by up to ± this many degrees.
-    """
-    key = jax.random.fold_in(jax.random.fold_in(key, 1), impression)
-    k = jax.random.split(key, 15)
-    bumps, waves = 5, 10
-    normal, uniform = jax.random.normal, jax.random.uniform
-    # Wet, normal and dry skin: dry skin touches less and breaks, wet skin touches more.
-    wetness = jnp.clip(normal(k[8]), -2, 2)
-    sensor = jax.random.randint(jax.random.fold_in(k[11], 0), (), 0, len(SENSORS))
-    wet, sweep = jax.random.fold_in(key, 15), jax.random.fold_in(key, 16)
-    return ImpressionParams(
-        offset=_placement(k[0]),
-        rotation=jnp.deg2rad(uniform(k[1], minval=-max_rotation, maxval=max_rotation)),
-        strain=0.02 * jnp.clip(normal(k[2], (2, 2)), -2, 2),
-        bump_centre=120.0 * jnp.clip(normal(k[3], (bumps, 2)), -2, 2),
-        bump_shift=4.5 * jnp.clip(normal(k[4], (bumps, 2)), -2, 2),
-        bump_radius=uniform(k[5], (bumps,), minval=50.0, maxval=100.0),
-        contact_centre=8.0 * jnp.clip(normal(k[6], (2,)), -2, 2),
-        contact_radii=jnp.array([92.0, 120.0]) + jnp.array([58.0, 85.0]) * uniform(k[7], (2,)),
-        border_amplitude=normal(k[9], (waves,)) * 0.02 / jnp.sqrt(jnp.arange(1, waves + 1)),
-        border_phase=uniform(k[10], (waves,), maxval=2 * jnp.pi),
-        sensor=sensor,
-        pressure=0.28 * wetness,
-        dryness=jnp.clip(0.30 - 0.22 * wetness, 0.05, 1.0),
-        noise_key=jax.random.fold_in(k[11], 1),
-        turn=jnp.zeros(()),
-        window_centre=jnp.clip(normal(k[12], (2,)), -2, 2) * jnp.array([22.0, 25.0]),
-        window_half=jnp.array([95.0, 120.0]) + jnp.array([120.0, 160.0]) * uniform(k[13], (2,)),
-        unevenness=uniform(k[14], minval=0.10, maxval=0.45),
-        **_wet_spot(wet),
-        **_sweep(sweep, sensor == SENSORS.index("thermal")),
-    )
-
-
-def _placement(key: PRNGKeyArray) -> Float[Array, "2"]:
-    """Draw where the finger is set down: near its middle, or, one in five, by a side or an end."""
-    near = jnp.clip(jax.random.normal(key, (2,)), -2, 2) * jnp.array([18.0, 32.0])
-    far_key, side_key, which_key = jax.random.split(jax.random.fold_in(key, 1), 3)
-    far = jax.random.uniform(far_key, (2,), minval=30.0, maxval=jnp.array([80.0, 100.0]))
-    side = jax.random.rademacher(side_key, (2,), jnp.float32)
-    offset = near + jax.random.bernoulli(which_key, 0.2, (2,)) * side * far
-    furthest = jnp.array(FURTHEST)
-    return jnp.clip(offset, -furthest, furthest)
-
-
-def _wet_spot(key: PRNGKeyArray) -> dict[str, Array]:
-    """Draw where sweat has filled the valleys: nowhere on seven prints of ten."""
-    k = jax.random.split(key, 4)
-    strength = jax.random.uniform(k[0], minval=0.6, maxval=2.0)
-    return {
-        "wet": jax.random.bernoulli(k[1], 0.3) * strength,
-        "wet_centre": 35.0 * jnp.clip(jax.random.normal(k[2], (2,)), -2, 2),
-        "wet_radius": jax.random.uniform(k[3], minval=25.0, maxval=70.0),
-    }
-
-
-def _sweep(key: PRNGKeyArray, sweeps: Bool[Array, ""]) -> dict[str, Array]:
-    """Draw how a sweep sensor misjudges the finger's speed: not at all where it is none."""
-    k = jax.random.split(key, 3)
-    normal = jnp.clip(jax.random.normal(k[0], (2,)), -2, 2)
-    return {
-        "sweep_stretch": sweeps * 0.08 * normal[0],
-        "sweep_wave": sweeps * 1.5 * normal[1],
-        "sweep_phase": jax.random.uniform(k[2], maxval=2 * jnp.pi),
-    }
-
-
-def _upright(
+def on_sensor(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P 2"]:
     """Return frame points from the frame's centre, as they were before the print was turned."""
     return _rotate(points - _centre(shape), params.turn)
+
+
+def upright(
+    params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
+) -> Float[Array, "*P 2"]:
+    """Return frame points from its centre, upright and in the finger's own pixels (``zoom``)."""
+    return on_sensor(params, points, shape) / params.zoom
 
 
 def _centre(shape: tuple[int, int]) -> Float[Array, "2"]:
@@ -174,7 +61,7 @@ def wetness(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P"]:
     """Return the pressure that sweat adds at points of the frame, in units of relief."""
-    q = _upright(params, points, shape) - params.wet_centre
+    q = upright(params, points, shape) - params.wet_centre
     return params.wet * jnp.exp(-0.5 * jnp.square(q).sum(-1) / jnp.square(params.wet_radius))
 
 
@@ -182,7 +69,12 @@ def to_master(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P 2"]:
     """Map points of a frame of ``shape`` (H, W) to the master, exactly. (x, y), px at 500 ppi."""
-    q = _upright(params, points, shape)
+    q = on_sensor(params, points, shape)
+    if params.conditions is not None:
+        q = q + strip_shift(params.conditions, q)
+    q = q / params.zoom
+    if params.force is not None:
+        q = forced(params.force, q)
     turned = _rotate(q + _displacement(params, q), params.rotation)
     centre = _centre(MASTER_SHAPE)
     return turned + params.offset + centre
@@ -191,7 +83,10 @@ def to_master(
 def from_master(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P 2"]:
-    """Invert :func:`to_master` by fixed-point iteration, to far below a hundredth of a pixel."""
+    """Invert :func:`to_master`, to far below a hundredth of a pixel.
+
+    The gentle displacement by fixed-point iteration, force by Newton's method, strips exactly.
+    """
     centre = _centre(MASTER_SHAPE)
     target = _rotate(points - params.offset - centre, -params.rotation)
 
@@ -199,6 +94,11 @@ def from_master(
         return target - _displacement(params, q)
 
     q = jax.lax.fori_loop(0, INVERSE_STEPS, step, target)
+    if params.force is not None:
+        q = released(params.force, q)
+    q = q * params.zoom
+    if params.conditions is not None:
+        q = q - strip_shift(params.conditions, q)
     return _rotate(q, -params.turn) + _centre(shape)
 
 
@@ -206,7 +106,7 @@ def contact_depth(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P"]:
     """Return how deep points lie in the contact region: 1 at its centre, 0 on its ragged border."""
-    q = _upright(params, points, shape) - params.contact_centre
+    q = upright(params, points, shape) - params.contact_centre
     ratio = q / params.contact_radii
     # A superellipse: pads are blunter than ellipses.
     radius = jnp.power(jnp.power(jnp.abs(ratio) + 1e-6, 2.4).sum(-1), 1 / 2.4)
@@ -220,7 +120,7 @@ def window_depth(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P"]:
     """Return how far inside the sensor's rectangle points lie, pixels; negative beyond its edge."""
-    q = _upright(params, points, shape) - params.window_centre
+    q = upright(params, points, shape) - params.window_centre
     return (params.window_half - jnp.abs(q)).min(-1)
 
 

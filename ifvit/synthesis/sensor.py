@@ -12,15 +12,20 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from ifvit.synthesis.conditions import comb_shift, marked, moisture
+from ifvit.synthesis.draw import ImpressionParams
 from ifvit.synthesis.impression import (
-    ImpressionParams,
     contact_depth,
     in_contact,
+    on_sensor,
     to_master,
+    upright,
     wetness,
     window_depth,
 )
 from ifvit.synthesis.master import Master
+from ifvit.synthesis.noise import smooth_noise
+from ifvit.synthesis.skin import follows
 
 
 class Impression(NamedTuple):
@@ -57,27 +62,32 @@ def sample(image: Array, points: Float[Array, "*P 2"]) -> Float[Array, "*P"]:
 def render(master: Master, params: ImpressionParams, shape: tuple[int, int]) -> Impression:
     """Render one impression of a master into a frame of ``shape`` (H, W) at 500 ppi."""
     points = frame_points(shape)
+    harder = params.conditions
+    on_glass = on_sensor(params, points, shape)
     on_master = to_master(params, points, shape)
+    if harder is not None:
+        # A comb is a look, not part of the exact map: half a pixel to either side, row by row.
+        comb = comb_shift(harder, on_glass) / params.zoom
+        across = jnp.stack([jnp.cos(params.rotation), jnp.sin(params.rotation)])
+        on_master = on_master + comb[..., None] * across
     relief = sample(master.ridges, on_master) / 127
     pores = sample(master.pores, on_master) / 127
     depth = contact_depth(params, points, shape)
     keys = jax.random.split(params.noise_key, 4)
     wet = wetness(params, points, shape)
+    if params.force is not None:
+        # Skin that sticks is pressed the most.
+        sticks = 0.55 - follows(params.force, upright(params, points, shape))
+        wet = wet + params.force.firmness * sticks
+    if harder is not None:
+        wet = wet + moisture(harder, on_glass, on_master, pores)
     ink = _contact(relief, pores, depth, wet, params, keys[0])
     image = _read_out(ink, depth, params, keys[1])
+    if harder is not None:
+        image = marked(harder, image, on_glass)
     beyond = jax.random.uniform(keys[2], minval=0.3, maxval=1.0)
     image = jnp.where(window_depth(params, points, shape) > 0, image, beyond)
     return Impression(image, relief, in_contact(params, points, shape))
-
-
-def smooth_noise(key: PRNGKeyArray, shape: tuple[int, int], scale: float) -> Float[Array, "H W"]:
-    """Return noise of about unit variance whose grains are ``scale`` pixels wide."""
-    grid = tuple(int(side / scale) + 2 for side in shape)
-    noise = jax.random.normal(key, grid)
-    # Linear interpolation is cheap, but shows its lattice where the grains are wide.
-    if scale >= 20:
-        return 1.1 * jax.image.resize(noise, shape, "cubic")
-    return 1.3 * jax.image.resize(noise, shape, "linear")
 
 
 def _contact(

@@ -150,6 +150,8 @@ def synthetic_source(
         config.model,
         max_rotation=config.max_rotation,
         turn=config.turn,
+        hard=config.hard,
+        zoom=config.zoom,
         impostor_ratio=0.0 if genuine_only else config.impostor_ratio,
     )
 

@@ -88,6 +88,8 @@ def synthetic_sources(
             config.model,
             max_rotation=PLACEMENT_ROTATION,
             impostor_ratio=impostor_ratio,
+            hard=config.hard,
+            zoom=config.zoom,
         )
         source.refine = refine
         return source

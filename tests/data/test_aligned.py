@@ -16,6 +16,7 @@ from ifvit.data.aligned import (
     transform,
 )
 from ifvit.data.pairs import cell_centres
+from ifvit.data.synthetic import draw_pairs
 from ifvit.synthesis import correspondence, draw_impression, finger_key, from_master
 
 SIZE = 6
@@ -187,3 +188,20 @@ def test_a_shift_lays_two_fingers_core_on_core(micro):
     core0, core1 = (from_master(p, c, shape) for p, c in zip(params, cores, strict=True))
     moved, _ = correspondence(*params, core0[None], shape, cores[1] - cores[0])
     np.testing.assert_allclose(moved[0], core1, atol=0.01)
+
+
+def test_hard_prints_are_aligned_by_their_exact_map(masters, micro):
+    """The truth under an alignment is that of the same hard prints: their exact map, and back."""
+    how = {"max_rotation": 40.0, "impostor_ratio": 0.0, "hard": 1.0, "zoom": (0.9, 1.1)}
+    hard = SyntheticAligned(0, np.arange(4), masters, micro, **how)
+    batch = hard.aligned(0, SIZE, NONE, 0.0)
+    rows, impressions, _ = hard.draw(0, SIZE)
+    draw = {"hard": 1.0, "zoom": (0.9, 1.1)}
+    params = draw_pairs(0, jnp.asarray(rows), jnp.asarray(impressions), 40.0, **draw)
+    centres = cell_centres(micro)
+    for pair in range(SIZE):
+        p0, p1 = (jax.tree.map(lambda a, i=pair: a[i], p) for p in params)
+        points1, valid = correspondence(p0, p1, centres, (96, 96))
+        np.testing.assert_array_equal(batch.valid[pair], valid)
+        back = transform(batch.H_0to1[pair], batch.points1[pair])
+        np.testing.assert_allclose(np.asarray(back)[valid], np.asarray(points1)[valid], atol=0.1)

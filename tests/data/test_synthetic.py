@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ifvit.data.pairs import UNMATCHED, cell_centres
+from ifvit.data.pairs import UNMATCHED, cell_centres, pair_correspondence
 from ifvit.data.synthetic import (
+    Ease,
     SyntheticPairs,
     draw_pairs,
     grow_masters,
-    pair_correspondence,
     take,
 )
 
@@ -109,3 +109,36 @@ def test_grow_masters_equals_make_masters(masters, few_masters_per_call):
     for own, made in zip(grown, take(masters, fingers), strict=True):
         assert isinstance(own, np.ndarray)
         np.testing.assert_array_equal(own, made)
+
+
+def test_hard_prints_and_zoom_are_drawn_for_the_pair():
+    fingers, impressions = jnp.zeros((64, 2), int), jnp.arange(128).reshape(64, 2)
+    draw = partial(draw_pairs, 0, fingers, impressions, ROTATION)
+    plain, (params0, params1) = draw(), draw(hard=0.5, zoom=(0.9, 1.35))
+    for one in plain:
+        assert one.force is None and one.conditions is None and (one.zoom == 1).all()
+    np.testing.assert_array_equal(params0.zoom, params1.zoom)
+    assert 0.899 < params0.zoom.min() < 0.97 and 1.25 < params0.zoom.max() < 1.351
+    forced = np.concatenate([p.force.firmness > 0 for p in (params0, params1)])
+    assert 0.25 < forced.mean() < 0.55  # of the hard half, four in five
+    again, _ = draw(zoom=(0.9, 1.35))
+    np.testing.assert_array_equal(again.zoom, params0.zoom)
+
+
+def test_a_batch_of_hard_prints_has_exact_matches(masters, micro):
+    """Matched cells agree with the exact correspondence of the very same hard prints."""
+    how = {"max_rotation": ROTATION, "impostor_ratio": 0.0, "hard": 1.0, "zoom": (0.8, 1.2)}
+    hard = SyntheticPairs(0, np.arange(4), masters, micro, **how)
+    batch = hard.batch(0, SIZE)
+    rows, impressions, _ = hard.draw(0, SIZE)
+    params = draw_pairs(
+        0, jnp.asarray(rows), jnp.asarray(impressions), ROTATION, hard=1.0, zoom=(0.8, 1.2)
+    )
+    exact = jax.jit(jax.vmap(partial(pair_correspondence, model=micro)))(*params)
+    centres, found = np.asarray(cell_centres(micro)), np.asarray(batch.matches0)
+    matched = found >= 0
+    assert matched.sum() > 20
+    apart = np.abs(np.asarray(exact[0]) - centres[np.maximum(found, 0)])
+    assert (apart[matched] <= 8.01).all()
+    weak = Ease(1.0, 0.5).of(params[0])
+    np.testing.assert_allclose(weak.force.pull, params[0].force.pull / 2)

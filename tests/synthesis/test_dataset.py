@@ -10,7 +10,7 @@ from ifvit.data.images import read_image
 from ifvit.data.readers import read_dataset
 from ifvit.synthesis import draw_impression, finger_key, in_contact, to_master
 from ifvit.synthesis.dataset import MANIFEST_FIELDS, DatasetSpec, make_dataset, write_dataset
-from ifvit.synthesis.impression import SENSORS
+from ifvit.synthesis.draw import SENSORS
 from ifvit.synthesis.orientation import CLASSES
 from ifvit.synthesis.sensor import frame_points
 

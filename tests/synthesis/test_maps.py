@@ -13,7 +13,7 @@ from ifvit.synthesis import (
     render,
     to_master,
 )
-from ifvit.synthesis.impression import SENSORS
+from ifvit.synthesis.draw import SENSORS
 from ifvit.synthesis.sensor import frame_points, sample
 
 SHAPE = (256, 256)
