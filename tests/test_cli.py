@@ -314,7 +314,8 @@ def test_match_decides_at_a_false_match_rate(capsys, caplog, tmp_path, ckpts, pr
     assert "is not calibrated" in plain and "ifvit calibrate" in plain
     matcher = shutil.copy(ckpts.matcher, tmp_path)
     flags = ["--dense-ckpt", ckpts.dense, "--matcher-ckpt", str(matcher)]
-    shas = sha256_of(ckpts.dense), sha256_of(matcher)
+    settings = Matcher.from_checkpoints(ckpts.dense, matcher).settings_sha256
+    shas = sha256_of(ckpts.dense), sha256_of(matcher), settings
     # Everything is below 2, and nothing below -2: the highest score and the lowest there can be.
     for impostor, accepted in ((-2.0, True), (2.0, False)):
         calibration = Calibration.of([impostor] * 99, *shas)
@@ -327,10 +328,15 @@ def test_match_decides_at_a_false_match_rate(capsys, caplog, tmp_path, ckpts, pr
     assert main(["match", *prints, *flags, "--threshold", "0.01"]) == 0
     assert "rejected at FMR 0.01" in capsys.readouterr().out
     assert "from 0.01 to 1" in complaint(capsys, "match", *prints, *flags, "--threshold", "0.001")
-    save_calibration(tmp_path / CALIBRATION_FILE, Calibration.of([0.0], "other", "weights"))
+    save_calibration(
+        tmp_path / CALIBRATION_FILE, Calibration.of([0.0], "other", "weights", settings)
+    )
     assert main(["match", *prints, *flags]) == 0
     assert "FMR" not in capsys.readouterr().out
     assert "is of other weights, and is not used" in caplog.text
+    save_calibration(tmp_path / CALIBRATION_FILE, Calibration.of([0.0], *shas[:2], "other"))
+    assert main(["match", *prints, *flags]) == 0
+    assert "is of other settings of registration and score, and is not used" in caplog.text
 
 
 def test_match_prints_one_line(capsys, ckpts, print_folder):

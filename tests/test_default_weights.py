@@ -74,7 +74,7 @@ def test_a_match_with_nothing_but_two_prints(capsys, folder, prints, tmp_path):
     assert ifvit.match(*prints).to_json() == ifvit.match(*prints, **named(folder)).to_json()
     assert plain["fmr"] is None
     assert plain["score"] == ifvit.match(*prints).score
-    shas = [sha256_of(path) for path in pretrained_files()]
+    shas = origin()
     other = tmp_path / "mine.json"
     save_calibration(other, Calibration.of([-2.0] * 9, *shas))
     calibrated = ["match", *prints, "--calibration", str(other)]
@@ -83,9 +83,14 @@ def test_a_match_with_nothing_but_two_prints(capsys, folder, prints, tmp_path):
     assert found["fmr"] == pytest.approx(0.1) and found["threshold"] == pytest.approx(-2.0)
     assert found["score"] == plain["score"]
     assert "does not hold" in complaint(capsys, *calibrated, "--enhancer", "none")
-    save_calibration(other, Calibration.of([-2.0] * 9, "other", "weights"))
+    save_calibration(other, Calibration.of([-2.0] * 9, "other", "weights", ""))
     assert "is of other weights" in complaint(capsys, *calibrated)
     assert "does not exist" in complaint(capsys, *calibrated[:-1], str(tmp_path / "none.json"))
+
+
+def origin() -> list[str]:
+    settings = Matcher.from_checkpoints().settings_sha256
+    return [*(sha256_of(path) for path in pretrained_files()), settings]
 
 
 def named(folder) -> dict[str, str]:
@@ -95,11 +100,11 @@ def named(folder) -> dict[str, str]:
 
 
 def test_from_pretrained_is_the_same_weights_calibration_included(folder):
-    shas = [sha256_of(path) for path in pretrained_files()]
+    shas = origin()
     save_calibration(folder / "small" / CALIBRATION_FILE, Calibration.of([0.25], *shas))
     matcher = ifvit.from_pretrained("small")
     assert isinstance(matcher, Matcher)
-    assert [matcher.dense_sha256, matcher.sha256] == shas
+    assert [matcher.dense_sha256, matcher.sha256, matcher.settings_sha256] == shas
     assert matcher.calibration is not None
     np.testing.assert_array_equal(matcher.calibration.impostor, [0.25])
     with pytest.raises(ValueError, match="one of small"):

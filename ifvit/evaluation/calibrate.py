@@ -21,16 +21,31 @@ def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str
     """
     if not tables:
         raise ValueError("no scores given: expected a table that `ifvit evaluate` wrote")
-    dense = {_run_of(table, matcher_sha256)["dense_ckpt_sha256"] for table in tables}
-    if len(dense) > 1:
-        raise ValueError(
-            f"{', '.join(map(str, tables))} are of {len(dense)} different Modules 1: evaluate all "
-            "with one"
+    runs = [_run_of(table, matcher_sha256) for table in tables]
+    dense, settings = (
+        _one_of(runs, tables, key, what)
+        for key, what in (
+            ("dense_ckpt_sha256", "Modules 1"),
+            ("settings_sha256", "settings of registration and score"),
         )
+    )
     scores = [row.fused for table in tables for row in read_scores(table) if not row.label]
-    made = Calibration.of(scores, dense.pop(), matcher_sha256)
+    made = Calibration.of(scores, dense, matcher_sha256, settings)
     save_calibration(out, made)
     return made
+
+
+def _one_of(
+    runs: Sequence[dict[str, Any]], tables: Sequence[str | Path], key: str, what: str
+) -> str:
+    """Return what all runs have for a key; raises ValueError where they differ."""
+    found = {str(run.get(key)) for run in runs}
+    if len(found) > 1:
+        raise ValueError(
+            f"{', '.join(map(str, tables))} are of {len(found)} different {what}: evaluate all "
+            "with one"
+        )
+    return found.pop()
 
 
 def _run_of(scores_csv: str | Path, matcher_sha256: str) -> dict[str, Any]:

@@ -190,8 +190,7 @@ def _describe(
         "ppi": config.ppi,
         "enhancer": config.enhancer,
         "canvas": config.canvas,
-        "fit": asdict(matcher.registrar.fit_config)
-        | {"sizes": list(matcher.registrar.fit_config.sizes)},
+        "settings_sha256": matcher.settings_sha256,
         "comparisons": len(pairs),
         "comparisons_sha256": hashlib.sha256(listed.encode()).hexdigest(),
         "dense_ckpt_sha256": matcher.dense_sha256,

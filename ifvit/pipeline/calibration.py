@@ -26,15 +26,28 @@ EXPECTED = "a calibration, the .json that `ifvit calibrate` writes"
 
 @dataclass(frozen=True)
 class Calibration:
-    """Scores of impostor comparisons in pair mode, and the weights that gave them."""
+    """Scores of impostor comparisons in pair mode, and the weights and settings that gave them."""
 
     impostor: Float[np.ndarray, " I"]
     """Sorted, lowest first."""
     dense_sha256: str
     matcher_sha256: str
+    settings_sha256: str
+    """Of all settings that decide a score (:attr:`ifvit.pipeline.matcher.Matcher.settings`)."""
+
+    @property
+    def origin(self) -> tuple[str, str, str]:
+        """Return what has to be the same for the scores to be: Module 1, Module 2, settings."""
+        return self.dense_sha256, self.matcher_sha256, self.settings_sha256
 
     @classmethod
-    def of(cls, scores: Sequence[float], dense_sha256: str, matcher_sha256: str) -> Calibration:
+    def of(
+        cls,
+        scores: Sequence[float],
+        dense_sha256: str,
+        matcher_sha256: str,
+        settings_sha256: str,
+    ) -> Calibration:
         """Take impostor scores in any order; raises ValueError for none, or for NaN."""
         impostor = np.sort(np.asarray(scores, np.float64))
         if not len(impostor) or np.isnan(impostor).any():
@@ -42,7 +55,7 @@ class Calibration:
                 f"{len(impostor)} impostor scores, {int(np.isnan(impostor).sum())} of them NaN: "
                 "expected at least one, and numbers"
             )
-        return cls(impostor, dense_sha256, matcher_sha256)
+        return cls(impostor, dense_sha256, matcher_sha256, settings_sha256)
 
     def fmr(self, score: float) -> float:
         """Return the false match rate of accepting this score and all above."""
@@ -73,6 +86,7 @@ def save_calibration(path: str | Path, calibration: Calibration) -> None:
         "ifvit": "calibration of the fused score in pair mode",
         "dense_sha256": calibration.dense_sha256,
         "matcher_sha256": calibration.matcher_sha256,
+        "settings_sha256": calibration.settings_sha256,
         "impostor": np.round(calibration.impostor, 6).tolist(),
     }
     write_atomically(path, (json.dumps(values) + "\n").encode())
@@ -83,32 +97,33 @@ def load_calibration(path: str | Path) -> Calibration:
     check_exists(path, EXPECTED)
     try:
         values = json.loads(Path(path).read_text())
-        return Calibration.of(values["impostor"], values["dense_sha256"], values["matcher_sha256"])
+        origin = [str(values[f"{of}_sha256"]) for of in ("dense", "matcher", "settings")]
+        return Calibration.of(values["impostor"], *origin)
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}): expected {EXPECTED}") from error
 
 
 def calibration_of(
-    matcher_ckpt: str | Path,
-    given: str | Path | None,
-    dense_sha256: str,
-    matcher_sha256: str,
+    matcher_ckpt: str | Path, given: str | Path | None, origin: tuple[str, str, str]
 ) -> Calibration | None:
-    """Return the calibration of these weights: the file ``given``, or what is beside Module 2.
+    """Return the calibration of these weights and settings (:attr:`Calibration.origin`).
 
-    None where nothing is beside it, or only another's. Raises as :func:`load_calibration`, and
-    ValueError where the file that was given is of other weights.
+    It is the file ``given``, or what is beside Module 2; None where nothing is beside it, or only
+    another's. Raises as :func:`load_calibration`, and ValueError where the file that was given is
+    of other weights or settings.
     """
     path = Path(given) if given is not None else Path(matcher_ckpt).with_name(CALIBRATION_FILE)
     if given is None and not path.exists():
         return None
     found = load_calibration(path)
-    if (found.dense_sha256, found.matcher_sha256) == (dense_sha256, matcher_sha256):
+    if found.origin == origin:
         return found
+    what = "weights" if found.origin[:2] != origin[:2] else "settings of registration and score"
     if given is not None:
         raise ValueError(
-            f"{path} is of other weights (Module 2 {found.matcher_sha256[:12]}, not "
-            f"{matcher_sha256[:12]}): run `ifvit evaluate` with these, then `ifvit calibrate`"
+            f"{path} is of other {what} (Module 2 {found.matcher_sha256[:12]}, settings "
+            f"{found.settings_sha256[:12]}; not {origin[1][:12]} and {origin[2][:12]}): run "
+            "`ifvit evaluate` with these, then `ifvit calibrate`"
         )
-    logger.warning("%s is of other weights, and is not used: run `ifvit calibrate` again", path)
+    logger.warning("%s is of other %s, and is not used: run `ifvit calibrate` again", path, what)
     return None

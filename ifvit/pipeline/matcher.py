@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -90,13 +93,33 @@ class Matcher:
         loaded = cls(dense, matcher, settings, search, enhancer, fit)
         shas = loaded.dense_sha256, loaded.sha256 = sha256_of(dense_ckpt), sha256_of(matcher_ckpt)
         if enhancer == "gabor" and canvas is None:  # otherwise the scores are others
-            loaded.calibration = calibration_of(matcher_ckpt, calibration, *shas)
+            origin = (*shas, loaded.settings_sha256)
+            loaded.calibration = calibration_of(matcher_ckpt, calibration, origin)
         elif calibration is not None:
             raise ValueError(
                 f"{calibration} does not hold for the enhancer {enhancer!r} and canvas {canvas}: "
                 "a calibration is of both as they are by default"
             )
         return loaded
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Return every setting that decides a score, beside the weights."""
+        registrar = self.registrar
+        return {
+            "fit": asdict(registrar.fit_config),
+            "align": asdict(registrar.align_config),
+            "refine": asdict(registrar.refine_config),
+            "enhancer": registrar.enhancer,
+            "fusion_global": self.fusion_global,
+            "fusion_ridge": self.fusion_ridge,
+            "fusion_match": self.fusion_match,
+        }
+
+    @property
+    def settings_sha256(self) -> str:
+        """Return a digest of :attr:`settings`, by which a calibration knows its scores."""
+        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
 
     @classmethod
     def from_pretrained(cls, name: str = DEFAULT) -> Matcher:

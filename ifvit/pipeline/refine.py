@@ -46,11 +46,11 @@ class RefineConfig:
     """First the error of the coarse alignment, which is a few degrees and up to a coarse cell."""
     fine: Search = FINE
     """Skin is stretched by a few per cent, as a whole too."""
-    places: int = 16
+    places: int = 8
     """Places of the wide search that are followed for one elastic round."""
-    straightened: int = 8
+    straightened: int = 4
     """Those of them that are searched finely, and followed for one round from there."""
-    finished: int = 3
+    finished: int = 2
     """Those of them that are followed to the end."""
     elastic: ElasticConfig = ELASTIC_CONFIG
     match_weight: float = 0.3

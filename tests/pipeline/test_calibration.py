@@ -9,7 +9,7 @@ import pytest
 
 from ifvit.pipeline.calibration import Calibration, load_calibration, save_calibration
 
-NINE = Calibration.of([0.9, 0.1, 0.5, 0.2, 0.3, 0.4, 0.6, 0.7, 0.7], "d", "m")
+NINE = Calibration.of([0.9, 0.1, 0.5, 0.2, 0.3, 0.4, 0.6, 0.7, 0.7], "d", "m", "s")
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_it_is_kept_in_a_file(tmp_path: Path):
     save_calibration(path, NINE)
     loaded = load_calibration(path)
     np.testing.assert_array_equal(loaded.impostor, NINE.impostor)
-    assert (loaded.dense_sha256, loaded.matcher_sha256) == ("d", "m")
+    assert loaded.origin == ("d", "m", "s")
     for content in ("", "[]", '{"impostor": []}', '{"impostor": ["x"]}'):
         path.write_text(content)
         with pytest.raises(ValueError, match="ifvit calibrate"):

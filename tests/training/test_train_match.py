@@ -20,8 +20,8 @@ from ifvit.data.readers import read_dataset
 from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.alignment import Alignment
-from ifvit.pipeline.fit import FitConfig
 from ifvit.pipeline.canvas import Canvas
+from ifvit.pipeline.fit import FitConfig
 from ifvit.pipeline.register import Registrar
 from ifvit.training.folder import FolderAligned, folder_sources, genuine_pairs, impostor_pairs
 from ifvit.training.loop import Task
