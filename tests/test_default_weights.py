@@ -113,7 +113,7 @@ def test_from_pretrained_is_the_same_weights_calibration_included(folder):
 
 def scores_of(folder, shas) -> str:
     """Write a table with one impostor comparison, as an evaluation by these weights leaves it."""
-    keys = ("dense_ckpt_sha256", "matcher_ckpt_sha256")
+    keys = ("dense_ckpt_sha256", "matcher_ckpt_sha256", "settings_sha256")
     (folder / "run.json").write_text(json.dumps(RUN | dict(zip(keys, shas, strict=True))))
     row = ScoreRow("a", "b", 0, 0.1, 0.1, 0.1, 0.125, 3, "ok", "1", "2")
     write_scores([row], folder / "scores.csv")
@@ -122,7 +122,7 @@ def scores_of(folder, shas) -> str:
 
 def test_calibrate_writes_into_the_package_only_when_told_to(capsys, folder, tmp_path):
     before = sorted((folder / "small").iterdir())
-    table = scores_of(tmp_path, [sha256_of(path) for path in pretrained_files()])
+    table = scores_of(tmp_path, origin())
     assert "--out is not given" in complaint(capsys, "calibrate", table)
     mine = tmp_path / "mine.json"
     assert main(["calibrate", table, "--out", str(mine)]) == 0

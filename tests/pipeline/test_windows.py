@@ -1,4 +1,4 @@
-"""A window cut anywhere from a large print matches that print: nothing of a print is passed over."""
+"""A window cut anywhere from a large print matches that print: nothing of it is passed over."""
 
 from __future__ import annotations
 
