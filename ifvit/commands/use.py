@@ -36,7 +36,8 @@ class MatchArgs:
     enhancer: EnhancerName = "gabor"
     """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
     canvas: int | None = None
-    """Side of the canvas, pixels at the network's resolution, to be larger than in training."""
+    """Side of one canvas for all prints, pixels at the network's resolution; if not given each pair
+    has one that it fits in."""
     dense_ckpt: str | None = None
     """Both checkpoints of a training; if not given, the weights that ship with ifvit."""
     matcher_ckpt: str | None = None

@@ -52,7 +52,8 @@ class EvaluateConfig:
     enhancer: EnhancerName = "gabor"
     """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
     canvas: int | None = None
-    """Side of the canvas, pixels at the network's resolution, to be larger than in training."""
+    """Side of one canvas for all prints, pixels at the network's resolution; if not given each pair
+    has one that it fits in."""
     batch_size: int | None = None
     """Pairs in one call; if not given 1 on a CPU, whose cores one pair fills, and otherwise 16."""
     dense_ckpt: str | None = None

@@ -24,9 +24,9 @@ from ifvit.data.prints import (
 from ifvit.pipeline.canvas import Canvas
 from ifvit.pipeline.fit import Fit, Frame
 
-WITHIN = 0.95
+WITHIN = 0.9
 """Share of the ridge area, along each axis and to each side, that a canvas has to hold. A print
-tapers: the last twentieth is a fifth of its length, and every pair pays for its square."""
+tapers: its last tenth is a fifth of its length, and every pair pays for the square of it."""
 
 
 @dataclass(eq=False)
