@@ -144,11 +144,17 @@ def _draw_marks(key: PRNGKeyArray) -> Strokes:
     )
 
 
-def covered(strokes: Strokes, points: Float[Array, "*P 2"]) -> Float[Array, "*P"]:
-    """Return the sum of the strokes that cover points, each by its strength."""
+def _waves(points: Float[Array, "*P 2"]) -> Float[Array, "*P"]:
+    """Return two waves that do not fit each other: along them no scar's edge is straight."""
     x, y = points[..., 0], points[..., 1]
-    # Two waves that do not fit each other, one pair for all strokes: no edge is anywhere straight.
-    waves = jnp.sin(x / 17 + y / 31) + 0.3 * jnp.sin(y / 6.1 - x / 7.3)
+    return jnp.sin(x / 17 + y / 31) + 0.3 * jnp.sin(y / 6.1 - x / 7.3)
+
+
+def covered(
+    strokes: Strokes, points: Float[Array, "*P 2"], waves: Float[Array, "*P"] | float = 0.0
+) -> Float[Array, "*P"]:
+    """Return the sum of the strokes that cover points, each by its strength, bent by ``waves``."""
+    x, y = points[..., 0], points[..., 1]
     cos, sin = jnp.cos(strokes.angle), jnp.sin(strokes.angle)
     total = jnp.zeros_like(x)
     # One after the other: compiled to one pass over the pixels, where a batch would be many.
@@ -188,7 +194,7 @@ def moisture(
     added = added - conditions.dots * (0.55 + 2.2 * pores - 0.45 * grain)
     strokes = smooth_noise(k[2], shape, (9.0, 3.0))
     added = added - 3.0 * conditions.flakes * jnp.clip((strokes - 1.1) / 0.3, 0, 1)
-    return added - 3.5 * covered(conditions.scars, on_master)
+    return added - 3.5 * covered(conditions.scars, on_master, _waves(on_master))
 
 
 def marked(
