@@ -16,16 +16,20 @@ from sklearn.linear_model import LogisticRegression
 from ifvit.config import MATCH_CONFIG
 from ifvit.evaluation.metrics import eer
 from ifvit.evaluation.scores import read_scores
+from ifvit.pipeline.score import FUSION
 
-NAMES = ("ridges", "matches", "embeddings")
+NAMES = ("ridges", "blocks", "matches", "embeddings")
 
 
 def table(path: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return the scores (P, 3) of the aligned pairs, and which of them are genuine."""
+    """Return the scores (P, 4) of the aligned pairs, and which of them are genuine."""
     rows = [row for row in read_scores(path) if row.status == "ok"]
     share = MATCH_CONFIG.fusion_global
     values = [
-        (r.ridge_score, r.match_score, share * r.global_score + (1 - share) * r.local_score)
+        (
+            *(r.ridge_score, r.block_score, r.match_score),
+            share * r.global_score + (1 - share) * r.local_score,
+        )
         for r in rows
     ]
     return np.array(values), np.array([row.label for row in rows], bool)
@@ -43,7 +47,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scores", nargs="+")
     args = parser.parse_args()
-    used = np.array([MATCH_CONFIG.fusion_ridge, MATCH_CONFIG.fusion_match])
+    used = np.array(FUSION)
     used = np.append(used, 1 - used.sum())
     first = None
     print(f"{'weights of':<24}" + "".join(f"{name:>12}" for name in NAMES))

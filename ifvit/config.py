@@ -209,12 +209,6 @@ class MatchConfig(TrainConfig):
     """Additive angular margin, radians."""
     fusion_global: float = 0.6
     """Weight of the global score in the fused one; the local score has the rest."""
-    fusion_ridge: float = 0.55
-    """Weight of the ridges' correlation in the score of a pair; see ``fusion_match``."""
-    fusion_match: float = 0.35
-    """Weight of the share of the overlap that Module 1's matches agree on; the embeddings have what
-    is left. ``benchmarks/fusion.py`` says which weights separate the pairs of a table best; these
-    are rounded from those of synthetic prints (``docs/results/development_sets.md``)."""
     template_ratio: float = 0.25
     """Share of a batch that shows genuine pairs as two stand-alone templates, (print, print)."""
     alignment_shift_px: float = 8.0
@@ -232,12 +226,17 @@ def to_json(config: Any) -> str:
     return json.dumps(dataclasses.asdict(config), sort_keys=True)
 
 
+RETIRED = ("fusion_ridge", "fusion_match")
+"""Settings of earlier versions that decide nothing any more; the score's weights are now with the
+score (:mod:`ifvit.pipeline.score`)."""
+
+
 def from_json(cls: type, text: str) -> Any:
     """Rebuild a ``DenseConfig`` or ``MatchConfig`` from :func:`to_json`'s text.
 
     Raises ValueError where the text has a field that this version does not know.
     """
-    values = json.loads(text)
+    values = {k: v for k, v in json.loads(text).items() if k not in RETIRED}
     model = dict(values.pop("model"))
     model["backbone_widths"] = tuple(model["backbone_widths"])
     if "zoom" in values:

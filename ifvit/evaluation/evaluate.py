@@ -169,7 +169,7 @@ def _template_scores(
         fused = share * global_score + (1 - share) * local_score
         label = int(pair.genuine)
         found = global_score, local_score, 0.0, fused
-        return ScoreRow(name0, name1, label, *found, 0, "ok", match_score=0.0)
+        return ScoreRow(name0, name1, label, *found, 0, "ok", block_score=0.0, match_score=0.0)
 
     return lambda few: [one(pair) for pair in few]
 

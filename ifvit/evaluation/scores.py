@@ -15,7 +15,7 @@ from ifvit.evaluation.protocols import Pair
 from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.result import MatchResult
 
-SCORES = ("fused", "global_score", "local_score", "ridge_score", "match_score")
+SCORES = ("fused", "global_score", "local_score", "ridge_score", "block_score", "match_score")
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class ScoreRow:
     """``ok``, ``not_aligned``, or ``failed`` for a print that could not be processed."""
     finger0: str = ""
     finger1: str = ""
+    block_score: float = float("nan")
     match_score: float = float("nan")
     overlap_mm2: float = float("nan")
     """Area that both prints show, square millimetres; NaN where they are not aligned."""
@@ -80,6 +81,7 @@ def row_of(result: MatchResult, name0: str, name1: str, genuine: bool) -> ScoreR
         fused=result.score,
         num_inliers=result.num_inliers,
         status=result.status,
+        block_score=_number(result.block_score) if result.ok else float("nan"),
         match_score=_number(result.match_score) if result.ok else float("nan"),
         overlap_mm2=_number(result.overlap_mm2),
     )
@@ -145,6 +147,7 @@ def _row(values: dict[str, str]) -> ScoreRow:
         status=values["status"],
         finger0=values["finger0"],
         finger1=values["finger1"],
+        block_score=float(values["block_score"]),
         match_score=float(values["match_score"]),
         overlap_mm2=float(values["overlap_mm2"]),
     )

@@ -16,6 +16,7 @@ from ifvit.config import REFERENCE_PPI
 from ifvit.pipeline.displacement import Displacement
 from ifvit.pipeline.fit import Frame
 from ifvit.pipeline.geometry import apply, invert, joined
+from ifvit.pipeline.score import Evidence
 
 
 @dataclass(frozen=True)
@@ -40,10 +41,18 @@ class Alignment:
     """What the skin's distortion adds, where ridges were laid on ridges."""
     ridge_ncc: float | None = None
     """Correlation of the enhanced ridges over the overlap, distortion removed, in [-1, 1]."""
+    block_share: float | None = None
+    """Share of the overlap's blocks whose ridges agree, each where its own skin lies, in [0, 1]."""
     match_share: float | None = None
     """Coarse cells of the overlap that are matched where the alignment puts them, in [0, 1]."""
     overlap_mm2: float | None = None
     """Area that shows ridges in both prints, square millimetres of the finger."""
+
+    @property
+    def evidence(self) -> Evidence | None:
+        """Return what it says of the pair, where ridges were laid on ridges."""
+        found = self.ridge_ncc, self.block_share, self.match_share
+        return None if None in found else Evidence(*found)  # type: ignore[arg-type]
 
     @property
     def num_inliers(self) -> int:

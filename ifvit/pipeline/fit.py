@@ -34,7 +34,7 @@ class FitConfig:
     """Ratio of one scale to the next. Steps, so that a print is drawn at few scales."""
     finest: int = 3
     """Steps at most: 1.2³ brings 5.5 px to 9.5. Others are drawn as they are."""
-    sizes: tuple[float, ...] = (1.0, 1.2, 1.4, 2.0)
+    sizes: tuple[float, ...] = (1.0, 1.2, 1.4, 1.6, 2.0)
     """Sides of the canvas, times the one trained with: of the first in which both prints fit."""
 
 

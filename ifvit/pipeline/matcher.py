@@ -30,7 +30,7 @@ from ifvit.pipeline.pairing import OrderedPair
 from ifvit.pipeline.prepared import PreparedPrint
 from ifvit.pipeline.register import Registrar
 from ifvit.pipeline.result import MatchResult
-from ifvit.pipeline.score import NOT_ALIGNED, pair_score, scores
+from ifvit.pipeline.score import FUSION, NOT_ALIGNED, Fusion, pair_score, scores
 from ifvit.weights.files import check_same_shape, load_pair
 from ifvit.weights.pretrained import DEFAULT, checkpoint_pair, pretrained_files
 from ifvit.weights.storage import sha256_of
@@ -50,17 +50,17 @@ class Matcher:
         align_config: AlignConfig = ALIGN_CONFIG,
         enhancer: EnhancerName = "gabor",
         fit_config: FitConfig = FIT_CONFIG,
+        fusion: Fusion = FUSION,
     ) -> None:
         """Take both models, which are used in eval mode and must have one ``ModelConfig``.
 
-        Of ``match_config`` the fusion weights are used. Raises ValueError where the models differ
-        in shape, or have a resolution that does not divide 500 ppi.
+        Of ``match_config`` the weight of the global embedding is used. Raises ValueError where the
+        models differ in shape, or have a resolution that does not divide 500 ppi.
         """
         check_same_shape(dense, matcher)
         self.config = matcher.config
         self.fusion_global = match_config.fusion_global
-        self.fusion_ridge = match_config.fusion_ridge
-        self.fusion_match = match_config.fusion_match
+        self.fusion = fusion
         self.registrar = Registrar(dense, align_config, enhancer=enhancer, fit_config=fit_config)
         self.dense_sha256 = self.sha256 = ""
         """Of Module 1's and Module 2's checkpoints, where they came from such."""
@@ -112,8 +112,7 @@ class Matcher:
             "refine": asdict(registrar.refine_config),
             "enhancer": registrar.enhancer,
             "fusion_global": self.fusion_global,
-            "fusion_ridge": self.fusion_ridge,
-            "fusion_match": self.fusion_match,
+            "fusion": self.fusion._asdict(),
         }
 
     @property
@@ -221,16 +220,16 @@ class Matcher:
         """Return all that is known of a pair; Module 2's word counts where the prints align."""
         (print0, print1), (frame0, frame1) = pair.prints, pair.frames
         alignment, ok = framed.on_prints(frame0, frame1), framed.ok
-        embedded, ridges = float(found[2]), alignment.ridge_ncc
-        fusion = self.fusion_ridge, self.fusion_match
-        score = pair_score(embedded, ridges, alignment.match_share, *fusion) if ok else NOT_ALIGNED
+        evidence, embedded = alignment.evidence, float(found[2])
+        score = pair_score(embedded, evidence, self.fusion) if ok else NOT_ALIGNED
         return MatchResult(
             status="ok" if ok else "not_aligned",
             reason=alignment.reason,
             score=score,
             global_score=float(found[0]) if ok else None,
             local_score=float(found[1]) if ok else None,
-            ridge_score=ridges,
+            ridge_score=alignment.ridge_ncc,
+            block_score=alignment.block_share,
             match_score=alignment.match_share,
             num_matches=len(alignment.points0),
             num_inliers=alignment.num_inliers,

@@ -36,6 +36,7 @@ from ifvit.pipeline.matched import starts_of
 from ifvit.pipeline.pairing import Group, in_order
 from ifvit.pipeline.prepared import PreparedPrint, load_print, prepare_print
 from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine_pairs
+from ifvit.pipeline.score import block_share
 from ifvit.pipeline.turns import likely_turns
 from ifvit.weights.files import load_dense
 from ifvit.weights.pretrained import pretrained_files
@@ -204,6 +205,7 @@ class Registrar:
             angle=float(np.rad2deg(np.arctan2(H[1, 0], H[0, 0]))),
             displacement=displacement,
             ridge_ncc=float(refined.ncc),
+            block_share=block_share(np.asarray(refined.block_ncc)),
             match_share=min(1.0, float(inliers.sum()) / (overlap * config.cells**2)),
             overlap_mm2=float(refined.overlap) * (frame_side(config) * 25.4 / REFERENCE_PPI) ** 2,
         )

@@ -18,8 +18,8 @@ class MatchResult:
 
     ``status`` is ``ok`` or ``not_aligned``; then ``reason`` says why, ``score`` is -1 and the
     branches' scores are None. Scores are in [-1, 1]: the embeddings' cosines, the aligned ridges'
-    correlation, and the share of the overlap whose matches agree; ``score`` fuses them, and is the
-    one to decide by.
+    correlation, and the shares of the overlap whose blocks and whose matches agree; ``score`` fuses
+    them, and is the one to decide by.
     ``alignment`` is in pixels of ``image0`` and ``image1``, the whole prints at 500 ppi, and so
     are ``roi0`` and ``roi1``, the corners of the local branch's square in each.
     """
@@ -39,6 +39,7 @@ class MatchResult:
     roi1: Float[np.ndarray, "4 2"] | None
     name0: str = ""
     name1: str = ""
+    block_score: float | None = None
     match_score: float | None = None
     overlap_mm2: float | None = None
     """Area that shows ridges in both prints, square millimetres."""
@@ -69,7 +70,8 @@ class MatchResult:
         """Return the result in one line."""
         counts = f"{self.num_inliers} of {self.num_matches} matching cells agree"
         ridges = "" if self.ridge_score is None else f", ridges {self.ridge_score:.3f}"
-        ridges += "" if self.match_score is None else f", matches {self.match_score:.3f}"
+        for name, share in (("blocks", self.block_score), ("matches", self.match_score)):
+            ridges += "" if share is None else f", {name} {share:.3f}"
         if self.global_score is None or self.local_score is None:
             return f"not aligned: {self.reason}"
         rate = "" if self.fmr is None else f", FMR ≤ {100 * self.fmr:.2g} %"
@@ -88,7 +90,8 @@ class MatchResult:
             name: getattr(self, name)
             for name in (
                 *("name0", "name1", "status", "reason", "score", "global_score", "local_score"),
-                *("ridge_score", "match_score", "num_matches", "num_inliers", "overlap_mm2"),
+                *("ridge_score", "block_score", "match_score"),
+                *("num_matches", "num_inliers", "overlap_mm2"),
                 *("left_out", "fmr"),
             )
         }

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
 from ifvit.models.matcher import MatcherOutput
+
+AGREES = 0.5
+"""Correlation of a block's ridges from which it counts as agreeing."""
 
 NOT_ALIGNED = -1.0
 """Score of two prints that cannot be aligned: the lowest that a cosine can be."""
@@ -38,25 +42,51 @@ def scores(output: MatcherOutput, fusion_global: float) -> Scores:
     return Scores(global_score, local_score, fused)
 
 
-def pair_score(
-    embedding_score: float,
-    ridge_ncc: float | None,
-    match_share: float | None,
-    fusion_ridge: float,
-    fusion_match: float,
-) -> float:
+class Fusion(NamedTuple):
+    """Weights of what is known of an aligned pair. Each lies in [0, 1], and so does their sum; the
+    embeddings have the rest."""
+
+    ridge: float
+    block: float
+    match: float
+
+
+FUSION = Fusion(ridge=0.40, block=0.20, match=0.30)
+"""``benchmarks/fusion.py`` says which weights separate the pairs of a table best; these are rounded
+from those of synthetic prints (``docs/results/development_sets.md``)."""
+
+
+class Evidence(NamedTuple):
+    """What an alignment says of a pair, in the order of :class:`Fusion`'s weights."""
+
+    ridge_ncc: float
+    block_share: float
+    match_share: float
+
+
+def pair_score(embedding_score: float, evidence: Evidence | None, fusion: Fusion) -> float:
     """Return the score of an aligned pair: embeddings, ridges and Module 1's matches together.
 
-    The weights lie in [0, 1], and so does their sum; the embeddings have the rest. Without a
-    correlation and a share their score stands. Raises ValueError for other weights.
+    Without evidence the embeddings' score stands. Raises ValueError for weights that are no shares.
     """
-    _check_share("fusion_ridge", fusion_ridge)
-    _check_share("fusion_match", fusion_match)
-    _check_share("fusion_ridge + fusion_match", fusion_ridge + fusion_match)
-    if ridge_ncc is None or match_share is None:
+    for name, weight in fusion._asdict().items():
+        _check_share(f"fusion_{name}", weight)
+    rest = 1.0 - sum(fusion)
+    _check_share(" + ".join(f"fusion_{name}" for name in fusion._fields), 1.0 - rest)
+    if evidence is None:
         return embedding_score
-    rest = 1.0 - fusion_ridge - fusion_match
-    return rest * embedding_score + fusion_ridge * ridge_ncc + fusion_match * match_share
+    weighed = sum(weight * value for weight, value in zip(fusion, evidence, strict=True))
+    return rest * embedding_score + weighed
+
+
+def block_share(block_ncc: Float[np.ndarray, "h w"]) -> float:
+    """Return the share of blocks whose ridges agree (:data:`AGREES`), of those that say anything.
+
+    Each block was compared where its own skin lies (:mod:`ifvit.pipeline.elastic`), so that skin
+    which was pulled by more than the whole could follow still counts.
+    """
+    told = block_ncc != 0
+    return float((block_ncc > AGREES).sum() / max(told.sum(), 1))
 
 
 def _check_share(name: str, share: float) -> None:

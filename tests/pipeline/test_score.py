@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from ifvit.models.matcher import MatcherOutput
-from ifvit.pipeline.score import pair_score, scores
+from ifvit.pipeline.score import Evidence, Fusion, block_share, pair_score, scores
 
 E1, E2 = jnp.array([[1.0, 0.0]]), jnp.array([[0.6, 0.8]])
 OUTPUT = MatcherOutput(E1, E2, E1, -E1, jnp.zeros((1, 4, 4)))
@@ -23,7 +23,16 @@ def test_weight_outside_its_range_is_refused() -> None:
 
 
 def test_the_score_of_a_pair_by_hand() -> None:
-    assert pair_score(0.5, 0.8, 0.4, 0.6, 0.3) == pytest.approx(0.1 * 0.5 + 0.48 + 0.12)
-    assert pair_score(0.5, None, None, 0.6, 0.3) == 0.5
-    with pytest.raises(ValueError, match=r"fusion_ridge \+ fusion_match"):
-        pair_score(0.5, 0.8, 0.4, 0.8, 0.3)
+    fusion, evidence = Fusion(0.5, 0.1, 0.3), Evidence(0.8, 0.9, 0.4)
+    assert pair_score(0.5, evidence, fusion) == pytest.approx(0.1 * 0.5 + 0.4 + 0.09 + 0.12)
+    assert pair_score(0.5, None, fusion) == 0.5
+    with pytest.raises(ValueError, match=r"fusion_ridge \+ fusion_block \+ fusion_match"):
+        pair_score(0.5, evidence, Fusion(0.8, 0.1, 0.3))
+    with pytest.raises(ValueError, match="fusion_block must lie"):
+        pair_score(0.5, evidence, Fusion(0.3, -0.1, 0.3))
+
+
+def test_blocks_that_say_nothing_have_no_say() -> None:
+    blocks = np.array([[0.0, 0.0, 0.0], [0.6, 0.4, 0.9], [0.0, 0.1, 0.0]])
+    assert block_share(blocks) == pytest.approx(2 / 4)
+    assert block_share(np.zeros((3, 3))) == 0.0
