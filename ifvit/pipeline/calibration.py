@@ -97,8 +97,9 @@ def load_calibration(path: str | Path) -> Calibration:
     check_exists(path, EXPECTED)
     try:
         values = json.loads(Path(path).read_text())
-        origin = [str(values[f"{of}_sha256"]) for of in ("dense", "matcher", "settings")]
-        return Calibration.of(values["impostor"], *origin)
+        origin = values["dense_sha256"], values["matcher_sha256"]
+        # Earlier versions recorded no settings: such a file holds for none.
+        return Calibration.of(values["impostor"], *origin, values.get("settings_sha256", ""))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}): expected {EXPECTED}") from error
 
