@@ -5,15 +5,18 @@
 set -euo pipefail
 ifvit="${IFVIT:-ifvit}"
 
+# The weights that ship saw no hard prints and one scale, which the preset has by now.
+mild=(--hard 0 --zoom 1 1)
+
 # Module 1 first learns upright prints on a small canvas, at a fraction of the cost, then prints at
 # any angle on its own, and goes on from there with more fingers at a lower rate.
 "$ifvit" train-dense --preset tiny --seed 1 --fingers 1500 --val-fingers 32 --epochs 24 \
   --pairs-per-epoch 1000 --max-rotation 45 --checkpoint-dir runs/upright
-"$ifvit" train-dense --preset small --seed 2 \
+"$ifvit" train-dense --preset small "${mild[@]}" --seed 2 \
   --init-from runs/upright/dense_reg_ckpt.safetensors --checkpoint-dir runs/dense_small
-"$ifvit" train-dense --preset small --seed 2 --fingers 5000 --epochs 26 --learning-rate 0.0008 \
+"$ifvit" train-dense --preset small "${mild[@]}" --seed 2 --fingers 5000 --epochs 26 --learning-rate 0.0008 \
   --init-from runs/dense_small/dense_reg_ckpt.safetensors --checkpoint-dir runs/dense_small2
-"$ifvit" train-match --preset small --seed 2 \
+"$ifvit" train-match --preset small "${mild[@]}" --seed 2 \
   --pretrained-ckpt runs/dense_small2/dense_reg_ckpt.safetensors --checkpoint-dir runs/match_small
 
 if [[ ! -e runs/small/weights.json ]]; then

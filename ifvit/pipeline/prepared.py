@@ -46,8 +46,9 @@ class PreparedPrint:
     period: RidgePeriod
     order: bytes
     """A digest of the pixels: pairs are worked on in its order, so that results are symmetric."""
-    canvases: dict[Fit, Canvas] = field(default_factory=dict)
-    """What :meth:`ifvit.pipeline.register.Registrar.canvas` has made of it."""
+    canvases: dict[tuple[str, int, Fit], Canvas] = field(default_factory=dict)
+    """What :meth:`ifvit.pipeline.register.Registrar.canvas` has made of it, by enhancer, the
+    network's ppi, and fit."""
 
     def placed(self, fit: Fit) -> Frame:
         """Return where a frame lies on this print: its middle on that of the ridges."""

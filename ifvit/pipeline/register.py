@@ -100,13 +100,14 @@ class Registrar:
         return fit_of([one.period for one in prints], reach, self.config, self.fit_config)
 
     def canvas(self, item: PreparedPrint, fit: Fit) -> Canvas:
-        """Draw a print and find its foreground and ridges, once for each fit."""
-        if fit not in item.canvases:
+        """Draw a print and find its foreground and ridges, once for each fit and enhancer."""
+        key = self.enhancer, self.config.ppi, fit
+        if key not in item.canvases:
             config = replace(self.config, canvas=fit.canvas)
             frame = jnp.asarray(item.drawn(fit))
             source = None if self._source is None else self._source(frame)
-            item.canvases[fit] = canvas_of(frame, source, config)
-        return item.canvases[fit]
+            item.canvases[key] = canvas_of(frame, source, config)
+        return item.canvases[key]
 
     def align(self, print0: PreparedPrint, print1: PreparedPrint) -> Alignment:
         """Register two prints by Module 1, and below its cells by their ridges.

@@ -16,6 +16,7 @@ from ifvit.pipeline.canvas import Canvas, stacked
 from ifvit.pipeline.fit import FitConfig
 from ifvit.pipeline.geometry import apply, invert
 from ifvit.pipeline.matcher import Matcher
+from ifvit.pipeline.register import Registrar
 from ifvit.weights.files import read_metadata, save_weights
 from ifvit.weights.metadata import Metadata
 
@@ -44,6 +45,14 @@ def knowing(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> Matcher:
 
     monkeypatch.setattr(matcher.registrar, "_log_p", log_p)
     return matcher
+
+
+def circles(side: int, centre: tuple[float, float], period: float) -> np.ndarray:
+    """Return a square of ridges around ``centre``, white around it."""
+    y, x = np.mgrid[:side, :side]
+    ridges = 0.5 + 0.4 * np.cos(2 * np.pi * np.hypot(x - centre[0], y - centre[1]) / period)
+    inside = (np.abs(x - side / 2) < 0.46 * side) & (np.abs(y - side / 2) < 0.46 * side)
+    return np.where(inside, ridges, 1.0).astype(np.float32)
 
 
 def drawn(matcher: Matcher, image: np.ndarray) -> Canvas:
@@ -218,3 +227,29 @@ def test_a_larger_canvas_than_in_training(
     for canvas_side in (32, 100):
         with pytest.raises(ValueError, match="multiple of 32, at least the 64"):
             Matcher.from_checkpoints(dense, module2, canvas=canvas_side)
+
+
+def test_pairs_of_different_sizes_in_one_call_are_each_as_by_themselves(small: ModelConfig) -> None:
+    """Three canvases and two scales in one call: what shares a call must not share a result."""
+    dense, module2 = DenseRegModel(small, rngs=nnx.Rngs(0)), MatcherModel(small, rngs=nnx.Rngs(1))
+    matcher = Matcher(dense, module2)
+    shapes = [(128, (50.0, 70.0), 9.0), (128, (70.0, 60.0), 6.3), (190, (90.0, 100.0), 9.0)]
+    prints = [matcher.registrar.prepare(circles(*shape)) for shape in shapes]
+    pairs = [(prints[i], prints[j]) for i, j in ((0, 0), (1, 1), (2, 2), (0, 2), (2, 0))]
+    assert len({matcher.registrar.fit(*pair) for pair in pairs}) == 3
+    together = matcher.match_pairs(pairs, [(str(i), "b") for i in range(5)])
+    for index, (pair, found) in enumerate(zip(pairs, together, strict=True)):
+        alone = matcher.match_images(*pair)
+        assert (found.name0, found.name1) == (str(index), "b")
+        assert found.image0 is pair[0].image and found.image1 is pair[1].image
+        assert found.status == alone.status
+        assert found.score == pytest.approx(alone.score, abs=1e-4)
+
+
+def test_a_print_is_drawn_anew_for_another_enhancer(small: ModelConfig, ridge_print) -> None:
+    made = []
+    for enhancer in ("gabor", "none"):
+        registrar = Registrar(DenseRegModel(small, rngs=nnx.Rngs(0)), enhancer=enhancer)
+        prepared = registrar.prepare(ridge_print) if not made else prepared
+        made.append(registrar.canvas(prepared, registrar.fit(prepared)))
+    assert made[0].source is None and made[1].source is not None
