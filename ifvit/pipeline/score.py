@@ -52,8 +52,8 @@ class Fusion(NamedTuple):
 
 
 FUSION = Fusion(ridge=0.45, block=0.10, match=0.35)
-"""No worse than the weights without blocks on any set that was looked at, and better on pulled prints:
-``docs/results/development_sets.md``. ``benchmarks/fusion.py`` says which separate a table best."""
+"""No worse than the weights without blocks on any set that was looked at, and better on pulled
+prints (``docs/results/development_sets.md``); ``benchmarks/fusion.py`` finds a table's best."""
 
 
 class Evidence(NamedTuple):
