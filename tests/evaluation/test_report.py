@@ -31,6 +31,7 @@ def rows() -> list[ScoreRow]:
                         20,
                     ),
                     *("ok", str(f), str(g)),
+                    block_score=score,
                     match_score=score,
                 )
             )

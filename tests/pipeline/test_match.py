@@ -70,7 +70,7 @@ def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: n
     assert result.match_score is not None and 0 < result.match_score <= 1
     assert result.overlap_mm2 is not None and result.overlap_mm2 > 0
     assert result.block_score is not None and 0 < result.block_score <= 1
-    others = 0.45 * result.ridge_score + 0.10 * result.block_score + 0.35 * result.match_score
+    others = 0.35 * result.ridge_score + 0.15 * result.block_score + 0.40 * result.match_score
     assert result.score == pytest.approx(0.1 * embeddings + others, abs=1e-6)
     assert -1.0 <= result.score <= 1.0
     assert result.roi0 is not None and np.ptp(result.roi0, axis=0) == pytest.approx([90, 90], abs=1)
