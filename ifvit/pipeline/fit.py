@@ -34,6 +34,9 @@ class FitConfig:
     """Ratio of one scale to the next. Steps, so that a print is drawn at few scales."""
     finest: int = 3
     """Steps at most: 1.2³ brings 5.5 px to 9.5. Others are drawn as they are."""
+    small: float = 0.5
+    """Share of the larger print's reach below which the smaller one may lie at its very end: all of
+    the larger is drawn then."""
     sizes: tuple[float, ...] = (1.0, 1.2, 1.4, 1.6, 2.0)
     """Sides of the canvas, times the one trained with: of the first in which both prints fit."""
 

@@ -28,6 +28,8 @@ WITHIN = 0.9
 """Share of the ridge area, along each axis and to each side, that a canvas has to hold. A print
 tapers: its last tenth is a fifth of its length, and every pair pays for the square of it."""
 
+ALL = 0.99
+
 
 @dataclass(eq=False)
 class PreparedPrint:
@@ -43,6 +45,8 @@ class PreparedPrint:
     """Centroid (x, y) of the ridges, pixels at 500 ppi: the middle of every frame."""
     reach_px: float
     """How far from it ridges reach along either axis (:data:`WITHIN`), pixels at 500 ppi."""
+    extent_px: float
+    """How far all of them reach, but for the hairs of a border (:data:`ALL`)."""
     period: RidgePeriod
     order: bytes
     """A digest of the pixels: pairs are worked on in its order, so that results are symmetric."""
@@ -124,16 +128,17 @@ def _measured(
         image=image,
         ridges=ridges,
         middle=middle,
-        reach_px=_reach(ridges, middle),
+        reach_px=_reach(ridges, middle, WITHIN),
+        extent_px=_reach(ridges, middle, ALL),
         period=ridge_period(image, ridges),
         order=hashlib.sha256(image.tobytes()).digest(),
     )
 
 
-def _reach(ridges: Bool[np.ndarray, "H W"], middle: tuple[float, float]) -> float:
+def _reach(ridges: Bool[np.ndarray, "H W"], middle: tuple[float, float], within: float) -> float:
     if not ridges.any():
         return max(ridges.shape) / 2
-    ends = [np.quantile(line, [1 - WITHIN, WITHIN]) for line in np.nonzero(ridges)[::-1]]
+    ends = [np.quantile(line, [1 - within, within]) for line in np.nonzero(ridges)[::-1]]
     return float(np.abs(np.array(ends) - np.array(middle)[:, None]).max())
 
 

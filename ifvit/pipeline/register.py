@@ -96,8 +96,11 @@ class Registrar:
 
     def fit(self, *prints: PreparedPrint) -> Fit:
         """Return how one print, or both of a pair, are drawn (:mod:`ifvit.pipeline.fit`)."""
-        reach = max(one.reach_px for one in prints)
-        return fit_of([one.period for one in prints], reach, self.config, self.fit_config)
+        reaches = [one.reach_px for one in prints]
+        if min(reaches) < self.fit_config.small * max(reaches):
+            reaches = [one.extent_px for one in prints]
+        periods = [one.period for one in prints]
+        return fit_of(periods, max(reaches), self.config, self.fit_config)
 
     def canvas(self, item: PreparedPrint, fit: Fit) -> Canvas:
         """Draw a print and find its foreground and ridges, once for each fit and enhancer."""

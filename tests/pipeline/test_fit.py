@@ -6,12 +6,15 @@ import math
 
 import numpy as np
 import pytest
+from flax import nnx
 from PIL import Image
 
 from ifvit.config import ModelConfig
 from ifvit.data.period import RidgePeriod
+from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.fit import FIT_CONFIG, Fit, canvas_side, drawn_at, fit_of, scale_of
 from ifvit.pipeline.prepared import PreparedPrint, load_print, prepare_print
+from ifvit.pipeline.register import Registrar
 from ifvit.presets import SMALL_MODEL
 
 SPOT = (141.3, 126.0)
@@ -53,6 +56,17 @@ def test_the_canvas_is_the_first_that_both_prints_fit_in() -> None:
             assert fit.scale == pytest.approx(scale) and fit.side == 2 * fit.canvas
             smaller = [side for side in sides if 2 * side < 2 * reach * scale]
             assert fit.canvas == sides[min(len(smaller), len(sides) - 1)]
+
+
+def test_all_of_a_large_print_is_drawn_for_a_small_one() -> None:
+    """A window may lie at the very end of the print that it is of."""
+    registrar = Registrar(DenseRegModel(SMALL_MODEL, rngs=nnx.Rngs(0)))
+    large = prepare_print(blob((460, 360), (100.0, 150.0)))
+    window = prepare_print(large.image[:160, :160])
+    assert large.reach_px < large.extent_px < 230
+    alone, both = registrar.fit(large, large), registrar.fit(large, window)
+    assert 2 * large.reach_px <= alone.side < 2 * large.extent_px <= both.side
+    assert registrar.fit(window, large) == both
 
 
 def spot_in(frame: np.ndarray) -> np.ndarray:
