@@ -20,6 +20,7 @@ from PIL import Image
 from ifvit.cli import main, parse
 from ifvit.commands import COMMANDS
 from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, save_calibration
+from ifvit.pipeline.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS
 from ifvit.weights.convert import TABLE
 from ifvit.weights.loftr import transformer_shapes
@@ -291,8 +292,9 @@ def test_register_writes_all_there_is_to_see(capsys, tmp_path, ckpts, print_fold
     assert record["status"] in ("ok", "not_aligned")
     assert len(record["alignment"]["points0"]) == record["num_matches"]
     with np.load(tmp_path / "pair/displacement.npz", allow_pickle=False) as archive:
-        side = len(archive["overlap"])
-        assert archive["displacement"].shape == (side, side, 2)
+        with Image.open(prints[0]) as image:
+            assert archive["overlap"].shape == image.size[::-1]
+        assert archive["displacement"].shape == (*archive["overlap"].shape, 2)
     for name in ("aligned", "overlay", "checkerboard", "field"):
         assert (tmp_path / f"pair/{name}.png").stat().st_size > 1000
 

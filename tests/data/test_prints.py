@@ -17,6 +17,7 @@ from ifvit.data.prints import (
     read_print,
     resample,
     ridge_area,
+    ridge_middle,
 )
 
 
@@ -280,7 +281,7 @@ def test_centred_puts_the_finger_in_the_middle(side):
 def test_centred_follows_a_given_mask_exactly():
     mask = np.zeros((100, 120), bool)
     mask[20:31, 60:71] = True  # centre (65, 25)
-    _, offset = centred(stripes(100, 120), 65, mask)
+    _, offset = centred(stripes(100, 120), 65, ridge_middle(mask))
     assert offset == (65 - 32, 25 - 32)
 
 

@@ -54,9 +54,14 @@ def test_points_go_where_they_went(scale: float, seed: int) -> None:
 @pytest.mark.parametrize("scale", [1.0, 1.44])
 @pytest.mark.parametrize("seed", range(3))
 def test_transposed_goes_back(scale: float, seed: int) -> None:
-    there = framed(seed).on_prints(Frame(scale, (13, -40)), Frame(scale, (-7, 25)))
+    found = framed(seed)
+    there = found.on_prints(Frame(scale, (13, -40)), Frame(scale, (-7, 25)))
     back = there.transposed()
-    np.testing.assert_allclose(back.place(there.points1), there.points0, atol=0.3 / scale)
+    # Beyond the outer cells of frame 1 the way back is told by those alone.
+    known = ((found.points1 > 16) & (found.points1 < SIDE - 16)).all(axis=1)
+    assert known.sum() > 5
+    returned = back.place(there.points1)[known]
+    np.testing.assert_allclose(returned, there.points0[known], atol=0.3 / scale)
     again = back.transposed()
     np.testing.assert_allclose(again.H_0to1, there.H_0to1, atol=1e-9)
     np.testing.assert_array_equal(again.points0, there.points0)
