@@ -229,6 +229,7 @@ def test_a_larger_canvas_than_in_training(
             Matcher.from_checkpoints(dense, module2, canvas=canvas_side)
 
 
+@pytest.mark.slow
 def test_pairs_of_different_sizes_in_one_call_are_each_as_by_themselves(small: ModelConfig) -> None:
     """Three canvases and two scales in one call: what shares a call must not share a result."""
     dense, module2 = DenseRegModel(small, rngs=nnx.Rngs(0)), MatcherModel(small, rngs=nnx.Rngs(1))
