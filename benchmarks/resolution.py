@@ -9,18 +9,19 @@ resolution still: a child's finger with that print. ``--step 1`` draws all print
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import cv2
 import numpy as np
 from tqdm import tqdm
 
 from ifvit.data.images import read_image
+from ifvit.data.prints import resample
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer
 from ifvit.evaluation.protocols import Pair, all_pairs, fewer_impostors
-from ifvit.pipeline.fit import FIT_CONFIG, FitConfig
+from ifvit.pipeline.fit import FIT_CONFIG
 from ifvit.pipeline.matcher import Matcher
 from ifvit.pipeline.prepared import PreparedPrint
 
@@ -33,14 +34,6 @@ def chosen_pairs(pairs: list[Pair], genuine: int, impostors: int) -> list[Pair]:
     return [own[i] for i in sorted(drawn)] + [pair for pair in kept if not pair.genuine]
 
 
-def reduced(pixels: np.ndarray, factor: float) -> np.ndarray:
-    """Return a print with ``factor`` times as many pixels along each side."""
-    if factor == 1:
-        return pixels
-    height, width = (max(1, round(side * factor)) for side in pixels.shape)
-    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA))
-
-
 def line(matcher: Matcher, root: str, factor: float, args: argparse.Namespace) -> str:
     """Compare the pairs of one set, reduced by one factor, and return a row of the table."""
     prints = read_dataset(root, args.ppi)
@@ -48,8 +41,8 @@ def line(matcher: Matcher, root: str, factor: float, args: argparse.Namespace) -
 
     @cache
     def prepared(index: int) -> PreparedPrint:
-        pixels = reduced(read_image(prints[index].path), factor)
-        return matcher.registrar.prepare(pixels, prints[index].ppi)
+        path, ppi = prints[index].path, prints[index].ppi
+        return matcher.registrar.prepare(resample(read_image(path), ppi, factor * ppi), ppi)
 
     periods, scales, scores = [], [], []
     for pair in tqdm(pairs, f"{Path(root).name} {factor}", leave=False):
@@ -78,10 +71,10 @@ def main() -> None:
     parser.add_argument("--canvas", type=int, default=None)
     args = parser.parse_args()
     matcher = Matcher.from_checkpoints(canvas=args.canvas)
-    sizes = matcher.registrar.fit_config.sizes
-    finest = 0 if args.step == 1 else FIT_CONFIG.finest
-    step = FIT_CONFIG.step if args.step == 1 else args.step
-    matcher.registrar.fit_config = FitConfig(step=step, finest=finest, sizes=sizes)
+    fit = matcher.registrar.fit_config
+    as_they_are = args.step == 1
+    changed = replace(fit, finest=0) if as_they_are else replace(fit, step=args.step)
+    matcher.registrar.fit_config = changed
     print(
         "| set | size | period, px | scale, mean | EER | genuine, median | 5 % | impostor, most |"
     )

@@ -82,13 +82,11 @@ class PreparedPrint:
 
     def left_out(self, fit: Fit) -> float:
         """Return the share of the ridges that lie beyond the frame."""
-        y, x = np.nonzero(self.ridges)
-        if not len(x):
-            return 0.0
         frame = self.placed(fit)
-        ends = frame.on_print(np.array([[-0.5, -0.5], [fit.side - 0.5, fit.side - 0.5]]))
-        inside = (x >= ends[0, 0]) & (x <= ends[1, 0]) & (y >= ends[0, 1]) & (y <= ends[1, 1])
-        return float(1 - inside.mean())
+        x0, y0 = np.ceil(frame.on_print(np.full(2, -0.5))).astype(int).clip(0)
+        x1, y1 = np.floor(frame.on_print(np.full(2, fit.side - 0.5))).astype(int).clip(-1) + 1
+        inside = np.count_nonzero(self.ridges[y0:y1, x0:x1])
+        return 1 - inside / np.count_nonzero(self.ridges) if self.ridges.any() else 0.0
 
 
 def prepare_print(pixels: np.ndarray, ppi: float = REFERENCE_PPI) -> PreparedPrint:
