@@ -183,11 +183,8 @@ class Matcher:
         Swapped prints give the same scores and the transposed alignment. Two prints that cannot be
         aligned give a result that says so. Raises ValueError as :meth:`Registrar.prepare` does.
         """
-        print0, print1 = (
-            one if isinstance(one, PreparedPrint) else self.registrar.prepare(one)
-            for one in (image0, image1)
-        )
-        return self.match_pairs([(print0, print1)], [(name0, name1)])[0]
+        both = self.registrar.prepare(image0), self.registrar.prepare(image1)
+        return self.match_pairs([both], [(name0, name1)])[0]
 
     def match_pairs(
         self,

@@ -87,12 +87,14 @@ class Registrar:
         """
         return load_print(path, ppi)
 
-    def prepare(self, pixels: np.ndarray, ppi: float = REFERENCE_PPI) -> PreparedPrint:
+    def prepare(
+        self, pixels: np.ndarray | PreparedPrint, ppi: float = REFERENCE_PPI
+    ) -> PreparedPrint:
         """Measure a print (H, W) that is in memory: grey in [0, 1], ridges dark, at ``ppi``.
 
-        Raises ValueError as :func:`prepare_print` does.
+        What is prepared already stays as it is. Raises ValueError as :func:`prepare_print` does.
         """
-        return prepare_print(pixels, ppi)
+        return pixels if isinstance(pixels, PreparedPrint) else prepare_print(pixels, ppi)
 
     def fit(self, *prints: PreparedPrint) -> Fit:
         """Return how one print, or both of a pair, are drawn (:mod:`ifvit.pipeline.fit`)."""

@@ -79,10 +79,7 @@ def register_images(
     name1: str = "",
 ) -> Registration:
     """Register two prints at 500 ppi; raises ValueError as :meth:`Registrar.prepare` does."""
-    print0, print1 = (
-        one if isinstance(one, PreparedPrint) else registrar.prepare(one)
-        for one in (image0, image1)
-    )
+    print0, print1 = registrar.prepare(image0), registrar.prepare(image1)
     found = registrar.align(print0, print1)
     y, x = np.indices(print0.image.shape)
     pixels = np.stack([x, y], axis=-1).astype(np.float32)
