@@ -25,11 +25,16 @@ from ifvit.config import DenseConfig, MatchConfig, ModelConfig
 from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.models.matching import mutual_matches
 from ifvit.pipeline.alignment import Alignment
+from ifvit.pipeline.displacement import Displacement
 from ifvit.pipeline.geometry import apply, similarity
+from ifvit.pipeline.rectify import RECTIFY_CONFIG, RectifyConfig, matched_displacement
 
-DenseFn = Callable[[Float[np.ndarray, "P A 2 3"]], Float[Array, "P A N M"]]
-"""Module 1 for P pairs: for each, A transforms from a turned image 1's pixels to image 1's own, to
-the log dual-softmax confidence between image 0 and image 1 so turned."""
+Fields = Float[np.ndarray, "P A h w 2"]
+
+DenseFn = Callable[[Float[np.ndarray, "P A 2 3"], Fields | None], Float[Array, "P A N M"]]
+"""Module 1 for P pairs: for each, A transforms from a turned image 1's pixels to image 1's own, and
+perhaps the displacement of each of the turned image's cells before that, to the log dual-softmax
+confidence between image 0 and image 1 so drawn."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,7 @@ class AlignConfig:
     """Prints have a known resolution, so a scale far from 1 is an error, not a zoom."""
     iterations: int = 2000
     ransac_confidence: float = 0.999
+    rectify: RectifyConfig = RECTIFY_CONFIG
 
 
 ALIGN_CONFIG = AlignConfig()
@@ -143,10 +149,12 @@ def candidates(
     transforms: Float[np.ndarray, "A 2 3"],
     model: ModelConfig,
     settings: AlignConfig = ALIGN_CONFIG,
+    fields: Float[np.ndarray, "A h w 2"] | None = None,
 ) -> list[Alignment]:
     """Return the alignment that each transform led to, of one pair or of A different ones.
 
-    ``log_p`` is Module 1's answer for image 1 drawn through each transform.
+    ``log_p`` is Module 1's answer for image 1 drawn through each transform, and through ``fields``
+    before that, where there are some.
     """
     found = _correspondences(log_p, settings.min_confidence)
     matches0, confidence, cells = (np.asarray(array) for array in found)
@@ -157,6 +165,8 @@ def candidates(
         kept = matches0[index] >= 0
         points0 = centres[kept]
         turned = cell_px * cells[index][kept].astype(np.float64) + (cell_px - 1) / 2
+        if fields is not None:
+            turned = turned + Displacement.of_frames(fields[index], model).at(turned)
         points1 = apply(transform, turned)
         H, inliers = _fit(points0, points1, settings)
         weight = confidence[index][kept]
@@ -191,18 +201,22 @@ def coarse(
     All rotations of all pairs, ``angles`` in degrees, go through Module 1 as one batch. ``dense``
     is Module 1 bound to the pairs (:data:`DenseFn`); ``model`` says what its canvas and cells are.
     The best ``settings.followed`` rotations are passed through Module 1 once more, image 1 drawn in
-    image 0's frame, so that what is left to bridge is distortion; so are K ``hints``, alignments
-    that something else suggests for each pair. Deterministic.
+    image 0's frame without the distortion that the first matches showed; so are K ``hints``,
+    alignments that something else suggests for each pair. Each way comes with its displacement, and
+    its inliers are the matches that lie where it says. Deterministic.
     Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
     """
     middle = (frame_side(model) - 1) / 2
     turns = np.array([[similarity(angle, (middle, middle)) for angle in few] for few in angles])
-    first = _candidates_of_pairs(dense, turns, model, settings)
+    first = _candidates_of_pairs(dense, turns, None, model, settings)
     chosen = [sorted(made, key=confidence_of, reverse=True)[: settings.followed] for made in first]
     starts = np.array([[one.H_0to1 for one in made] for made in chosen])
+    fields = np.array([[_values(one, model) for one in made] for made in chosen])
     if hints is not None:
         starts = np.concatenate([starts, hints], axis=1)
-    again = _candidates_of_pairs(dense, starts, model, settings)
+        still = np.zeros((*hints.shape[:2], *fields.shape[2:]))
+        fields = np.concatenate([fields, still], axis=1)
+    again = _candidates_of_pairs(dense, starts, fields, model, settings)
     made = []
     for before, after, tried in zip(chosen, again, starts, strict=True):
         count = len(before)
@@ -214,15 +228,34 @@ def coarse(
 def _candidates_of_pairs(
     dense: DenseFn,
     transforms: Float[np.ndarray, "P A 2 3"],
+    fields: Fields | None,
     model: ModelConfig,
     settings: AlignConfig,
 ) -> list[list[Alignment]]:
-    log_p = dense(transforms)
+    log_p = dense(transforms, fields)
+    if fields is not None:
+        fields = fields.reshape(-1, *fields.shape[2:])
     flat = candidates(
-        log_p.reshape(-1, *log_p.shape[2:]), transforms.reshape(-1, 2, 3), model, settings
+        log_p.reshape(-1, *log_p.shape[2:]), transforms.reshape(-1, 2, 3), model, settings, fields
     )
+    made = [_rectified(one, model, settings) for one in flat]
     count = transforms.shape[1]
-    return [flat[i : i + count] for i in range(0, len(flat), count)]
+    return [made[i : i + count] for i in range(0, len(made), count)]
+
+
+def _rectified(alignment: Alignment, model: ModelConfig, settings: AlignConfig) -> Alignment:
+    """Return an alignment with the displacement that its matches show; who lies there agrees."""
+    if alignment.num_inliers < 3:
+        return alignment
+    values = matched_displacement(alignment, model, settings.rectify)
+    bent = replace(alignment, displacement=Displacement.of_frames(values, model))
+    away = np.linalg.norm(bent.place(bent.points0) - bent.points1, axis=1)
+    return replace(bent, inliers=away <= settings.inlier_px)
+
+
+def _values(alignment: Alignment, model: ModelConfig) -> Float[np.ndarray, "h w 2"]:
+    field = alignment.displacement
+    return np.zeros((model.cells, model.cells, 2)) if field is None else field.values
 
 
 def _better(before: Alignment, after: Alignment) -> Alignment:

@@ -45,11 +45,15 @@ def of_turned(
     canvases0: Canvas,
     canvases1: Canvas,
     transforms: Float[Array, "P A 2 3"],
+    fields: Float[Array, "P A h w 2"] | None = None,
 ) -> Float[Array, "P A N M"]:
-    """Run Module 1 on P images 0, and on each image 1 drawn through A transforms."""
+    """Run Module 1 on P images 0, and on each image 1 drawn through A transforms.
+
+    ``fields`` is what is added to the place of each cell of the drawn image before its transform.
+    """
     (pairs, count), config = transforms.shape[:2], model.config
     image0, mask0 = network_view(canvases0.image, canvases0.mask, config)
-    warped, inside = jax.vmap(warp)(canvases1.image, canvases1.mask, transforms)
+    warped, inside = jax.vmap(warp)(canvases1.image, canvases1.mask, transforms, fields)
     image1, mask1 = network_view(
         warped.reshape(-1, *warped.shape[2:]),
         inside.reshape(-1, *inside.shape[2:]),

@@ -39,6 +39,8 @@ class ElasticConfig:
     """Standard deviation over which neighbouring blocks' displacements are averaged."""
     stiffness: float = 0.01
     """Weight of staying where it is, beside the squared correlations of the blocks around."""
+    straightness: float = 0.05
+    """Weight of moving alike from cell to cell, beside the same."""
 
 
 ELASTIC_CONFIG = ElasticConfig()
@@ -219,19 +221,27 @@ def _quadratic(
 def _smooth(
     found: _Blocks, before: Float[Array, "h w 2"], settings: ElasticConfig
 ) -> Float[Array, "h w 2"]:
-    """Return the displacements that the blocks around each cell agree on, by least squares.
+    """Return the displacements that the blocks around each cell agree on, by moving least squares:
+    about each cell an affine map, which goes on where skin is stretched and no block says so yet.
 
     Each block says where its parabola has its top, and by its bend in which direction it knows:
     along straight ridges it does not, and leaves that to neighbours whose ridges run otherwise.
     """
     cells = np.arange(len(before))
-    distance = (cells[:, None] - cells) / settings.smoothing_cells
-    kernel = np.exp(-0.5 * distance**2).astype(np.float32)
+    step = cells - cells[:, None]
+    near = np.exp(-0.5 * (step / settings.smoothing_cells) ** 2)
+    powers = [(near * step**n).astype(np.float32) for n in range(3)]
     weight = jnp.maximum(found.quality - settings.min_ncc, 0.0) ** 2
     bend = found.bend * weight[..., None, None]
     pull = jnp.einsum("hwij,hwj->hwi", bend, before + found.place)
     pull = pull + found.slope * weight[..., None]
-    total = jnp.einsum("ih,hwab,jw->ijab", kernel, bend, kernel)
-    moved = jnp.einsum("ih,hwa,jw->ija", kernel, pull, kernel)
-    stiff = settings.stiffness * jnp.eye(2)
-    return jnp.linalg.solve(total + stiff, moved[..., None])[..., 0]
+
+    def moment(y: int, x: int, of: Array) -> Array:
+        return jnp.einsum("ih,hw...,jw->ij...", powers[y], of, powers[x])
+
+    basis = [(0, 0), (0, 1), (1, 0)]  # powers of (y, x): the value, its slopes along x and y
+    normal = [[moment(a[0] + b[0], a[1] + b[1], bend) for b in basis] for a in basis]
+    total = jnp.concatenate([jnp.concatenate(row, axis=-1) for row in normal], axis=-2)
+    moved = jnp.concatenate([moment(*a, pull) for a in basis], axis=-1)
+    stiff = np.diag([settings.stiffness] * 2 + [settings.straightness] * 4).astype(np.float32)
+    return jnp.linalg.solve(total + stiff, moved[..., None])[..., :2, 0]

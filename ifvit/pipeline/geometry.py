@@ -45,30 +45,42 @@ def coarser(H: Float[Array, "*A 2 3"], factor: float) -> Float[Array, "*A 2 3"]:
 
 
 def warp(
-    image: Float[Array, "H W"], mask: Bool[Array, "H W"], transforms: Float[Array, "A 2 3"]
+    image: Float[Array, "H W"],
+    mask: Bool[Array, "H W"],
+    transforms: Float[Array, "A 2 3"],
+    fields: Float[Array, "A h w 2"] | None = None,
 ) -> tuple[Float[Array, "A H W"], Bool[Array, "A H W"]]:
     """Draw a print and its mask through A output-to-input transforms, bilinear.
 
-    Beyond the image its border is repeated and nothing is foreground: no edge appears where the
-    image ends, which would disturb the local statistics inside it.
+    ``fields`` displaces the output's pixels before that, one vector a coarse cell. Beyond the image
+    its border is repeated and nothing is foreground: no edge appears where the image ends, which
+    would disturb the local statistics inside it.
     """
-    soft = drawn(mask.astype(jnp.float32), transforms)
-    return drawn(image, transforms, "nearest"), soft > 0.5
+    soft = drawn(mask.astype(jnp.float32), transforms, fields=fields)
+    return drawn(image, transforms, "nearest", fields), soft > 0.5
 
 
 def drawn(
-    image: Float[Array, "H W"], transforms: Float[Array, "A 2 3"], beyond: str = "constant"
+    image: Float[Array, "H W"],
+    transforms: Float[Array, "A 2 3"],
+    beyond: str = "constant",
+    fields: Float[Array, "A h w 2"] | None = None,
 ) -> Float[Array, "A H W"]:
     """Draw an image through A output-to-input transforms, bilinear.
 
-    ``beyond`` its border it is 0 ("constant"), or the border again ("nearest").
+    ``beyond`` its border it is 0 ("constant"), or the border again ("nearest"). ``fields`` as
+    :func:`warp` has them.
     """
     height, width = image.shape
     y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
     grid = jnp.stack([x, y, jnp.ones_like(x)]).astype(jnp.float32)
 
-    def one(transform: Array) -> Array:
-        source = jnp.einsum("ij,jhw->ihw", transform, grid, precision="highest")
+    def one(transform: Array, field: Array | None) -> Array:
+        place = grid
+        if field is not None:
+            moved = jax.image.resize(field, (height, width, 2), "linear")
+            place = grid.at[:2].add(jnp.moveaxis(moved, -1, 0))
+        source = jnp.einsum("ij,jhw->ihw", transform, place, precision="highest")
         return map_coordinates(image, [source[1], source[0]], order=1, mode=beyond)
 
-    return jax.vmap(one)(transforms)
+    return jax.vmap(one)(transforms, fields)

@@ -30,7 +30,7 @@ from ifvit.pipeline.elastic import (
     agreement,
     elastic,
 )
-from ifvit.pipeline.matched import Flat, Starts, between_cells, lay_flat
+from ifvit.pipeline.rectify import Flat, Starts, between_cells, lay_flat
 
 Tree = TypeVar("Tree")
 

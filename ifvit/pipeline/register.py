@@ -32,7 +32,7 @@ from ifvit.pipeline.displacement import Displacement
 from ifvit.pipeline.enhancer import EnhancerName, source_of
 from ifvit.pipeline.fit import FIT_CONFIG, Fit, FitConfig, fit_of
 from ifvit.pipeline.geometry import apply
-from ifvit.pipeline.matched import starts_of
+from ifvit.pipeline.rectify import starts_of
 from ifvit.pipeline.pairing import Group, in_order
 from ifvit.pipeline.prepared import PreparedPrint, load_print, prepare_print
 from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine_pairs
@@ -181,8 +181,9 @@ class Registrar:
         one way more is core on core, whatever Module 1 made of it.
         """
 
-        def log_p(H: np.ndarray) -> Array:
-            return self._log_p(canvases0, canvases1, jnp.asarray(H, jnp.float32))
+        def log_p(H: np.ndarray, fields: np.ndarray | None) -> Array:
+            moved = None if fields is None else jnp.asarray(fields, jnp.float32)
+            return self._log_p(canvases0, canvases1, jnp.asarray(H, jnp.float32), moved)
 
         config = self.config_of(canvases0)
         hints = np.asarray(core_on_core(canvases0, canvases1, config), float)
