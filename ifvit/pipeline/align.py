@@ -48,8 +48,8 @@ class AlignConfig:
     """Steps between them; Module 1 has to know more than half a step (:func:`align_config_of`)."""
     turns: int = 3
     """Rotations that Module 1 looks at: those at which the ridges' flow agrees best."""
-    followed: int = 2
-    """Rotations whose alignments are followed up."""
+    followed: tuple[int, ...] = (2, 2)
+    """Alignments that Module 1 looks at once more, and of these again, print 1 drawn by them."""
     min_confidence: float = 0.05
     """Dual-softmax confidence of a mutual match worth keeping; RANSAC sorts out the rest."""
     inlier_px: float = 12.0
@@ -208,21 +208,23 @@ def coarse(
     """
     middle = (frame_side(model) - 1) / 2
     turns = np.array([[similarity(angle, (middle, middle)) for angle in few] for few in angles])
-    first = _candidates_of_pairs(dense, turns, None, model, settings)
-    chosen = [sorted(made, key=confidence_of, reverse=True)[: settings.followed] for made in first]
-    starts = np.array([[one.H_0to1 for one in made] for made in chosen])
-    fields = np.array([[_values(one, model) for one in made] for made in chosen])
-    if hints is not None:
-        starts = np.concatenate([starts, hints], axis=1)
-        still = np.zeros((*hints.shape[:2], *fields.shape[2:]))
-        fields = np.concatenate([fields, still], axis=1)
-    again = _candidates_of_pairs(dense, starts, fields, model, settings)
-    made = []
-    for before, after, tried in zip(chosen, again, starts, strict=True):
-        count = len(before)
-        ways = [*map(_better, before, after), *map(_as_hinted, after[count:], tried[count:])]
-        made.append(sorted(ways, key=confidence_of, reverse=True))
-    return made
+    ways = _candidates_of_pairs(dense, turns, None, model, settings)
+    for row, kept in enumerate(settings.followed):
+        ways = [sorted(made, key=confidence_of, reverse=True)[:kept] for made in ways]
+        if hints is not None and row == 0:
+            ways = [[*map(_hinted, given), *made] for given, made in zip(hints, ways, strict=True)]
+        ways = _again(dense, ways, model, settings)
+    return [sorted(made, key=confidence_of, reverse=True) for made in ways]
+
+
+def _again(
+    dense: DenseFn, ways: list[list[Alignment]], model: ModelConfig, settings: AlignConfig
+) -> list[list[Alignment]]:
+    """Pass every way through Module 1 once more, image 1 drawn as it says, and keep the better."""
+    starts = np.array([[one.H_0to1 for one in made] for made in ways])
+    fields = np.array([[_values(one, model) for one in made] for made in ways])
+    found = _candidates_of_pairs(dense, starts, fields, model, settings)
+    return [list(map(_better, *both)) for both in zip(ways, found, strict=True)]
 
 
 def _candidates_of_pairs(
@@ -259,13 +261,14 @@ def _values(alignment: Alignment, model: ModelConfig) -> Float[np.ndarray, "h w 
 
 
 def _better(before: Alignment, after: Alignment) -> Alignment:
-    enough = before.num_inliers >= 3 and after.num_inliers >= before.num_inliers
-    return after if enough else before
+    return after if after.num_inliers >= max(before.num_inliers, 3) else before
 
 
-def _as_hinted(found: Alignment, hint: Float[np.ndarray, "2 3"]) -> Alignment:
-    """Return what a hint led to, or the hint itself where Module 1 could make nothing of it."""
-    return found if found.num_inliers >= 3 else replace(found, H_0to1=hint)
+def _hinted(H_0to1: Float[np.ndarray, "2 3"]) -> Alignment:
+    """Return an alignment that something else suggests, which no match bears out as yet."""
+    nobody, angle = np.zeros((0, 2)), float(np.rad2deg(np.arctan2(H_0to1[1, 0], H_0to1[0, 0])))
+    none = np.zeros(0)
+    return Alignment(True, "", H_0to1, nobody, nobody, none, none.astype(bool), angle)
 
 
 def align(dense: DenseFn, model: ModelConfig, settings: AlignConfig = ALIGN_CONFIG) -> Alignment:

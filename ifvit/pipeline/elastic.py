@@ -28,7 +28,7 @@ from ifvit.pipeline.geometry import coarser
 class ElasticConfig:
     """Settings of the elastic step. Lengths in pixels at 500 ppi."""
 
-    rounds: int = 3
+    rounds: int = 5
     block: float = 20.0
     """Standard deviation of the Gaussian window that a block is compared in: about two ridges."""
     reach: int = 6

@@ -35,20 +35,20 @@ from ifvit.pipeline.geometry import apply, invert
 class RectifyConfig:
     """Settings of the field that is fitted to matches. Lengths in pixels at 500 ppi."""
 
-    near: float = 40.0
+    near: float = 30.0
     """Standard deviation over which matches speak for each other's skin."""
     tolerance: float = 6.0
     """How much farther than their distance allows two neighbours may move against each other: what
     Module 1 errs by, its cells being 16 px wide."""
-    stretch: float = 0.4
+    stretch: float = 0.6
     """How much of their distance they may move against each other: what pressed skin gives."""
-    doubt: float = 8.0
+    doubt: float = 12.0
     """Distance from the field around it at which a match counts for a quarter."""
     whole_doubt: float = 25.0
     """The same for the affine map that is fitted first: as far as the rest of the field may go."""
-    stiffness: float = 0.3
+    stiffness: float = 0.05
     """Matches, each of confidence 1, that it takes to believe in half of what they show."""
-    straightness: float = 2.0
+    straightness: float = 0.1
     """The same for how the field changes from place to place."""
 
 
@@ -144,12 +144,22 @@ def _around(
     settings: RectifyConfig,
 ) -> Float[np.ndarray, "C 2"]:
     """Return the values at places by moving least squares: an affine map is fitted about each."""
-    step = (points0 - at[:, None]) / settings.near
-    weight = trust * np.exp(-0.5 * np.square(step).sum(-1))
-    rows = np.concatenate([np.ones((*step.shape[:2], 1)), step], axis=-1)
-    weighed = (rows * weight[..., None]).swapaxes(1, 2)
+    # In units of ``near`` about the points' middle; each place's sums then follow from three.
+    middle = points0.mean(axis=0)
+    x, c = (points0 - middle) / settings.near, (at - middle) / settings.near
+    square = (c**2).sum(1)[:, None] - 2 * c @ x.T + (x**2).sum(1)
+    weight = trust * np.exp(-0.5 * square)
+    total = weight.sum(axis=1)[:, None, None]
+    first = (weight @ x)[..., None] - c[..., None] * total
+    second = (weight @ (x[:, :, None] * x[:, None]).reshape(-1, 4)).reshape(-1, 2, 2)
+    second = second - first * c[:, None] - c[..., None] * (first + c[..., None] * total).mT
+    summed = (weight @ values)[:, None]
+    sloped = (weight @ (x[:, :, None] * values[:, None]).reshape(-1, 4)).reshape(-1, 2, 2)
+    sloped = sloped - c[..., None] * summed
+    normal = np.block([[total, first.mT], [first, second]])
     stiff = np.diag([settings.stiffness, settings.straightness, settings.straightness])
-    return np.asarray(np.linalg.solve(weighed @ rows + stiff, weighed @ values)[:, 0])
+    right = np.concatenate([summed, sloped], axis=1)
+    return np.asarray(np.linalg.solve(normal + stiff, right)[:, 0])
 
 
 class Starts(NamedTuple):

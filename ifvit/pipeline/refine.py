@@ -53,7 +53,7 @@ class RefineConfig:
     finished: int = 2
     """Those of them that are followed to the end."""
     elastic: ElasticConfig = ELASTIC_CONFIG
-    match_weight: float = 0.3
+    match_weight: float = 0.6
     """Weight of Module 1's matches beside the correlation of the ridges."""
     match_px: float = 8.0
     """Distance at which a match still counts for an alignment: half a coarse cell."""
