@@ -22,8 +22,8 @@ from ifvit.models.matcher import MatcherModel
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import align_config_of
 from ifvit.pipeline.canvas import stacked
-from ifvit.pipeline.rectify import starts_of
 from ifvit.pipeline.matcher import EMBED_BATCH, Matcher
+from ifvit.pipeline.rectify import starts_of
 from ifvit.pipeline.refine import refine_pairs
 from ifvit.pipeline.template import Templates, template_scores
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS

@@ -25,17 +25,24 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--fingers", type=int, default=50)
     parser.add_argument("--turn", type=float, default=180.0, help="rotation of image 1, ± degrees")
+    parser.add_argument("--hard", type=float, default=0.0, help="share of pulled and hard prints")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     dense_ckpt = Path(args.dense_ckpt or pretrained_files().dense)
     registrar = Registrar.from_checkpoint(dense_ckpt)
     fingers = min(args.fingers, args.pairs)
     pairs = mapped_pairs(
-        registrar.config, TEST_FINGERS, fingers, args.pairs, seed=args.seed, turn=args.turn
+        registrar.config,
+        TEST_FINGERS,
+        fingers,
+        args.pairs,
+        seed=args.seed,
+        turn=args.turn,
+        hard=args.hard,
     )
     figures = measure(registrar, pairs)
     made = {"dense_ckpt": dense_ckpt.name, "sha256": sha256_of(dense_ckpt)}
-    settings = {"turn": args.turn, "seed": args.seed}
+    settings = {"turn": args.turn, "hard": args.hard, "seed": args.seed}
     rounded = {name: round(value, 4) for name, value in asdict(figures).items()}
     print(json.dumps({**made, **settings, **rounded}, indent=2))
 

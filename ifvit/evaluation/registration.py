@@ -109,11 +109,18 @@ class RegistrationFigures:
     match_recall: float
 
 
-@partial(jax.jit, static_argnames=("seed", "model"))
+@partial(jax.jit, static_argnames=("seed", "model", "hard"))
 def _render(
-    masters: Master, finger: Array, impression: Array, turn: Array, *, seed: int, model: ModelConfig
+    masters: Master,
+    finger: Array,
+    impression: Array,
+    turn: Array,
+    *,
+    seed: int,
+    model: ModelConfig,
+    hard: float,
 ) -> tuple[Any, ...]:
-    params0, params1 = draw_pairs(seed, finger, impression, OWN_ROTATION)
+    params0, params1 = draw_pairs(seed, finger, impression, OWN_ROTATION, hard=hard)
     params1 = params1._replace(turn=turn)
     frames = render_frames(masters, params0, model), render_frames(masters, params1, model)
     points1, valid, _ = jax.vmap(partial(pair_correspondence, model=model))(params0, params1)
@@ -123,11 +130,19 @@ def _render(
 
 
 def mapped_pairs(
-    model: ModelConfig, first: int, fingers: int, pairs: int, *, seed: int = 0, turn: float = 180.0
+    model: ModelConfig,
+    first: int,
+    fingers: int,
+    pairs: int,
+    *,
+    seed: int = 0,
+    turn: float = 180.0,
+    hard: float = 0.0,
 ) -> list[MappedPair]:
     """Make genuine pairs of ``fingers`` fingers from number ``first``, turned by up to ± ``turn``.
 
-    Pair i is a pure function of (seed, i). Angles in degrees.
+    Pair i is a pure function of (seed, i, hard). Angles in degrees; ``hard`` is the share of prints
+    that were pulled, twisted and pressed, and in harder conditions.
     """
     masters = masters_of(seed, first, fingers)
     rng = np.random.default_rng([seed, first])
@@ -142,6 +157,7 @@ def mapped_pairs(
             jnp.asarray([np.deg2rad(rng.uniform(-turn, turn))], jnp.float32),
             seed=seed,
             model=model,
+            hard=hard,
         )
         one = jax.tree.map(lambda array: array[0], found)
         frame0, frame1, points1, valid, angle = map(np.asarray, one[:5])

@@ -112,9 +112,7 @@ def _trusted(
     return np.asarray(weight / np.square(1 + np.square(away).sum(-1) / doubt**2))
 
 
-def _homogeneous(
-    points: Float[np.ndarray, "P 2"], config: ModelConfig
-) -> Float[np.ndarray, "P 3"]:
+def _homogeneous(points: Float[np.ndarray, "P 2"], config: ModelConfig) -> Float[np.ndarray, "P 3"]:
     """Return points as rows (x, y, 1), in quarters of the frame from its middle."""
     side = frame_side(config)
     return np.column_stack([(points - (side - 1) / 2) / (side / 4), np.ones(len(points))])

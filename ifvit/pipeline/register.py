@@ -20,9 +20,7 @@ from ifvit.pipeline.align import (
     AlignConfig,
     align_config_of,
     candidates,
-    coarse,
     judged,
-    search_angles,
 )
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.canvas import Canvas, canvas_of, core_on_core, stacked
@@ -32,11 +30,12 @@ from ifvit.pipeline.displacement import Displacement
 from ifvit.pipeline.enhancer import EnhancerName, source_of
 from ifvit.pipeline.fit import FIT_CONFIG, Fit, FitConfig, fit_of
 from ifvit.pipeline.geometry import apply
-from ifvit.pipeline.rectify import starts_of
 from ifvit.pipeline.pairing import Group, in_order
 from ifvit.pipeline.prepared import PreparedPrint, load_print, prepare_print
+from ifvit.pipeline.rectify import starts_of
 from ifvit.pipeline.refine import REFINE_CONFIG, RefineConfig, Refined, refine_pairs
 from ifvit.pipeline.score import block_share
+from ifvit.pipeline.search import coarse, search_angles
 from ifvit.pipeline.turns import likely_turns
 from ifvit.weights.files import load_dense
 from ifvit.weights.pretrained import pretrained_files

@@ -18,8 +18,8 @@ from ifvit.pipeline.elastic import (
 )
 from ifvit.pipeline.enhance import enhance
 from ifvit.pipeline.geometry import apply, invert, similarity, warp
-from ifvit.pipeline.matched import Starts
 from ifvit.pipeline.overlap import network_view
+from ifvit.pipeline.rectify import Starts
 from ifvit.pipeline.refine import Refined, refine
 from ifvit.presets import TINY_MODEL
 
@@ -68,7 +68,8 @@ def alone(H: np.ndarray) -> Starts:
     cells = TINY_MODEL.cells**2
     nobody = jnp.zeros((len(H), cells))
     points = jnp.zeros((len(H), cells, 2))
-    return Starts(jnp.asarray(H, jnp.float32), points, points, nobody)
+    still = jnp.zeros((len(H), TINY_MODEL.cells, TINY_MODEL.cells, 2))
+    return Starts(jnp.asarray(H, jnp.float32), still, points, points, nobody)
 
 
 def error(refined: Refined, truth: np.ndarray, oval: np.ndarray) -> float:
@@ -132,6 +133,24 @@ def test_stretched_skin_is_followed(frames, oval):
     ncc = [float(agreement(*pair, jnp.eye(2, 3), d, TINY_MODEL)[0]) for d in
            (jnp.zeros_like(displacement), displacement)]  # fmt: skip
     assert ncc[1] > max(ncc[0], 0.8)
+
+
+def test_skin_that_is_stretched_more_and_more_is_followed_from_where_it_is_not(frames, oval):
+    """A stretch of a tenth about the middle: 12 px at the rim, more than a ridge; each cell goes on
+    from its neighbours as they go on from theirs."""
+
+    def stretch(points: np.ndarray) -> np.ndarray:
+        return points + 0.1 * (points - MIDDLE)
+
+    grid = np.stack(np.meshgrid(np.arange(SIDE), np.arange(SIDE)), axis=-1).astype(float)
+    where = [jnp.asarray(stretch(grid)[..., 1]), jnp.asarray(stretch(grid)[..., 0])]
+    image0 = map_coordinates(jnp.asarray(frames[0]), where, order=1, mode="nearest")
+    pair = ridges(image0, oval), ridges(frames[0], oval)
+    displacement, _ = elastic(*pair, jnp.eye(2, 3), TINY_MODEL)
+    inside = oval[CENTRES[:, 1].astype(int), CENTRES[:, 0].astype(int)]
+    found = CENTRES + field(displacement).at(CENTRES)
+    away = np.linalg.norm(found - stretch(CENTRES), axis=1)[inside]
+    assert np.median(away) < 1.0 and np.percentile(away, 90) < 3.0
 
 
 def test_two_fingers_do_not_agree(frames, oval):
