@@ -38,7 +38,7 @@ class Alignment:
     inliers: Bool[np.ndarray, " K"]
     angle: float
     displacement: Displacement | None = None
-    """What the skin's distortion adds, where ridges were laid on ridges."""
+    """What the skin's distortion adds, by the matches, and then by the ridges too."""
     ridge_ncc: float | None = None
     """Correlation of the enhanced ridges over the overlap, distortion removed, in [-1, 1]."""
     block_share: float | None = None

@@ -1,7 +1,7 @@
 """What a similarity leaves: the skin's own distortion, block by block, and how well ridges agree.
 
 Around every coarse cell the enhanced ridges of both prints are compared under small shifts, and the
-shifts smoothed over neighbouring cells. Three rounds, each from where the one before arrived: cells
+shifts smoothed over neighbouring cells. Five rounds, each from where the one before arrived: cells
 whose ridges already lie on each other carry their neighbours near enough to find their own.
 
 Points and displacements are in frame pixels at 500 ppi; images at the network's resolution.
