@@ -1,9 +1,57 @@
-"""Fingerprint recognition that shows its reasons: the IFViT method in JAX."""
+"""Fingerprint recognition that shows its reasons: the IFViT method in JAX.
 
-from ifvit.pipeline.match import match
-from ifvit.pipeline.matcher import Matcher
+What stands here is the public face; each name is imported when it is first used, so that
+``import ifvit`` loads no numeric library.
+"""
 
-from_pretrained = Matcher.from_pretrained
+from __future__ import annotations
 
-__all__ = ["from_pretrained", "match"]
-__version__ = "0.1.0"
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ifvit.pipeline.match import match
+    from ifvit.pipeline.matcher import Matcher
+    from ifvit.pipeline.registration import Registration, register
+    from ifvit.pipeline.result import MatchResult
+    from ifvit.weights.pretrained import list_weights
+
+    load = from_pretrained = Matcher.from_pretrained
+
+_PLACES = {
+    "match": "ifvit.pipeline.match",
+    "Matcher": "ifvit.pipeline.matcher",
+    "MatchResult": "ifvit.pipeline.result",
+    "register": "ifvit.pipeline.registration",
+    "Registration": "ifvit.pipeline.registration",
+    "list_weights": "ifvit.weights.pretrained",
+}
+
+__all__ = [
+    "MatchResult",
+    "Matcher",
+    "Registration",
+    "from_pretrained",
+    "list_weights",
+    "load",
+    "match",
+    "register",
+]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first asked for (PEP 562)."""
+    if name in ("load", "from_pretrained"):
+        found: Any = __getattr__("Matcher").from_pretrained
+    elif name == "__version__":
+        found = import_module("importlib.metadata").version("ifvit")
+    elif name in _PLACES:
+        found = getattr(import_module(_PLACES[name]), name)
+    else:
+        raise AttributeError(f"module 'ifvit' has no attribute {name!r}")
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -31,8 +31,8 @@ class MatchArgs:
     """Accept or reject at this false match rate, such as 0.001; needs calibrated weights."""
     calibration: str | None = None
     """A file of ``ifvit calibrate``, if not the one beside Module 2's checkpoint."""
-    ppi: int | None = None
-    """Resolution of both prints; 500 if not given."""
+    ppi: int | tuple[int, int] | None = None
+    """Resolution of both prints, or of each, as 1000 500; 500 if not given."""
     enhancer: EnhancerName = "gabor"
     """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
     canvas: int | None = None
@@ -51,8 +51,8 @@ class RegisterArgs:
     image1: Annotated[str, tyro.conf.Positional]
     out: str = "registration"
     """Folder for the pictures, registration.json and displacement.npz."""
-    ppi: int | None = None
-    """Resolution of both prints; 500 if not given."""
+    ppi: int | tuple[int, int] | None = None
+    """Resolution of both prints, or of each, as 1000 500; 500 if not given."""
     enhancer: EnhancerName = "gabor"
     """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
     dense_ckpt: str | None = None

@@ -6,6 +6,7 @@ import importlib
 import threading
 import warnings
 from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
@@ -18,6 +19,17 @@ WSQ_START = b"\xff\xa0"
 MIN_SIDE, MAX_SIDE = 64, 4096
 """Sides in pixels of an image that is read. 64 px at 500 ppi are 3.3 mm, a third of a fingertip;
 4096 px at 1000 ppi are 104 mm, a whole hand."""
+
+
+@runtime_checkable
+class BinaryFile(Protocol):
+    """An open binary file, or what behaves like one."""
+
+    def read(self, size: int = ..., /) -> bytes: ...  # noqa: D102
+
+    def seek(self, offset: int, whence: int = ..., /) -> int: ...  # noqa: D102
+
+    def tell(self) -> int: ...  # noqa: D102
 
 
 class PrintError(ValueError):
@@ -35,13 +47,17 @@ def read_image(path: str | Path) -> Float32[np.ndarray, "H W"]:
     """
     path = Path(path)
     _check_file(path)
-    formats = (*FORMATS, *_wsq_format(path))
+    with path.open("rb") as file:
+        return decode(file, path)
+
+
+def decode(file: BinaryFile, path: str | Path) -> Float32[np.ndarray, "H W"]:
+    """Decode an open file, or one in memory, as :func:`read_image`; ``path`` names it in errors."""
+    formats = (*FORMATS, *_wsq_format(file, path))
     with _PILLOW_QUIET:
         try:
-            with path.open("rb") as file, Image.open(file, formats=formats) as image:
-                _check_size(path, *image.size)
-                _check_depth(path, image)
-                return _grey(image)
+            with Image.open(file, formats=formats) as image:  # type: ignore[arg-type]
+                return grey(image, path)
         except PrintError:
             raise
         except Image.DecompressionBombError as error:
@@ -57,6 +73,13 @@ def read_image(path: str | Path) -> Float32[np.ndarray, "H W"]:
                 f"{path} cannot be decoded ({reason}): expected an undamaged {EXPECTED}; "
                 "copy or export it again"
             ) from error
+
+
+def grey(image: Image.Image, path: str | Path) -> Float32[np.ndarray, "H W"]:
+    """Return the grey values of a picture of Pillow's, as :func:`read_image`."""
+    _check_size(path, *image.size)
+    _check_depth(path, image)
+    return _grey(image)
 
 
 class _Quiet:
@@ -96,11 +119,13 @@ def _check_file(path: Path) -> None:
         raise PrintError(f"{path} is empty (0 bytes): expected an image; copy or export it again")
 
 
-def _wsq_format(path: Path) -> tuple[str, ...]:
+def _wsq_format(file: BinaryFile, path: str | Path) -> tuple[str, ...]:
     """Return WSQ (the FBI's wavelet format) for such a file, once Pillow can read it."""
-    with path.open("rb") as file:
-        if file.read(2) != WSQ_START:
-            return ()
+    start = file.tell()
+    found = file.read(len(WSQ_START))
+    file.seek(start)
+    if found != WSQ_START:
+        return ()
     try:
         importlib.import_module("wsq")  # which tells Pillow
     except ImportError as error:
@@ -111,7 +136,7 @@ def _wsq_format(path: Path) -> tuple[str, ...]:
     return ("WSQ",)
 
 
-def _check_size(path: Path, width: int, height: int) -> None:
+def _check_size(path: str | Path, width: int, height: int) -> None:
     if max(width, height) > MAX_SIDE:
         raise PrintError(_too_large(path, f"{width}×{height} px"))
     if min(width, height) < MIN_SIDE:
@@ -121,14 +146,14 @@ def _check_size(path: Path, width: int, height: int) -> None:
         )
 
 
-def _too_large(path: Path, size: str) -> str:
+def _too_large(path: str | Path, size: str) -> str:
     return (
         f"{path} is too large ({size}): expected sides of at most {MAX_SIDE} px; "
         "cut out the one finger, or reduce it and say its new --ppi"
     )
 
 
-def _check_depth(path: Path, image: Image.Image) -> None:
+def _check_depth(path: str | Path, image: Image.Image) -> None:
     # 32-bit integers and floats say nothing about which value is white.
     if image.mode in ("I", "F"):
         raise PrintError(

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI
-from ifvit.data.images import read_image
+from ifvit.data.given import PrintSource, grey_values
 from ifvit.data.period import RidgePeriod, ridge_period
 from ifvit.data.prints import (
     border_grey,
@@ -105,14 +105,16 @@ def prepare_print(pixels: np.ndarray, ppi: float = REFERENCE_PPI) -> PreparedPri
     return _measured(pixels, image, ridge_area(image, REFERENCE_PPI))
 
 
-def load_print(path: str | Path, ppi: float | None = None) -> PreparedPrint:
-    """Read a print from a file and measure it; ``ppi`` is its resolution, 500 if not given.
+def load_print(given: PrintSource, ppi: float | None = None, name: str = "") -> PreparedPrint:
+    """Read a print and measure it; ``ppi`` is its resolution, 500 if not given.
 
-    Raises as ``read_image`` and ``resample`` do, and ValueError where it shows no fingerprint.
+    ``name`` is what errors call a print that is no path. Raises as ``grey_values`` and ``resample``
+    do, and ValueError where it shows no fingerprint.
     """
-    pixels = read_image(path)
+    called = str(given) if isinstance(given, str | Path) else name or "the print"
+    pixels = grey_values(given, called)
     image = resample(pixels, REFERENCE_PPI if ppi is None else ppi, REFERENCE_PPI)
-    return _measured(pixels, image, check_ridges(ridge_area(image, REFERENCE_PPI), path))
+    return _measured(pixels, image, check_ridges(ridge_area(image, REFERENCE_PPI), called))
 
 
 def _measured(

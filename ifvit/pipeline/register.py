@@ -13,6 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
+from ifvit.data.given import Ppi, PrintSource, each_ppi
 from ifvit.data.pairs import frame_side
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.align import (
@@ -79,12 +80,19 @@ class Registrar:
         dense, metadata = load_dense(pretrained_files().dense if dense_ckpt is None else dense_ckpt)
         return cls(dense, align_config_of(metadata.settings()), enhancer=enhancer)
 
-    def load(self, path: str | Path, ppi: float | None = None) -> PreparedPrint:
-        """Read and measure a print from a file, once however often it is matched.
+    def load(self, given: PrintSource, ppi: float | None = None, name: str = "") -> PreparedPrint:
+        """Read and measure a print, from a file or in memory, once however often it is matched.
 
-        ``ppi`` is the file's resolution, 500 if not given. Raises as :func:`load_print` does.
+        ``ppi`` is its resolution, 500 if not given. Raises as :func:`load_print` does.
         """
-        return load_print(path, ppi)
+        return load_print(given, ppi, name)
+
+    def load_both(
+        self, given0: PrintSource, given1: PrintSource, ppi: Ppi = None
+    ) -> tuple[PreparedPrint, PreparedPrint]:
+        """Read and measure two prints, of one resolution or of one each; raises as ``load``."""
+        ppi0, ppi1 = each_ppi(ppi)
+        return self.load(given0, ppi0, "print 0"), self.load(given1, ppi1, "print 1")
 
     def prepare(
         self, pixels: np.ndarray | PreparedPrint, ppi: float = REFERENCE_PPI

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -11,10 +12,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI
+from ifvit.data.given import Ppi, PrintSource, name_of
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.enhancer import EnhancerName
 from ifvit.pipeline.prepared import PreparedPrint
 from ifvit.pipeline.register import Registrar
+from ifvit.weights.pretrained import pretrained_files
 
 
 @dataclass(frozen=True)
@@ -92,23 +95,31 @@ def register_images(
     return Registration(found, *images, aligned, placed - pixels, overlap, name0, name1)
 
 
+@lru_cache(maxsize=1)
+def _loaded(dense_ckpt: Path, enhancer: EnhancerName, _written: int) -> Registrar:
+    return Registrar.from_checkpoint(dense_ckpt, enhancer)
+
+
 def register(
-    path0: str | Path,
-    path1: str | Path,
+    print0: PrintSource,
+    print1: PrintSource,
     *,
     dense_ckpt: str | Path | None = None,
-    ppi: int | None = None,
+    ppi: Ppi = None,
     enhancer: EnhancerName = "gabor",
 ) -> Registration:
-    """Register two prints from files by Module 1 and their ridges; see :class:`Registration`.
+    """Register two prints by Module 1 and their ridges; see :class:`Registration`.
 
-    ``dense_ckpt`` is Module 1, that which ships with ifvit if not given; ``ppi`` the resolution of
-    both files, 500 if not given. Raises FileNotFoundError and
-    ValueError as the readers and loaders do.
+    Prints and ``ppi`` are as :func:`ifvit.match` takes them. ``dense_ckpt`` is Module 1, that which
+    ships with ifvit if not given; the loaded and compiled model is kept for the next call with the
+    same, unchanged file. Raises FileNotFoundError and ValueError as the readers and loaders do.
     """
-    registrar = Registrar.from_checkpoint(dense_ckpt, enhancer)
-    images = registrar.load(path0, ppi), registrar.load(path1, ppi)
-    return register_images(registrar, *images, name0=Path(path0).name, name1=Path(path1).name)
+    path = Path(pretrained_files().dense if dense_ckpt is None else dense_ckpt)
+    written = path.stat().st_mtime_ns if path.exists() else 0
+    registrar = _loaded(path, enhancer, written)
+    names = name_of(print0, 0), name_of(print1, 1)
+    both = registrar.load_both(print0, print1, ppi)
+    return register_images(registrar, *both, name0=names[0], name1=names[1])
 
 
 def save_displacement(found: Registration, path: str | Path) -> None:

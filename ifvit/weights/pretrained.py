@@ -51,7 +51,7 @@ class PretrainedFiles(NamedTuple):
     matcher: Path
 
 
-def shipped() -> dict[str, Pretrained]:
+def list_weights() -> dict[str, Pretrained]:
     """Return the weights that ship with this installation, by name.
 
     Raises ValueError for a record that cannot be read.
@@ -67,7 +67,7 @@ def pretrained_files(name: str = DEFAULT) -> PretrainedFiles:
     Raises ValueError for an unknown name, and for a file that is not the recorded one,
     FileNotFoundError for one that is gone.
     """
-    known = shipped()
+    known = list_weights()
     if not known:
         raise ValueError(f"no weights ship with this copy of ifvit: expected {name!r}; give {OWN}")
     if name not in known:

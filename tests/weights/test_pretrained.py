@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from ifvit.weights import pretrained
-from ifvit.weights.pretrained import RECORD_FILE, checkpoint_pair, pretrained_files, shipped
+from ifvit.weights.pretrained import RECORD_FILE, checkpoint_pair, list_weights, pretrained_files
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
 
 
@@ -26,7 +26,7 @@ def test_a_name_gives_its_files(folder):
         folder / "small" / MATCHER_FILE,
     )
     assert checkpoint_pair() == pretrained_files()
-    assert list(shipped()) == ["small"] and shipped()["small"].licence == "Apache-2.0"
+    assert list(list_weights()) == ["small"] and list_weights()["small"].licence == "Apache-2.0"
 
 
 def test_an_unknown_name_lists_the_known_ones(folder):

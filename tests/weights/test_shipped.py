@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.weights.files import check_same_shape, load_pair, read_metadata
-from ifvit.weights.pretrained import DEFAULT, RECORD_FILE, SHIPPED, pretrained_files, shipped
+from ifvit.weights.pretrained import DEFAULT, RECORD_FILE, SHIPPED, list_weights, pretrained_files
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def test_a_folder_holds_what_ships_and_nothing_else(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_files_are_those_of_the_record(name):
-    record = shipped()[name]
+    record = list_weights()[name]
     assert record.name == name and record.licence == "Apache-2.0"
     card = (ROOT / record.model_card).read_text(encoding="utf-8")
     assert record.dense_sha256[:12] in card and record.matcher_sha256[:12] in card
