@@ -42,6 +42,8 @@ class AlignConfig:
     inlier_px: float = 12.0
     """Residual of an inlier: three quarters of a coarse cell at 250 ppi, for the cell's own
     coarseness and the skin's distortion."""
+    near_px: float = 8.0
+    """Residual of a match that counts for the score, by its confidence: half a coarse cell."""
     min_inliers: int = 8
     """Agreeing cells below which two prints count as not alignable; two unrelated sets of matches
     agree in about five by chance."""

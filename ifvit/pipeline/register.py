@@ -209,6 +209,8 @@ class Registrar:
         placed = apply(H, alignment.points0 + displacement.at(alignment.points0))
         away = np.linalg.norm(placed - alignment.points1, axis=1)
         inliers = away <= self.align_config.inlier_px
+        # By confidence: cells that agree because a field can be bent to them are unsure of it.
+        borne_out = alignment.confidence[away <= self.align_config.near_px].sum()
         # An overlap too small to be searched says as little with every cell of it matched.
         overlap = max(float(refined.overlap), MIN_OVERLAP)
         return replace(
@@ -220,7 +222,7 @@ class Registrar:
             displacement=displacement,
             ridge_ncc=float(refined.ncc),
             block_share=block_share(np.asarray(refined.block_ncc)),
-            match_share=min(1.0, float(inliers.sum()) / (overlap * config.cells**2)),
+            match_share=min(1.0, float(borne_out) / (overlap * config.cells**2)),
             overlap_mm2=float(refined.overlap) * (frame_side(config) * 25.4 / REFERENCE_PPI) ** 2,
         )
 
