@@ -45,8 +45,8 @@ class AlignConfig:
     near_px: float = 8.0
     """Residual of a match that counts for the score, by its confidence: half a coarse cell."""
     min_inliers: int = 8
-    """Agreeing cells below which two prints count as not alignable; two unrelated sets of matches
-    agree in about five by chance."""
+    """Agreeing cells below which two prints count as not alignable: about five agree with some
+    similarity by chance, and more with a field that may bend, so that the score decides there."""
     min_ridge_ncc: float = 0.35
     """Correlation of the ridges that is as good a witness as ``min_inliers``: two fingers laid on
     each other as well as possible reach about 0.15, rarely 0.3."""

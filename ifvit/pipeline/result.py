@@ -40,7 +40,9 @@ class MatchResult:
     name0: str = ""
     name1: str = ""
     block_score: float | None = None
+    """Share of the overlap's blocks whose ridges agree."""
     match_score: float | None = None
+    """Confidence of the matches that lie where the alignment puts them, a cell of the overlap."""
     overlap_mm2: float | None = None
     """Area that shows ridges in both prints, square millimetres."""
     left_out: float = 0.0

@@ -1,0 +1,110 @@
+"""What each step of the registration is worth: the same pairs, with one step left out at a time.
+
+Usage: ``python benchmarks/ablation.py --dataset-root DIR [--dense-ckpt CKPT] [--only NAME …]``.
+Each row is the whole method but for what its name says; ``--dense-ckpt`` puts another Module 1 in.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+from resolution import chosen_pairs
+from tqdm import tqdm
+
+from ifvit.data.prints import Print
+from ifvit.data.readers import read_dataset
+from ifvit.evaluation.metrics import eer, fnmr_at_fmr
+from ifvit.evaluation.protocols import Pair, all_pairs
+from ifvit.pipeline.matcher import Matcher
+from ifvit.pipeline.prepared import PreparedPrint
+from ifvit.pipeline.register import Registrar
+
+NEVER = 1e6
+
+
+def _refined(registrar: Registrar, **changes: object) -> None:
+    registrar.refine_config = replace(registrar.refine_config, **changes)
+
+
+def _aligned(registrar: Registrar, **changes: object) -> None:
+    registrar.align_config = replace(registrar.align_config, **changes)
+
+
+def _stiff(registrar: Registrar) -> None:
+    rectify = replace(registrar.align_config.rectify, stiffness=NEVER, straightness=NEVER)
+    _aligned(registrar, rectify=rectify)
+
+
+def _averaged(registrar: Registrar) -> None:
+    _refined(registrar, elastic=replace(registrar.refine_config.elastic, straightness=NEVER))
+
+
+STEPS: dict[str, Callable[[Registrar], None]] = {
+    "nothing": lambda registrar: None,
+    "the third look of Module 1": lambda registrar: _aligned(registrar, followed=(2,)),
+    "the field about each cell": _stiff,
+    "slopes between blocks": _averaged,
+    "half of the matches' weight": lambda registrar: _refined(registrar, match_weight=0.3),
+    "two rounds of blocks": lambda registrar: _refined(
+        registrar, elastic=replace(registrar.refine_config.elastic, rounds=3)
+    ),
+}
+"""What is left out, by name."""
+
+
+def row(matcher: Matcher, name: str, prints: list[Print], pairs: list[Pair]) -> str:
+    """Compare the pairs, and return a row of the table."""
+
+    @cache
+    def prepared(index: int) -> PreparedPrint:
+        return matcher.registrar.load(prints[index].path, prints[index].ppi)
+
+    found = [
+        matcher.match_images(prepared(pair.index0), prepared(pair.index1))
+        for pair in tqdm(pairs, name, leave=False)
+    ]
+    genuine = np.array([pair.genuine for pair in pairs])
+    scores = np.array([one.score for one in found])
+    ridges = np.array([-1.0 if one.ridge_score is None else one.ridge_score for one in found])
+    own, other = scores[genuine], scores[~genuine]
+    return (
+        f"| {name} | {100 * eer(own, other):.1f} % | {100 * fnmr_at_fmr(own, other, 0.01):.1f} % | "
+        f"{100 * eer(ridges[genuine], ridges[~genuine]):.1f} % | {np.median(own):.2f} | "
+        f"{np.quantile(own, 0.05):.2f} | {other.max():.2f} |"
+    )
+
+
+def main() -> None:
+    """Print a table for each set."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dataset-root", nargs="+", required=True)
+    parser.add_argument("--ppi", type=int, default=None)
+    parser.add_argument("--genuine", type=int, default=280)
+    parser.add_argument("--impostors", type=int, default=300)
+    parser.add_argument("--dense-ckpt", help="another Module 1, of the same shape")
+    parser.add_argument("--only", nargs="+", choices=list(STEPS), default=list(STEPS))
+    args = parser.parse_args()
+    for root in args.dataset_root:
+        prints = read_dataset(root, args.ppi)
+        pairs = chosen_pairs(all_pairs(prints), args.genuine, args.impostors)
+        print(
+            f"| {Path(root).name} without | EER | FNMR at FMR 1 % | ridges alone, EER | "
+            "genuine, median | 5 % | impostor, most |\n|---|---|---|---|---|---|---|"
+        )
+        for name in args.only:
+            matcher = Matcher.from_checkpoints()
+            if args.dense_ckpt is not None:
+                own = Registrar.from_checkpoint(args.dense_ckpt)
+                own.align_config = matcher.registrar.align_config
+                matcher.registrar = own
+            STEPS[name](matcher.registrar)
+            print(row(matcher, name, prints, pairs), flush=True)
+
+
+if __name__ == "__main__":
+    main()
