@@ -2,6 +2,7 @@ import dataclasses
 import json
 from pathlib import Path
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from ifvit.models.matcher import MatcherModel
 from ifvit.models.matching import log_dual_softmax
 from ifvit.models.registration import DenseRegModel
 from ifvit.pipeline.canvas import Canvas, stacked
+from ifvit.pipeline.displacement import Displacement
 from ifvit.pipeline.fit import FitConfig
 from ifvit.pipeline.geometry import apply, invert
 from ifvit.pipeline.matcher import Matcher
@@ -35,13 +37,19 @@ def knowing(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> Matcher:
     its ridges does wherever these lie on the print."""
     centres = np.asarray(cell_centres(matcher.config), np.float64)
 
-    def of_pair(transforms):
-        targets = np.stack([apply(invert(np.asarray(t)), centres) for t in transforms])
-        distance = ((targets[:, :, None] - centres) ** 2).sum(-1)
-        return log_dual_softmax(jnp.asarray(-distance / 128, jnp.float32))
+    def target(transform, field):
+        placed = apply(invert(np.asarray(transform)), centres)
+        if field is None:
+            return placed
+        back = Displacement.of_frames(np.asarray(field), matcher.config).inverse(np.eye(2, 3))
+        return placed + back.at(placed)
 
-    def log_p(_canvases0, _canvases1, transforms):
-        return jnp.stack([of_pair(each) for each in transforms])
+    def log_p(_canvases0, _canvases1, transforms, fields):
+        fields = [[None] * len(few) for few in transforms] if fields is None else fields
+        pairs = zip(transforms, fields, strict=True)
+        targets = np.array([list(map(target, *each)) for each in pairs])
+        distance = ((targets[:, :, :, None] - centres) ** 2).sum(-1)
+        return jax.vmap(log_dual_softmax)(jnp.asarray(-distance / 128, jnp.float32))
 
     monkeypatch.setattr(matcher.registrar, "_log_p", log_p)
     return matcher
