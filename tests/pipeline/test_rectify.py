@@ -41,11 +41,11 @@ def matched(points1: np.ndarray, H: np.ndarray, confidence: np.ndarray) -> Align
 
 @pytest.mark.parametrize("skin", [swept, pulled])
 @pytest.mark.parametrize("angle", [0.0, 130.0])
-def test_a_distortion_is_found_from_imprecise_matches_a_third_of_them_wrong(skin, angle) -> None:
+def test_a_distortion_is_found_from_imprecise_matches_a_quarter_of_them_wrong(skin, angle) -> None:
     H = similarity(angle, MIDDLE)
     rng = np.random.default_rng(0)
     points1 = apply(H, skin(CENTRES)) + rng.normal(0, 3.0, CENTRES.shape)
-    wrong = rng.random(len(CENTRES)) < 1 / 3
+    wrong = rng.random(len(CENTRES)) < 1 / 4
     points1[wrong] += rng.uniform(-200, 200, (wrong.sum(), 2))
     found = matched_displacement(matched(points1, H, np.full(len(CENTRES), 0.5)), SMALL_MODEL)
     truth = skin(CENTRES) - CENTRES

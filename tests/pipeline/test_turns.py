@@ -10,6 +10,7 @@ from ifvit.data.pairs import frame_side
 from ifvit.data.synthetic import draw_pairs, masters_of, render_frames
 from ifvit.pipeline.align import AlignConfig
 from ifvit.pipeline.canvas import Canvas, canvas_of, stacked
+from ifvit.pipeline.search import search_angles
 from ifvit.pipeline.turns import likely_turns
 from ifvit.presets import TINY_MODEL
 
