@@ -21,10 +21,13 @@ from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer, fnmr_at_fmr
 from ifvit.evaluation.protocols import Pair, all_pairs
 from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.prepared import PreparedPrint
+from ifvit.pipeline.prepared import PreparedPrint, load_print
 from ifvit.pipeline.register import Registrar
 
 NEVER = 1e6
+
+Prepared = Callable[[int], PreparedPrint]
+"""A set's prints by their place in it."""
 
 
 def _refined(registrar: Registrar, **changes: object) -> None:
@@ -40,30 +43,28 @@ def _stiff(registrar: Registrar) -> None:
     _aligned(registrar, rectify=rectify)
 
 
-def _averaged(registrar: Registrar) -> None:
-    _refined(registrar, elastic=replace(registrar.refine_config.elastic, straightness=NEVER))
+def _elastic(registrar: Registrar, **changes: object) -> None:
+    _refined(registrar, elastic=replace(registrar.refine_config.elastic, **changes))
 
 
 STEPS: dict[str, Callable[[Registrar], None]] = {
     "nothing": lambda registrar: None,
     "the third look of Module 1": lambda registrar: _aligned(registrar, followed=(2,)),
     "the field about each cell": _stiff,
-    "slopes between blocks": _averaged,
+    "slopes between blocks": lambda registrar: _elastic(registrar, straightness=NEVER),
     "half of the matches' weight": lambda registrar: _refined(registrar, match_weight=0.3),
-    "two rounds of blocks": lambda registrar: _refined(
-        registrar, elastic=replace(registrar.refine_config.elastic, rounds=3)
-    ),
+    "two rounds of blocks": lambda registrar: _elastic(registrar, rounds=3),
 }
 """What is left out, by name."""
 
 
-def row(matcher: Matcher, name: str, prints: list[Print], pairs: list[Pair]) -> str:
+def cached(prints: list[Print]) -> Prepared:
+    """Return what reads and measures a print once, whatever compares it."""
+    return cache(lambda index: load_print(prints[index].path, prints[index].ppi))
+
+
+def row(matcher: Matcher, name: str, prepared: Prepared, pairs: list[Pair]) -> str:
     """Compare the pairs, and return a row of the table."""
-
-    @cache
-    def prepared(index: int) -> PreparedPrint:
-        return matcher.registrar.load(prints[index].path, prints[index].ppi)
-
     found = [
         matcher.match_images(prepared(pair.index0), prepared(pair.index1))
         for pair in tqdm(pairs, name, leave=False)
@@ -92,6 +93,7 @@ def main() -> None:
     for root in args.dataset_root:
         prints = read_dataset(root, args.ppi)
         pairs = chosen_pairs(all_pairs(prints), args.genuine, args.impostors)
+        prepared = cached(prints)
         print(
             f"| {Path(root).name} without | EER | FNMR at FMR 1 % | ridges alone, EER | "
             "genuine, median | 5 % | impostor, most |\n|---|---|---|---|---|---|---|"
@@ -103,7 +105,7 @@ def main() -> None:
                 own.align_config = matcher.registrar.align_config
                 matcher.registrar = own
             STEPS[name](matcher.registrar)
-            print(row(matcher, name, prints, pairs), flush=True)
+            print(row(matcher, name, prepared, pairs), flush=True)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.models.matching import mutual_matches
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.displacement import Displacement
-from ifvit.pipeline.geometry import apply
+from ifvit.pipeline.geometry import angle_of, apply
 from ifvit.pipeline.rectify import RECTIFY_CONFIG, RectifyConfig
 
 
@@ -160,8 +160,7 @@ def candidates(
         H, inliers = _fit(points0, points1, settings)
         weight = confidence[index][kept]
         H = np.eye(2, 3) if H is None else H
-        angle = float(np.rad2deg(np.arctan2(H[1, 0], H[0, 0])))
-        made.append(Alignment(True, "", H, points0, points1, weight, inliers, angle))
+        made.append(Alignment(True, "", H, points0, points1, weight, inliers, angle_of(H)))
     return made
 
 

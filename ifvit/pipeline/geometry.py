@@ -21,6 +21,11 @@ def similarity(angle: float, centre: tuple[float, float]) -> Float[np.ndarray, "
     return np.column_stack([rotation, point - rotation @ point])
 
 
+def angle_of(H: Float[np.ndarray, "2 3"]) -> float:
+    """Return the rotation of a similarity in degrees, from the x axis towards the y axis."""
+    return float(np.rad2deg(np.arctan2(H[1, 0], H[0, 0])))
+
+
 def apply(H: Float[np.ndarray, "2 3"], points: Float[np.ndarray, "K 2"]) -> np.ndarray:
     """Return the points (K, 2) moved by the 2×3 transform ``H``."""
     return points @ H[:, :2].T + H[:, 2]

@@ -96,8 +96,9 @@ def matched_displacement(
     moved = apply(invert(alignment.H_0to1), alignment.points1) - points0
     support = local_support(points0, moved, alignment.confidence, settings)
     weight = alignment.confidence * believed(support)
-    whole = _affine(points0, moved, weight, settings, config)
-    rest, trust = moved - _homogeneous(points0, config) @ whole, weight
+    rows = _homogeneous(points0, config)
+    whole = _affine(rows, moved, weight, settings)
+    rest, trust = moved - rows @ whole, weight
     for _ in range(ROUNDS):
         away = rest - _around(points0, points0, rest, trust, settings)
         trust = _trusted(weight, away, settings.doubt)
@@ -119,14 +120,13 @@ def _homogeneous(points: Float[np.ndarray, "P 2"], config: ModelConfig) -> Float
 
 
 def _affine(
-    points0: Float[np.ndarray, "K 2"],
+    rows: Float[np.ndarray, "K 3"],
     moved: Float[np.ndarray, "K 2"],
     weight: Float[np.ndarray, " K"],
     settings: RectifyConfig,
-    config: ModelConfig,
 ) -> Float[np.ndarray, "3 2"]:
     """Return the affine displacement that most matches agree with."""
-    rows, fitted, trust = _homogeneous(points0, config), np.zeros((3, 2)), weight
+    fitted = np.zeros((3, 2))
     for _ in range(ROUNDS):
         trust = _trusted(weight, moved - rows @ fitted, settings.whole_doubt)
         weighed = (rows * trust[:, None]).T
@@ -192,7 +192,6 @@ class Flat(NamedTuple):
     """Print 1 laid in print 0's frame by an alignment and its field, and where its matches lie."""
 
     ridges: Ridges
-    displacement: Float[Array, "h w 2"]
     points0: Float[Array, "K 2"]
     points1: Float[Array, "K 2"]
     weight: Float[Array, " K"]
@@ -210,7 +209,7 @@ def lay_flat(
     """Draw print 1 in print 0's frame, without the distortion that the matches show."""
     there = transform(inverse(H_0to1), points1) - between_cells(displacement, points0, config)
     ridges = laid_on(ridges1, H_0to1, displacement, config)
-    return Flat(ridges, displacement, points0, there, weight)
+    return Flat(ridges, points0, there, weight)
 
 
 def between_cells(

@@ -110,7 +110,7 @@ def refine(
     laid, value = jax.vmap(steps.finish)(laid.H_0to1, laid.displacement, origin)
     laid, start = jax.tree.map(lambda x: x[0], _best(1, value, (laid, origin)))
     return _unflattened(
-        (ridges0, ridges1), laid, starts.H_0to1[start], flats.displacement[start], config, settings
+        (ridges0, ridges1), laid, starts.H_0to1[start], starts.displacement[start], config, settings
     )
 
 
@@ -148,7 +148,7 @@ class _Steps(NamedTuple):
         """Return the most likely places of a whole start."""
         wide, count = self.settings.wide, self.settings.places
         found, evidence = search(self.ridges0, flat.ridges, jnp.eye(2, 3), wide, count, self.config)
-        still = jnp.zeros_like(flat.displacement)
+        still = jnp.zeros((self.config.cells, self.config.cells, 2))
         return found, evidence + jax.vmap(lambda H: self._support(H, still, flat))(found)
 
     def rough(self, H: Float[Array, "2 3"], origin: Array) -> tuple[Refined, Array]:

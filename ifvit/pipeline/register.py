@@ -30,7 +30,7 @@ from ifvit.pipeline.dense_map import compiled, of_frames, of_turned
 from ifvit.pipeline.displacement import Displacement
 from ifvit.pipeline.enhancer import EnhancerName, source_of
 from ifvit.pipeline.fit import FIT_CONFIG, Fit, FitConfig, fit_of
-from ifvit.pipeline.geometry import apply
+from ifvit.pipeline.geometry import angle_of, apply
 from ifvit.pipeline.pairing import Group, in_order
 from ifvit.pipeline.prepared import PreparedPrint, load_print, prepare_print
 from ifvit.pipeline.rectify import starts_of
@@ -218,7 +218,7 @@ class Registrar:
             H_0to1=H,
             points1=np.where(inliers[:, None], placed, alignment.points1),
             inliers=inliers,
-            angle=float(np.rad2deg(np.arctan2(H[1, 0], H[0, 0]))),
+            angle=angle_of(H),
             displacement=displacement,
             ridge_ncc=float(refined.ncc),
             block_share=block_share(np.asarray(refined.block_ncc)),

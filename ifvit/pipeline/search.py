@@ -19,7 +19,7 @@ from ifvit.data.pairs import frame_side
 from ifvit.pipeline.align import ALIGN_CONFIG, AlignConfig, candidates
 from ifvit.pipeline.alignment import Alignment
 from ifvit.pipeline.displacement import Displacement
-from ifvit.pipeline.geometry import similarity
+from ifvit.pipeline.geometry import angle_of, similarity
 from ifvit.pipeline.rectify import matched_displacement
 
 Fields = Float[np.ndarray, "P A h w 2"]
@@ -120,6 +120,5 @@ def _better(before: Alignment, after: Alignment) -> Alignment:
 
 def _hinted(H_0to1: Float[np.ndarray, "2 3"]) -> Alignment:
     """Return an alignment that something else suggests, which no match bears out as yet."""
-    nobody, angle = np.zeros((0, 2)), float(np.rad2deg(np.arctan2(H_0to1[1, 0], H_0to1[0, 0])))
-    none = np.zeros(0)
-    return Alignment(True, "", H_0to1, nobody, nobody, none, none.astype(bool), angle)
+    nobody, none = np.zeros((0, 2)), np.zeros(0)
+    return Alignment(True, "", H_0to1, nobody, nobody, none, none.astype(bool), angle_of(H_0to1))

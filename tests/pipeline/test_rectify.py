@@ -39,21 +39,23 @@ def matched(points1: np.ndarray, H: np.ndarray, confidence: np.ndarray) -> Align
     return Alignment(True, "", H, CENTRES, points1, confidence, nobody, 0.0)
 
 
-@pytest.mark.parametrize("skin", [swept, pulled])
+@pytest.mark.parametrize(("skin", "share", "found_of"), [(swept, 1 / 3, 95), (pulled, 1 / 4, 90)])
 @pytest.mark.parametrize("angle", [0.0, 130.0])
-def test_a_distortion_is_found_from_imprecise_matches_a_quarter_of_them_wrong(skin, angle) -> None:
+def test_a_distortion_is_found_from_imprecise_matches_many_of_them_wrong(
+    skin, share, found_of, angle
+) -> None:
     H = similarity(angle, MIDDLE)
     rng = np.random.default_rng(0)
     points1 = apply(H, skin(CENTRES)) + rng.normal(0, 3.0, CENTRES.shape)
-    wrong = rng.random(len(CENTRES)) < 1 / 4
+    wrong = rng.random(len(CENTRES)) < share
     points1[wrong] += rng.uniform(-200, 200, (wrong.sum(), 2))
     found = matched_displacement(matched(points1, H, np.full(len(CENTRES), 0.5)), SMALL_MODEL)
     truth = skin(CENTRES) - CENTRES
     away = np.linalg.norm(found.reshape(-1, 2) - truth, axis=1)
     assert np.linalg.norm(truth, axis=1).max() > 14
-    # Nine of ten cells within half a ridge period (9 px), from where the elastic step finds the
-    # right ridge.
-    assert np.median(away) < 2.0 and np.percentile(away, 90) < 4.5
+    # So many of a hundred cells within half a ridge period (9 px), from where the elastic step
+    # finds the right ridge.
+    assert np.median(away) < 2.0 and np.percentile(away, found_of) < 4.5
 
 
 def test_who_moves_with_its_neighbours_is_believed_however_far() -> None:
