@@ -10,18 +10,15 @@ Points and displacements are in frame pixels at 500 ppi; images at the network's
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.scipy.ndimage import map_coordinates
 from jaxtyping import Array, Bool, Float
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
-from ifvit.data.aligned import transform
-from ifvit.pipeline.geometry import coarser
+from ifvit.pipeline.geometry import coarser, warp
 
 
 @dataclass(frozen=True)
@@ -115,14 +112,10 @@ def laid_on(
     ridges: Ridges, H: Float[Array, "2 3"], displacement: Float[Array, "h w 2"], config: ModelConfig
 ) -> Ridges:
     """Draw a print in the other's frame through displacement and transform, bilinear."""
-    height, width = ridges.image.shape
-    factor = REFERENCE_PPI // config.ppi
-    field = jax.image.resize(displacement, (height, width, 2), "linear") / factor
-    y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
-    at = transform(network_transform(H, config), jnp.stack([x, y], axis=-1) + field)
-    sample = partial(map_coordinates, coordinates=[at[..., 1], at[..., 0]], order=1)
-    inside = sample(ridges.mask.astype(jnp.float32), mode="constant") > 0.5
-    return Ridges(jnp.where(inside, sample(ridges.image, mode="nearest"), 0.0), inside)
+    field = displacement * config.ppi / REFERENCE_PPI
+    drawn = warp(ridges.image, ridges.mask, network_transform(H, config)[None], field[None])
+    image, inside = drawn[0][0], drawn[1][0]
+    return Ridges(jnp.where(inside, image, 0.0), inside)
 
 
 class _Blocks(NamedTuple):
