@@ -20,9 +20,9 @@ from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer, fnmr_at_fmr
 from ifvit.evaluation.protocols import Pair, all_pairs
-from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.prepared import PreparedPrint, load_print
-from ifvit.pipeline.register import Registrar
+from ifvit.features.prepared import PreparedPrint, load_print
+from ifvit.matcher import Matcher
+from ifvit.registration.register import Registrar
 
 NEVER = 1e6
 

@@ -21,8 +21,8 @@ import numpy as np
 from PIL import Image
 from timing import machine
 
-from ifvit.data.canvases import Canvases, read_canvases
 from ifvit.data.readers import read_dataset, split_fingers
+from ifvit.data.store import Canvases, read_canvases
 
 IMPRESSIONS = 10
 BATCHES, PAIRS = 50, 128

@@ -13,10 +13,10 @@ import argparse
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 
+from ifvit.comparison.score import FUSION
 from ifvit.config import MATCH_CONFIG
 from ifvit.evaluation.metrics import eer
 from ifvit.evaluation.scores import read_scores
-from ifvit.pipeline.score import FUSION
 
 NAMES = ("ridges", "blocks", "matches", "embeddings")
 

@@ -31,16 +31,17 @@ from tqdm import tqdm
 from ifvit.config import DenseConfig
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
-from ifvit.data.synthetic import MASTERS_PER_CALL, VALIDATION_FINGERS, SyntheticPairs
 from ifvit.evaluation.metrics import eer
 from ifvit.evaluation.protocols import all_pairs, fewer_impostors
-from ifvit.pipeline.register import Registrar
 from ifvit.presets import DENSE_PRESETS
+from ifvit.registration.register import Registrar
+from ifvit.sources.dense_synthetic import SyntheticPairs, synthetic_source
+from ifvit.sources.masters import MASTERS_PER_CALL, VALIDATION_FINGERS
 from ifvit.synthesis import ImpressionParams, Master, finger_key
 from ifvit.synthesis import master as masters_module
 from ifvit.synthesis import orientation as orientation_module
 from ifvit.synthesis.ridges import grow
-from ifvit.training.dense import synthetic_source, train_dense
+from ifvit.training.dense import train_dense
 from ifvit.weights.storage import DENSE_FILE
 
 WIDE = 1e4

@@ -20,11 +20,11 @@ import numpy as np
 from skimage.morphology import skeletonize
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.data.pairs import frame_side
 from ifvit.data.prints import load_canvas
 from ifvit.data.readers import read_dataset
-from ifvit.data.synthetic import TEST_FINGERS
-from ifvit.pipeline.canvas import canvas_of
+from ifvit.features.canvas import canvas_of
+from ifvit.geometry.grid import frame_side
+from ifvit.sources.masters import TEST_FINGERS
 from ifvit.synthesis.dataset import DatasetSpec, write_dataset
 
 MODEL = ModelConfig(canvas=192)

@@ -34,7 +34,7 @@ from ifvit.data.prints import Print, read_print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer, fnmr_at_fmr
 from ifvit.evaluation.protocols import Pair, protocol_pairs
-from ifvit.pipeline.matcher import Matcher
+from ifvit.matcher import Matcher
 
 
 @dataclass(frozen=True)

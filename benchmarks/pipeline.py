@@ -16,17 +16,17 @@ import numpy as np
 from flax import nnx
 from timing import measure, print_head
 
-from ifvit.data.pairs import frame_side
-from ifvit.data.synthetic import grow_masters
-from ifvit.models.matcher import MatcherModel
-from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.align import align_config_of
-from ifvit.pipeline.canvas import stacked
-from ifvit.pipeline.matcher import EMBED_BATCH, Matcher
-from ifvit.pipeline.rectify import starts_of
-from ifvit.pipeline.refine import refine_pairs
-from ifvit.pipeline.template import Templates, template_scores
+from ifvit.features.canvas import stacked
+from ifvit.gallery.template import Templates, template_scores
+from ifvit.geometry.grid import frame_side
+from ifvit.matcher import EMBED_BATCH, Matcher
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.models.embedding import MatcherModel
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
+from ifvit.registration.align import align_config_of
+from ifvit.registration.rectify import starts_of
+from ifvit.registration.refine import refine_pairs
+from ifvit.sources.masters import grow_masters
 from ifvit.synthesis import Master, draw_impression, finger_key, render
 
 NEVER_REFUSE = {"min_confidence": 0.0, "min_inliers": 0}

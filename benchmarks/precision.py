@@ -16,7 +16,7 @@ from timing import machine
 
 from ifvit.presets import DENSE_PRESETS
 from ifvit.training.dense import dense_sources, train_dense
-from ifvit.weights.files import read_metadata
+from ifvit.weights.checkpoint import read_metadata
 
 ROW = "{:<6} {:<10} {:>8} {:>14} {:>16} {:>10}"
 

@@ -11,11 +11,11 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from ifvit.data.synthetic import TEST_FINGERS
-from ifvit.evaluation.registration import mapped_pairs, measure
-from ifvit.pipeline.register import Registrar
+from ifvit.evaluation.registration_quality import mapped_pairs, measure
+from ifvit.files import sha256_of
+from ifvit.registration.register import Registrar
+from ifvit.sources.masters import TEST_FINGERS
 from ifvit.weights.pretrained import pretrained_files
-from ifvit.weights.storage import sha256_of
 
 
 def main() -> None:

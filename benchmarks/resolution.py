@@ -21,9 +21,9 @@ from ifvit.data.prints import resample
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer
 from ifvit.evaluation.protocols import Pair, all_pairs, fewer_impostors
-from ifvit.pipeline.fit import FIT_CONFIG
-from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.prepared import PreparedPrint
+from ifvit.features.fit import FIT_CONFIG
+from ifvit.features.prepared import PreparedPrint
+from ifvit.matcher import Matcher
 
 
 def chosen_pairs(pairs: list[Pair], genuine: int, impostors: int) -> list[Pair]:

@@ -17,11 +17,12 @@ from flax import nnx
 from timing import measure, print_head
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.data.pairs import PairBatch
-from ifvit.data.synthetic import MASTERS_PER_CALL, SyntheticPairs, grow_masters
-from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.register import compiled
+from ifvit.models.dense_reg import DenseRegModel
 from ifvit.presets import DENSE_PRESETS
+from ifvit.runtime.jax_runtime import compiled
+from ifvit.sources.dense_synthetic import SyntheticPairs
+from ifvit.sources.masters import MASTERS_PER_CALL, grow_masters
+from ifvit.sources.truth import PairBatch
 from ifvit.synthesis import Master, draw_impression, finger_key, make_masters, render
 from ifvit.synthesis.master import MASTER_SHAPE
 from ifvit.training.loop import make_optimizer

@@ -25,16 +25,16 @@ from flax import nnx
 from timing import machine, measure, print_head
 
 from ifvit.config import ModelConfig
-from ifvit.data.aligned import AlignmentError, SyntheticAligned
-from ifvit.data.pairs import PairBatch
-from ifvit.data.synthetic import masters_of
-from ifvit.models.matcher import MatcherModel
-from ifvit.models.registration import DenseRegModel
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.models.embedding import MatcherModel
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
+from ifvit.sources.aligned import AlignmentError
+from ifvit.sources.dense_synthetic import synthetic_source
+from ifvit.sources.masters import masters_of
+from ifvit.sources.match_synthetic import PLACEMENT_ROTATION, SyntheticAligned
+from ifvit.sources.truth import PairBatch
 from ifvit.training.compute import set_compute
-from ifvit.training.dense import synthetic_source
 from ifvit.training.loop import make_optimizer
-from ifvit.training.match import PLACEMENT_ROTATION
 from ifvit.training.steps import MatchTrainer, dense_step, match_step, match_views
 
 FINGERS = 16

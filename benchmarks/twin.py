@@ -22,7 +22,7 @@ from flax import nnx
 from timing import machine
 
 from ifvit.config import ModelConfig
-from ifvit.models.registration import DenseRegModel
+from ifvit.models.dense_reg import DenseRegModel
 from ifvit.presets import DENSE_PRESETS
 
 with warnings.catch_warnings(action="ignore"):  # kornia's own, while it is imported

@@ -10,20 +10,19 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ifvit.pipeline.match import match
-    from ifvit.pipeline.matcher import Matcher
-    from ifvit.pipeline.registration import Registration, register
-    from ifvit.pipeline.result import MatchResult
+    from ifvit.comparison.result import MatchResult
+    from ifvit.matcher import Matcher, match
+    from ifvit.registration.registered_pair import Registration, register
     from ifvit.weights.pretrained import list_weights
 
     load = from_pretrained = Matcher.from_pretrained
 
 _PLACES = {
-    "match": "ifvit.pipeline.match",
-    "Matcher": "ifvit.pipeline.matcher",
-    "MatchResult": "ifvit.pipeline.result",
-    "register": "ifvit.pipeline.registration",
-    "Registration": "ifvit.pipeline.registration",
+    "match": "ifvit.matcher",
+    "Matcher": "ifvit.matcher",
+    "MatchResult": "ifvit.comparison.result",
+    "register": "ifvit.registration.registered_pair",
+    "Registration": "ifvit.registration.registered_pair",
     "list_weights": "ifvit.weights.pretrained",
 }
 

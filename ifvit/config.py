@@ -228,7 +228,7 @@ def to_json(config: Any) -> str:
 
 RETIRED = ("fusion_ridge", "fusion_match")
 """Settings of earlier versions that decide nothing any more; the score's weights are now with the
-score (:mod:`ifvit.pipeline.score`)."""
+score (:mod:`ifvit.comparison.score`)."""
 
 
 def from_json(cls: type, text: str) -> Any:

@@ -15,26 +15,28 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from ifvit.comparison.result import MatchResult
 from ifvit.config import REFERENCE_PPI, DenseConfig
 from ifvit.data.images import read_image
 from ifvit.data.prints import read_print
 from ifvit.data.readers import read_dataset
-from ifvit.data.synthetic import TEST_FINGERS
 from ifvit.evaluation.metrics import auc, eer
 from ifvit.evaluation.page import page, picture, table
 from ifvit.evaluation.plots import score_histogram
 from ifvit.evaluation.protocols import Pair, all_pairs
 from ifvit.evaluation.scores import ScoreRow, score_pairs, write_scores
-from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.result import MatchResult
+from ifvit.files import keep_earlier, sha256_of
+from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
+from ifvit.sources.dense_synthetic import synthetic_source
+from ifvit.sources.masters import TEST_FINGERS
 from ifvit.synthesis.dataset import DatasetSpec, write_dataset
-from ifvit.training.dense import cell_accuracy, held_batches, synthetic_source, train_dense
+from ifvit.training.dense import cell_accuracy, held_batches, train_dense
 from ifvit.training.match import train_match
-from ifvit.viz import contact_sheet, draw_match
+from ifvit.viz.matches import draw_match
+from ifvit.viz.sheet import contact_sheet
+from ifvit.weights.checkpoint import load_dense, read_metadata
 from ifvit.weights.describe import describe
-from ifvit.weights.files import load_dense, read_metadata
-from ifvit.weights.storage import keep_earlier, sha256_of
 
 logger = logging.getLogger("ifvit")
 

@@ -91,6 +91,27 @@ def micro():
 
 
 @pytest.fixture(scope="session")
+def small():
+    """A canvas of 64 pixels at 250 ppi, 128 at 500: a print of some ridges fits in."""
+    from ifvit.config import ModelConfig
+
+    return ModelConfig(
+        canvas=64, backbone_widths=(8, 8, 8), d_model=16, num_layers=2, num_heads=2, embedding_dim=8
+    )
+
+
+@pytest.fixture(scope="session")
+def ridge_print():
+    """A print (128, 128) at 500 ppi that is cheap to make: circles, dark on white, in an oval."""
+    import numpy as np
+
+    y, x = np.mgrid[:128, :128]
+    ridges = 0.5 + 0.4 * np.cos(2 * np.pi * np.hypot(x - 50.0, y - 70.0) / 9.0)
+    oval = ((x - 63.5) / 0.45) ** 2 + ((y - 63.5) / 0.48) ** 2 < 128**2
+    return np.where(oval, ridges, 1.0).astype(np.float32)
+
+
+@pytest.fixture(scope="session")
 def trained_pair(micro, tmp_path_factory) -> tuple[Path, Path]:
     """A checkpoint of each module, with random weights, that belong together; not to be changed."""
     from flax import nnx
@@ -115,7 +136,7 @@ def trained_pair(micro, tmp_path_factory) -> tuple[Path, Path]:
 @pytest.fixture(scope="session")
 def exported(trained_pair, tmp_path_factory) -> Path:
     """A folder like ``ifvit/weights/shipped``, with that pair as ``small``; not to be changed."""
-    from ifvit.weights.export import export_pair
+    from ifvit.weights.release import export_pair
 
     folder = tmp_path_factory.mktemp("shipped")
     export_pair(*trained_pair, folder / "small")
@@ -135,10 +156,10 @@ def masters():
 @pytest.fixture(scope="session")
 def few_masters_per_call():
     """Let training grow as many masters in a call as the tests' own fixture does."""
-    from ifvit.data import synthetic
+    from ifvit.sources import masters as grown_masters
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(synthetic, "MASTERS_PER_CALL", MASTERS)
+        patch.setattr(grown_masters, "MASTERS_PER_CALL", MASTERS)
         yield
 
 

@@ -19,12 +19,12 @@ from PIL import Image
 
 from ifvit.cli import main, parse
 from ifvit.commands import COMMANDS
-from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, save_calibration
-from ifvit.pipeline.matcher import Matcher
+from ifvit.comparison.calibration import CALIBRATION_FILE, Calibration, save_calibration
+from ifvit.files import sha256_of
+from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS
 from ifvit.weights.convert import TABLE
 from ifvit.weights.loftr import transformer_shapes
-from ifvit.weights.storage import sha256_of
 
 
 @dataclass(frozen=True)

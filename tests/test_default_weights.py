@@ -10,12 +10,12 @@ import pytest
 
 import ifvit
 from ifvit.cli import main
+from ifvit.comparison.calibration import CALIBRATION_FILE, Calibration, save_calibration
 from ifvit.evaluation.scores import ScoreRow, write_scores
-from ifvit.pipeline.calibration import CALIBRATION_FILE, Calibration, save_calibration
-from ifvit.pipeline.matcher import Matcher
+from ifvit.files import sha256_of
+from ifvit.matcher import Matcher
 from ifvit.weights import pretrained
 from ifvit.weights.pretrained import pretrained_files
-from ifvit.weights.storage import sha256_of
 
 RUN = {"mode": "pair", "enhancer": "gabor", "canvas": None}
 

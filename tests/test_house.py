@@ -1,8 +1,10 @@
-"""The house rules that a machine can check: import order, file sizes, no pickle."""
+"""The house rules that a machine can check: import order, names, sizes, no pickle."""
 
 from __future__ import annotations
 
 import ast
+import re
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -13,16 +15,27 @@ PACKAGE = Path(ifvit.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
 MOST_LINES = 260
 
+MOST_OF_A_ROOM = 0.13
+"""Share of the package's lines that one room holds at most."""
+
 ORDER = (
-    ("config", "presets"),
+    ("config", "presets", "files", "cache"),
+    ("geometry",),
     ("synthesis",),
     ("data",),
     ("models",),
     ("weights",),
-    ("pipeline",),
+    ("runtime",),
+    ("features",),
+    ("registration",),
+    ("comparison",),
+    ("matcher",),
+    ("gallery",),
+    ("sources",),
+    ("viz",),
     ("evaluation",),
     ("training",),
-    ("viz", "overlay", "demo", "commands", "cli"),
+    ("demo", "commands", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 
@@ -59,12 +72,16 @@ def loads(tree: ast.AST) -> list[tuple[str, dict[str, ast.expr]]]:
     ]
 
 
+def lines(path: Path) -> int:
+    return len(path.read_text(encoding="utf-8").splitlines())
+
+
 def parse(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def name(path: Path) -> str:
-    return str(path.relative_to(PACKAGE))
+    return path.relative_to(PACKAGE).as_posix()
 
 
 def test_every_part_has_its_place_in_the_order():
@@ -80,13 +97,47 @@ def test_imports_never_point_backwards(path):
     later = {part for part in used & set(RANK) if RANK[part] > RANK[own]}
     assert not later, f"{name(path)} imports {later}, which come after {own}"
     if "viz" in used:
-        assert own in ("evaluation", "viz", "overlay", "demo", "commands", "cli")
+        assert own in ("evaluation", "viz", "demo", "commands", "cli")
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
 def test_files_can_be_read_in_one_go(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) <= MOST_LINES
+    assert lines(path) <= MOST_LINES
     assert path.name != "utils.py"
+
+
+def test_no_two_files_share_a_name():
+    """So that a name says which file is meant; commands are named after what they call."""
+    stems = Counter(
+        path.stem for path in FILES if path.stem != "__init__" and parts(path) != "commands"
+    )
+    assert [stem for stem, count in stems.items() if count > 1] == []
+
+
+def test_the_tree_in_the_docs_is_the_tree_on_disk():
+    """Each file once, and in the order of the rooms."""
+    text = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
+    tree = text.split("```\nifvit/\n")[1].split("\nrecipes/")[0]
+    named, room = [], ""
+    for entry in re.findall(r"^( +)([\w.]+/?)  ?", tree, re.MULTILINE):
+        indent, word = len(entry[0]), entry[1]
+        if indent == 2:
+            room = word if word.endswith("/") else ""
+        if word.endswith(".py"):
+            named.append(room * (indent > 2) + word)
+    assert sorted(named) == [name(path) for path in FILES if path.stem != "__init__"], (
+        "docs/architecture.md shows other files"
+    )
+    places = [RANK[file.split("/")[0].removesuffix(".py")] for file in named]
+    assert places == sorted(places)
+
+
+def test_no_room_is_much_larger_than_the_others():
+    rooms: Counter[str] = Counter()
+    for path in FILES:
+        rooms[parts(path)] += lines(path)
+    (largest, most), *_ = rooms.most_common()
+    assert most < MOST_OF_A_ROOM * rooms.total(), f"{largest} holds {most} of {rooms.total()} lines"
 
 
 @pytest.mark.parametrize("path", FILES, ids=name)
@@ -111,4 +162,4 @@ def test_the_rules_would_catch_it():
 
 def test_orbax_is_called_in_one_file_only():
     users = [name(path) for path in FILES if any("orbax" in m for m in imported(parse(path)))]
-    assert users == [str(Path("training", "checkpoints.py"))]
+    assert users == ["training/states.py"]

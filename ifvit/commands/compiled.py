@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from ifvit.data.cache import cache_folder, key_of
+from ifvit.cache import cache_folder, key_of
 
 SHORTEST = 0.2
 """Seconds of compiling that are worth a file."""

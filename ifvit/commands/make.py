@@ -85,7 +85,7 @@ def run_synth(args: SynthArgs) -> None:
 
     from ifvit.data.images import read_image
     from ifvit.synthesis.dataset import write_dataset
-    from ifvit.viz import contact_sheet
+    from ifvit.viz.sheet import contact_sheet
 
     def progress(items: Any, total: int) -> Any:
         return tqdm(items, "prints", total=total, unit="print")
@@ -140,7 +140,7 @@ def run_inspect(args: InspectArgs) -> None:
 
 def run_export(args: ExportArgs) -> None:
     """Write a pair of modules to ship."""
-    from ifvit.weights.export import export_pair
+    from ifvit.weights.release import export_pair
 
     record = export_pair(
         args.dense_ckpt,

@@ -10,17 +10,17 @@ from typing import Annotated
 import numpy as np
 import tyro
 
+from ifvit.comparison.calibration import CALIBRATION_FILE
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.calibrate import calibrate
 from ifvit.evaluation.evaluate import EvaluateConfig, evaluate
 from ifvit.evaluation.identification import RANKS, IdentifyConfig, identify
 from ifvit.evaluation.protocols import print_name
 from ifvit.evaluation.scores import ScoreRow
-from ifvit.pipeline.calibration import CALIBRATION_FILE
-from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.prepared import PreparedPrint
+from ifvit.features.prepared import PreparedPrint
+from ifvit.files import sha256_of
+from ifvit.matcher import Matcher
 from ifvit.weights.pretrained import pretrained_files
-from ifvit.weights.storage import sha256_of
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,8 @@ def run_report(args: ReportArgs) -> None:
 
 def _drawing(args: ReportArgs, root: str) -> Callable[[ScoreRow], bytes]:
     """Return what draws a row's match; raises ValueError there for a print that ``root`` lacks."""
-    from ifvit.viz import draw_match, png
+    from ifvit.viz.figures import png
+    from ifvit.viz.matches import draw_match
 
     prints = {print_name(item, root): item for item in read_dataset(root, args.ppi)}
     matcher = Matcher.from_checkpoints(args.dense_ckpt, args.matcher_ckpt)

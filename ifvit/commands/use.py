@@ -9,11 +9,10 @@ from typing import Annotated
 
 import tyro
 
-from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
-from ifvit.pipeline.enhancer import EnhancerName
-from ifvit.pipeline.match import match
-from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.result import MatchResult
+from ifvit.comparison.calibration import CALIBRATION_FILE, load_calibration
+from ifvit.comparison.result import MatchResult
+from ifvit.features.enhancer import EnhancerName
+from ifvit.matcher import Matcher, match
 from ifvit.weights.pretrained import checkpoint_pair
 
 
@@ -93,7 +92,7 @@ def run_match(args: MatchArgs) -> None:
         calibration=args.calibration,
     )
     if args.out is not None:
-        from ifvit.viz import draw_match
+        from ifvit.viz.matches import draw_match
 
         draw_match(result, args.out)
     limit = None if args.threshold is None else _limit(result, args, args.threshold)
@@ -120,8 +119,8 @@ def _limit(result: MatchResult, args: MatchArgs, rate: float) -> float:
 
 def run_register(args: RegisterArgs) -> None:
     """Register two prints and write what there is to see."""
-    from ifvit.overlay import draw_registration
-    from ifvit.pipeline.registration import register, save_displacement
+    from ifvit.registration.registered_pair import register, save_displacement
+    from ifvit.viz.overlay import draw_registration
 
     found = register(
         args.image0,
@@ -142,7 +141,7 @@ def run_register(args: RegisterArgs) -> None:
 
 def run_embed(args: EmbedArgs) -> None:
     """Write templates."""
-    from ifvit.pipeline.template import embed_files, save_templates
+    from ifvit.gallery.template import embed_files, save_templates
 
     if not args.paths:
         raise ValueError("no prints given: expected at least one file")
@@ -155,7 +154,7 @@ def run_embed(args: EmbedArgs) -> None:
 
 def run_compare(args: CompareArgs) -> None:
     """Print the score of each pair of templates."""
-    from ifvit.pipeline.template import load_templates, template_scores
+    from ifvit.gallery.template import load_templates, template_scores
 
     first, second = load_templates(args.templates0), load_templates(args.templates1)
     found = template_scores(first, second)

@@ -1,7 +1,7 @@
 """One print, from its file to the network's canvas: read, resample, find the finger, centre.
 
 Everything here is numpy and runs once per file; the exact foreground mask and the local contrast
-normalisation come afterwards, in JAX, in ``ifvit.data.normalise``.
+normalisation come afterwards, in JAX, in ``ifvit.features.normalise``.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def resample(
 def ridge_area(image: Float32[np.ndarray, "H W"], ppi: float) -> Bool[np.ndarray, "H W"]:
     """Mark the largest connected area with the contrast of ridges; all False where there is none.
 
-    Coarse, for finding and centring the finger only: ``ifvit.data.normalise.foreground`` is the
+    Coarse, for finding and centring the finger only: ``ifvit.features.normalise.foreground`` is the
     mask that the network sees.
     """
     window = max(3, round(WINDOW_MM * ppi / 25.4))

@@ -45,7 +45,7 @@ def read_dataset(root: str | Path, ppi: int | None = None) -> list[Print]:
     folder per finger, whose name is the finger and the file's name the impression. A ``root`` that
     is a ``.csv`` file is a manifest (:func:`ifvit.data.manifest.read_manifest`). ``ppi`` overrides
     the resolution known by the data set's name (:func:`known_ppi`) or its files'; without any it is
-    500. No image is opened here: see :func:`ifvit.data.canvases.read_canvases`.
+    500. No image is opened here: see :func:`ifvit.data.store.read_canvases`.
 
     Raises FileNotFoundError where ``root`` does not exist, and ValueError where no layout is
     found, where two files claim the same impression, where ``root`` holds several data sets, or

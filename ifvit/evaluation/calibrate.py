@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from ifvit.comparison.calibration import Calibration, save_calibration
 from ifvit.evaluation.evaluate import RUN_FILE
 from ifvit.evaluation.scores import read_scores
-from ifvit.pipeline.calibration import Calibration, save_calibration
 
 
 def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str) -> Calibration:

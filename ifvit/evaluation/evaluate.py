@@ -15,14 +15,14 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from ifvit.comparison.score import NOT_ALIGNED
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.protocols import Pair, fewer_impostors, print_name, protocol_pairs
 from ifvit.evaluation.scores import ScoreRow, read_scores, row_of
-from ifvit.pipeline.enhancer import EnhancerName
-from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.prepared import PreparedPrint
-from ifvit.pipeline.score import NOT_ALIGNED
+from ifvit.features.enhancer import EnhancerName
+from ifvit.features.prepared import PreparedPrint
+from ifvit.matcher import Matcher
 
 logger = logging.getLogger("ifvit")
 

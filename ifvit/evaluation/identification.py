@@ -16,9 +16,9 @@ from tqdm import tqdm
 
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
-from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.template import Templates, template_scores
-from ifvit.weights.storage import write_atomically
+from ifvit.files import write_atomically
+from ifvit.gallery.template import Templates, template_scores
+from ifvit.matcher import Matcher
 
 RANKS = (1, 5, 10)
 """Ranks whose identification rates are reported."""

@@ -11,9 +11,9 @@ import numpy as np
 from jaxtyping import Float
 from tqdm import tqdm
 
+from ifvit.comparison.result import MatchResult
 from ifvit.evaluation.protocols import Pair
-from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.result import MatchResult
+from ifvit.matcher import Matcher
 
 SCORES = ("fused", "global_score", "local_score", "ridge_score", "block_score", "match_score")
 

@@ -3,9 +3,9 @@
 Dimension key: B pairs, H W pixels, h w cells, N M = h·w tokens, D channels, E embedding.
 """
 
-from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
-from ifvit.models.matching import mutual_matches
-from ifvit.models.registration import DenseOutput, DenseRegModel
+from ifvit.models.coarse_matching import mutual_matches
+from ifvit.models.dense_reg import DenseOutput, DenseRegModel
+from ifvit.models.embedding import MatcherInput, MatcherModel, MatcherOutput
 
 __all__ = [
     "DenseOutput",

@@ -11,13 +11,11 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from ifvit.geometry.field import INVERSE_STEPS
 from ifvit.synthesis.conditions import strip_shift
 from ifvit.synthesis.draw import SWEEP_PX, ImpressionParams
 from ifvit.synthesis.master import MASTER_SHAPE
 from ifvit.synthesis.skin import forced, released
-
-INVERSE_STEPS = 12
-"""Fixed-point steps of :func:`from_master`: each cuts the error to a third or less."""
 
 
 def on_sensor(

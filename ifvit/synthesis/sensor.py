@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
+from ifvit.geometry.warp import sample
 from ifvit.synthesis.conditions import comb_shift, marked, moisture
 from ifvit.synthesis.draw import ImpressionParams
 from ifvit.synthesis.impression import (
@@ -42,21 +43,6 @@ def frame_points(shape: tuple[int, int]) -> Float[Array, "H W 2"]:
     """Return the (x, y) of every pixel of a frame of ``shape`` (H, W)."""
     x, y = jnp.meshgrid(jnp.arange(shape[1]), jnp.arange(shape[0]))
     return jnp.stack([x, y], axis=-1).astype(jnp.float32)
-
-
-def sample(image: Array, points: Float[Array, "*P 2"]) -> Float[Array, "*P"]:
-    """Read an image at points (x, y) by bilinear interpolation; the border's value beyond it."""
-    height, width = image.shape
-    x = jnp.clip(points[..., 0], 0, width - 1.001)
-    y = jnp.clip(points[..., 1], 0, height - 1.001)
-    x0, y0 = x.astype(int), y.astype(int)
-    fx, fy = x - x0, y - y0
-    flat = image.reshape(-1)
-    index = y0 * width + x0
-    corner = [flat[index + step].astype(jnp.float32) for step in (0, 1, width, width + 1)]
-    top = corner[0] * (1 - fx) + corner[1] * fx
-    bottom = corner[2] * (1 - fx) + corner[3] * fx
-    return top * (1 - fy) + bottom * fy
 
 
 def render(master: Master, params: ImpressionParams, shape: tuple[int, int]) -> Impression:

@@ -12,14 +12,11 @@ import numpy as np
 from flax import nnx
 
 from ifvit.config import DenseConfig
-from ifvit.data.augment import source_side
-from ifvit.data.canvases import read_canvases
-from ifvit.data.folder import CorruptionPairs
-from ifvit.data.pairs import PairBatch
-from ifvit.data.prints import Print
-from ifvit.data.readers import read_dataset, split_fingers
-from ifvit.data.synthetic import VALIDATION_FINGERS, Ease, SyntheticPairs, masters_of
-from ifvit.models.registration import DenseRegModel
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.sources.dense_folder import folder_sources
+from ifvit.sources.dense_synthetic import Ease, synthetic_source
+from ifvit.sources.masters import VALIDATION_FINGERS
+from ifvit.sources.truth import PairBatch
 from ifvit.training.ahead import Ahead
 from ifvit.training.averages import Averages
 from ifvit.training.compute import as_used, set_compute
@@ -28,8 +25,8 @@ from ifvit.training.loop import Task, fit, make_optimizer, steps_per_epoch
 from ifvit.training.pictures import match_pictures
 from ifvit.training.run import open_run
 from ifvit.training.steps import cell_hits, dense_step
+from ifvit.weights.checkpoint import save_weights
 from ifvit.weights.describe import parameter_summary
-from ifvit.weights.files import save_weights
 from ifvit.weights.loftr import load_loftr_weights
 from ifvit.weights.metadata import Metadata
 from ifvit.weights.storage import DENSE_FILE
@@ -106,27 +103,7 @@ def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
             f"{config.distortion_growth}, but only synthetic pairs grow: leave them at 0, or train "
             "on --dataset-root synthetic"
         )
-    canvases = read_canvases(
-        read_dataset(config.dataset_root, config.ppi), source_side(config.model)
-    )
-    prints = canvases.prints
-    fingers = len({p.finger for p in prints})
-    # A small folder keeps most of its fingers for training.
-    holdout = min(config.val_fingers, max(1, fingers // 5))
-    train_prints, val_prints = split_fingers(prints, holdout, config.seed)
-    logger.info("%d prints of %d fingers, %d held out", len(prints), fingers, holdout)
-
-    def source(chosen: list[Print], impostor_ratio: float) -> CorruptionPairs:
-        return CorruptionPairs(
-            canvases.of(chosen),
-            config.model,
-            seed=config.seed,
-            max_rotation=config.max_rotation,
-            turn=config.turn,
-            impostor_ratio=impostor_ratio,
-        )
-
-    return source(train_prints, config.impostor_ratio), source(val_prints, 0.0)
+    return folder_sources(config)
 
 
 def ease_of(config: DenseConfig, index: int) -> Ease:
@@ -137,23 +114,6 @@ def ease_of(config: DenseConfig, index: int) -> Ease:
         return min(1.0, EASIEST + (1 - EASIEST) * passed / growth) if growth else 1.0
 
     return Ease(grown(config.rotation_growth), grown(config.distortion_growth))
-
-
-def synthetic_source(
-    config: DenseConfig, first: int, count: int, *, genuine_only: bool = False
-) -> SyntheticPairs:
-    """Return a source of pairs of the fingers ``first`` to ``first + count - 1``."""
-    return SyntheticPairs(
-        config.seed,
-        first + np.arange(count),
-        masters_of(config.seed, first, count),
-        config.model,
-        max_rotation=config.max_rotation,
-        turn=config.turn,
-        hard=config.hard,
-        zoom=config.zoom,
-        impostor_ratio=0.0 if genuine_only else config.impostor_ratio,
-    )
 
 
 def train_dense(

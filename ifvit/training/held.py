@@ -8,9 +8,9 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 
 from ifvit.config import MatchConfig
-from ifvit.data.aligned import AlignedBatch, AlignmentError
 from ifvit.evaluation.metrics import auc, eer
-from ifvit.models.matcher import MatcherInput, MatcherModel
+from ifvit.models.embedding import MatcherInput, MatcherModel
+from ifvit.sources.aligned import AlignedBatch, AlignmentError
 from ifvit.training.compute import as_used
 from ifvit.training.devices import gathered
 from ifvit.training.steps import fused_scores, match_views, stand_alone_embeddings

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
-from ifvit.data.pairs import UNMATCHED
+from ifvit.sources.truth import UNMATCHED
 
 
 def log1mexp(log_p: Float[Array, "*A"]) -> Float[Array, "*A"]:

@@ -5,21 +5,19 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-import numpy as np
 from flax import nnx
 
 from ifvit.config import MatchConfig
-from ifvit.data.aligned import AlignmentError, SyntheticAligned
-from ifvit.data.synthetic import VALIDATION_FINGERS, masters_of
 from ifvit.evaluation.metrics import eer
 from ifvit.evaluation.plots import det_plot
-from ifvit.models.matcher import MatcherModel
-from ifvit.pipeline.register import Registrar
+from ifvit.models.embedding import MatcherModel
+from ifvit.sources.aligned import AlignmentError
+from ifvit.sources.match_folder import folder_sources
+from ifvit.sources.match_synthetic import synthetic_sources
 from ifvit.training.ahead import Ahead
 from ifvit.training.averages import Averages
 from ifvit.training.compute import set_compute
 from ifvit.training.devices import Devices, connect
-from ifvit.training.folder import folder_sources
 from ifvit.training.held import (
     MatchSource,
     held_scores,
@@ -31,8 +29,8 @@ from ifvit.training.held import (
 from ifvit.training.loop import Task, fit, make_optimizer
 from ifvit.training.run import open_run
 from ifvit.training.steps import MatchTrainer, match_step, match_views
+from ifvit.weights.checkpoint import save_weights
 from ifvit.weights.describe import parameter_summary
-from ifvit.weights.files import save_weights
 from ifvit.weights.metadata import Metadata
 from ifvit.weights.storage import MATCHER_FILE
 from ifvit.weights.transfer import (
@@ -46,9 +44,6 @@ logger = logging.getLogger("ifvit")
 
 VALIDATION_PAIRS = 192
 """Pairs to validate on, and prints by themselves."""
-
-PLACEMENT_ROTATION = 40.0
-"""Rotation in degrees, ±, between synthetic impressions before they are aligned."""
 
 
 def start_weights(config: MatchConfig) -> tuple[MatcherModel, tuple[dict[str, str], ...]]:
@@ -72,30 +67,6 @@ def start_weights(config: MatchConfig) -> tuple[MatcherModel, tuple[dict[str, st
     load_module1_backbone_weights(model, path)
     *earlier, link = report.lineage
     return model, (*earlier, {**link, "note": f"{link['note']}, its backbone and head too"})
-
-
-def synthetic_sources(
-    config: MatchConfig, dense_ckpt: Path | None
-) -> tuple[SyntheticAligned, SyntheticAligned]:
-    """Return the synthetic training and validation sources, aligned by Module 1 if there is one."""
-    refine = None if dense_ckpt is None else Registrar.from_checkpoint(dense_ckpt).refine
-
-    def make(first: int, count: int, impostor_ratio: float) -> SyntheticAligned:
-        source = SyntheticAligned(
-            config.seed,
-            first + np.arange(count),
-            masters_of(config.seed, first, count),
-            config.model,
-            max_rotation=PLACEMENT_ROTATION,
-            impostor_ratio=impostor_ratio,
-            hard=config.hard,
-            zoom=config.zoom,
-        )
-        source.refine = refine
-        return source
-
-    train = make(0, config.fingers, config.impostor_ratio)
-    return train, make(VALIDATION_FINGERS, config.val_fingers, 0.5)
 
 
 def match_sources(config: MatchConfig) -> tuple[MatchSource, MatchSource, int]:

@@ -7,10 +7,10 @@ from flax import nnx
 from jaxtyping import Array
 
 from ifvit.config import STRIDE
-from ifvit.data.pairs import PairBatch
 from ifvit.evaluation.plots import match_plot
-from ifvit.models.matching import mutual_matches
-from ifvit.models.registration import DenseRegModel
+from ifvit.models.coarse_matching import mutual_matches
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.sources.truth import PairBatch
 from ifvit.training.compute import as_used
 from ifvit.training.devices import gathered
 

@@ -14,11 +14,11 @@ from typing import Any
 from flax import nnx
 
 from ifvit.config import TrainConfig, to_json
+from ifvit.files import keep_earlier
 from ifvit.training.board import check_board
-from ifvit.training.checkpoints import Checkpoints, shapes_of
 from ifvit.training.devices import is_first, wait_for_all
 from ifvit.training.guard import Stopped, lock
-from ifvit.weights.storage import keep_earlier
+from ifvit.training.states import Checkpoints, shapes_of
 
 logger = logging.getLogger("ifvit")
 

@@ -9,13 +9,16 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
+from ifvit.comparison.score import scores
+from ifvit.comparison.views import matcher_input
 from ifvit.config import MatchConfig, ModelConfig
-from ifvit.data.aligned import AlignedBatch
-from ifvit.data.pairs import PairBatch, cell_matches, frame_foreground, impostor_matches
-from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
-from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.overlap import enhanced_view, matcher_input, upright_of, warp_pairs
-from ifvit.pipeline.score import scores
+from ifvit.features.network_view import enhanced_view, frame_foreground
+from ifvit.features.pose import upright_of
+from ifvit.geometry.warp import warp_pairs
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.models.embedding import MatcherInput, MatcherModel, MatcherOutput
+from ifvit.sources.aligned import AlignedBatch
+from ifvit.sources.truth import PairBatch, cell_matches, impostor_matches
 from ifvit.training.compute import gradients
 from ifvit.training.losses import arcface_loss, dense_loss, embedding_loss, template_loss
 

@@ -1,7 +1,7 @@
 """Weight files: saving and loading, Module 1 into Module 2, and what a file holds."""
 
-from ifvit.weights.describe import describe, parameter_summary
-from ifvit.weights.files import (
+from ifvit.files import sha256_of
+from ifvit.weights.checkpoint import (
     Metadata,
     load_dense,
     load_matcher,
@@ -9,7 +9,7 @@ from ifvit.weights.files import (
     read_metadata,
     save_weights,
 )
-from ifvit.weights.storage import sha256_of
+from ifvit.weights.describe import describe, parameter_summary
 from ifvit.weights.transfer import (
     TransferReport,
     load_module1_backbone_weights,

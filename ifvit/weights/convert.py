@@ -14,10 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
+from ifvit.files import check_exists, keep_earlier, sha256_of
 from ifvit.models.tokens import position_encoding
 from ifvit.weights.loftr import LoFTRRecord, LoFTRWeights, transformer_shapes, write_loftr
 from ifvit.weights.pytorch import read_state_dict, some_of
-from ifvit.weights.storage import check_exists, keep_earlier, sha256_of
 from ifvit.weights.tensors import tensor_problems
 
 logger = logging.getLogger("ifvit")

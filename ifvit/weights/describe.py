@@ -8,10 +8,11 @@ from pathlib import Path
 
 from flax import nnx
 
-from ifvit.weights.files import load_dense, load_matcher, read_metadata
+from ifvit.files import sha256_of
+from ifvit.weights.checkpoint import load_dense, load_matcher, read_metadata
 from ifvit.weights.loftr import lineage_of, read_loftr
 from ifvit.weights.metadata import Metadata
-from ifvit.weights.storage import foreign_kind, sha256_of
+from ifvit.weights.storage import foreign_kind
 
 
 def parameter_summary(module: nnx.Module) -> str:

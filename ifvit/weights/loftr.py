@@ -22,9 +22,10 @@ import numpy as np
 from flax import nnx
 
 from ifvit.config import ModelConfig
-from ifvit.models.registration import DenseRegModel
+from ifvit.files import check_exists, sha256_of, write_atomically
+from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.transformer import LocalFeatureTransformer
-from ifvit.weights.storage import check_exists, foreign_kind, sha256_of, write_atomically
+from ifvit.weights.storage import foreign_kind
 from ifvit.weights.tensors import check_copied, tensor_problems
 
 logger = logging.getLogger("ifvit")

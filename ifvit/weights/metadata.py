@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ifvit.config import DenseConfig, MatchConfig, from_json, to_json
-from ifvit.weights.storage import sha256_of
+from ifvit.files import sha256_of
 
 MODULE_NAMES = {"dense_reg": "Module 1 (dense_reg)", "matcher": "Module 2 (matcher)"}
 

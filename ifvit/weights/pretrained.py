@@ -12,13 +12,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
-from ifvit.weights.storage import (
-    DENSE_FILE,
-    MATCHER_FILE,
-    check_exists,
-    sha256_of,
-    write_atomically,
-)
+from ifvit.files import check_exists, sha256_of, write_atomically
+from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
 
 SHIPPED = Path(__file__).with_name("shipped")
 DEFAULT = "small"

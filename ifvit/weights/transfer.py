@@ -16,9 +16,9 @@ import numpy as np
 from flax import nnx
 
 from ifvit.config import MatchConfig, ModelConfig
-from ifvit.models.matcher import MatcherModel
-from ifvit.models.registration import DenseRegModel
-from ifvit.weights.files import expect_module, load_dense, load_weights
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.models.embedding import MatcherModel
+from ifvit.weights.checkpoint import expect_module, load_dense, load_weights
 from ifvit.weights.metadata import HOW_TO_GET, Metadata, link_to
 from ifvit.weights.storage import foreign_kind
 from ifvit.weights.tensors import check_copied, parameter_arrays

@@ -11,14 +11,7 @@ import pytest
 from PIL import Image
 
 from ifvit.data.images import read_image
-from ifvit.data.prints import (
-    centred,
-    load_canvas,
-    read_print,
-    resample,
-    ridge_area,
-    ridge_middle,
-)
+from ifvit.data.prints import centred, load_canvas, read_print, resample, ridge_area, ridge_middle
 
 
 def stripes(height: int = 96, width: int = 80, period: float = 9.0) -> np.ndarray:

@@ -10,19 +10,19 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from ifvit.comparison.calibration import CALIBRATION_FILE, load_calibration
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.calibrate import calibrate
 from ifvit.evaluation.evaluate import EvaluateConfig, evaluate
 from ifvit.evaluation.protocols import all_pairs, write_comparisons
 from ifvit.evaluation.scores import read_scores
-from ifvit.models.matcher import MatcherModel
-from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
-from ifvit.pipeline.matcher import Matcher
-from ifvit.weights.files import save_weights
+from ifvit.files import sha256_of
+from ifvit.matcher import Matcher
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.models.embedding import MatcherModel
+from ifvit.weights.checkpoint import save_weights
 from ifvit.weights.metadata import Metadata
-from ifvit.weights.storage import sha256_of
 
 
 @pytest.fixture(scope="module")

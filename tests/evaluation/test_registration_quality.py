@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 
 from ifvit.config import ModelConfig
-from ifvit.data.synthetic import TEST_FINGERS
-from ifvit.evaluation.registration import (
+from ifvit.evaluation.registration_quality import (
     MappedPair,
     PairError,
     mapped_pairs,
     pair_error,
     registration_figures,
 )
-from ifvit.pipeline.alignment import Alignment
-from ifvit.pipeline.displacement import Displacement
+from ifvit.geometry.field import Displacement
+from ifvit.registration.alignment import Alignment
+from ifvit.sources.masters import TEST_FINGERS
 
 MODEL = ModelConfig(backbone_widths=(8, 8, 8), d_model=16, num_layers=2, num_heads=2)
 

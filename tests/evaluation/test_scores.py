@@ -3,11 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from ifvit.comparison.result import MatchResult
 from ifvit.evaluation.protocols import Pair
 from ifvit.evaluation.scores import ScoreRow, read_scores, score_pairs, split_scores, write_scores
-from ifvit.pipeline.alignment import Alignment
-from ifvit.pipeline.matcher import Matcher
-from ifvit.pipeline.result import MatchResult
+from ifvit.matcher import Matcher
+from ifvit.registration.alignment import Alignment
 
 NAN = float("nan")
 ROWS = [

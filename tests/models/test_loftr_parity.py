@@ -19,8 +19,8 @@ import torch
 from flax import nnx
 
 from ifvit.config import ModelConfig
-from ifvit.models.matching import DenseMatchingHead, log_dual_softmax
-from ifvit.models.registration import DenseRegModel
+from ifvit.models.coarse_matching import DenseMatchingHead, log_dual_softmax
+from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.tokens import position_encoding
 from ifvit.models.transformer import LocalFeatureTransformer
 from ifvit.weights.convert import convert_loftr

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ifvit.geometry.warp import sample
 from ifvit.synthesis import (
     correspondence,
     draw_impression,
@@ -14,7 +15,7 @@ from ifvit.synthesis import (
     to_master,
 )
 from ifvit.synthesis.draw import SENSORS
-from ifvit.synthesis.sensor import frame_points, sample
+from ifvit.synthesis.sensor import frame_points
 
 SHAPE = (256, 256)
 SEED = 0
@@ -135,9 +136,3 @@ def test_impostors_do_not_agree(masters, two_impressions):
     points1, valid = correspondence(params0, params1, grid(), SHAPE)
     relief0, relief1 = sample(made0.relief, grid())[valid], sample(other.relief, points1)[valid]
     assert abs(np.corrcoef(relief0, relief1)[0, 1]) < 0.3
-
-
-def test_sample_is_bilinear():
-    image = jnp.array([[0.0, 1.0], [2.0, 3.0]])
-    points = jnp.array([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5], [0.5, 0.5]])
-    np.testing.assert_allclose(sample(image, points), [0.0, 0.5, 1.0, 1.5], atol=1e-6)

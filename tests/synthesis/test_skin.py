@@ -5,10 +5,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ifvit.geometry.warp import sample
 from ifvit.synthesis import correspondence, draw_impression, finger_key, from_master, render
 from ifvit.synthesis.draw import lipschitz
 from ifvit.synthesis.impression import to_master
-from ifvit.synthesis.sensor import frame_points, sample
+from ifvit.synthesis.sensor import frame_points
 from ifvit.synthesis.skin import (
     MOST_MILD,
     MOST_SPREAD,

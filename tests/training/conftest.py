@@ -9,8 +9,8 @@ import pytest
 from flax import nnx
 
 from ifvit.config import DenseConfig, MatchConfig, TrainConfig
-from ifvit.data.aligned import SyntheticAligned
-from ifvit.data.synthetic import SyntheticPairs
+from ifvit.sources.dense_synthetic import SyntheticPairs
+from ifvit.sources.match_synthetic import SyntheticAligned
 from ifvit.training import dense, match
 from ifvit.training.loop import make_optimizer
 

@@ -14,9 +14,9 @@ from flax import nnx
 from safetensors.numpy import load_file
 
 from ifvit.config import DenseConfig
-from ifvit.data.aligned import AlignedBatch, AlignmentError
-from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.register import Registrar
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.registration.register import Registrar
+from ifvit.sources.aligned import AlignedBatch, AlignmentError
 from ifvit.training import dense
 from ifvit.training.ahead import Ahead
 

@@ -12,14 +12,14 @@ import torch
 from flax import nnx
 
 from ifvit.config import DenseConfig, MatchConfig
-from ifvit.data.aligned import AlignmentError
-from ifvit.models.matcher import MatcherModel
-from ifvit.models.registration import DenseRegModel
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.models.embedding import MatcherModel
+from ifvit.sources.aligned import AlignmentError
 from ifvit.training import dense, match
 from ifvit.training.steps import MatchTrainer, match_step, match_views
 from ifvit.weights import describe, sha256_of
+from ifvit.weights.checkpoint import load_dense, read_metadata
 from ifvit.weights.convert import TABLE, convert_loftr
-from ifvit.weights.files import load_dense, read_metadata
 from ifvit.weights.tensors import parameter_arrays
 
 

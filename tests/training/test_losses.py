@@ -5,15 +5,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ifvit.data.pairs import IGNORE, UNMATCHED
-from ifvit.models.matching import MASKED_LOG_P, log_dual_softmax
-from ifvit.training.losses import (
-    arcface_loss,
-    dense_loss,
-    embedding_loss,
-    log1mexp,
-    template_loss,
-)
+from ifvit.models.coarse_matching import MASKED_LOG_P, log_dual_softmax
+from ifvit.sources.truth import IGNORE, UNMATCHED
+from ifvit.training.losses import arcface_loss, dense_loss, embedding_loss, log1mexp, template_loss
 
 
 def test_log1mexp_is_exact_at_both_ends():

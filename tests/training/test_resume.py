@@ -15,10 +15,10 @@ import pytest
 from flax import nnx
 
 from ifvit.config import DenseConfig, MatchConfig, TrainConfig
-from ifvit.training.checkpoints import Checkpoints, arrays_of, digest
 from ifvit.training.guard import Stopped
 from ifvit.training.loop import Task, fit, make_optimizer
 from ifvit.training.run import Clock, differences, open_run
+from ifvit.training.states import Checkpoints, arrays_of, digest
 
 CONFIG = TrainConfig(epochs=3, pairs_per_epoch=8, batch_size=2, keep_states=2)
 STEPS = 12

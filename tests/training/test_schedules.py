@@ -9,8 +9,8 @@ import pytest
 from flax import nnx
 
 from ifvit.config import DenseConfig, TrainConfig
-from ifvit.data.synthetic import Ease, SyntheticPairs, draw_pairs
 from ifvit.models import DenseRegModel
+from ifvit.sources.dense_synthetic import Ease, SyntheticPairs, draw_pairs
 from ifvit.training.averages import Averages
 from ifvit.training.dense import dense_sources, ease_of
 from ifvit.training.loop import make_optimizer

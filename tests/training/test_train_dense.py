@@ -9,17 +9,17 @@ import optax
 import pytest
 from flax import nnx
 
-from ifvit.data.augment import source_side
-from ifvit.data.canvases import Canvases, read_canvases
-from ifvit.data.folder import CorruptionPairs
 from ifvit.data.readers import read_dataset
-from ifvit.data.synthetic import SyntheticPairs
-from ifvit.models.registration import DenseRegModel
+from ifvit.data.store import Canvases, read_canvases
+from ifvit.files import sha256_of
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.sources.augment import source_side
+from ifvit.sources.dense_folder import CorruptionPairs
+from ifvit.sources.dense_synthetic import SyntheticPairs
 from ifvit.training import dense
 from ifvit.training.dense import cell_accuracy, dense_sources, held_batches, train_dense
 from ifvit.training.steps import dense_step
-from ifvit.weights.files import load_dense, read_metadata
-from ifvit.weights.storage import sha256_of
+from ifvit.weights.checkpoint import load_dense, read_metadata
 
 
 def values(model: nnx.Module, kind: type[nnx.Variable]) -> list[np.ndarray]:

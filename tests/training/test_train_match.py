@@ -13,28 +13,22 @@ import pytest
 from flax import nnx
 
 from ifvit.config import MatchConfig
-from ifvit.data.aligned import AlignmentError
-from ifvit.data.canvases import read_canvases
-from ifvit.data.pairs import cell_centres, frame_side
 from ifvit.data.readers import read_dataset
-from ifvit.models.matcher import MatcherInput, MatcherModel, MatcherOutput
-from ifvit.models.registration import DenseRegModel
-from ifvit.pipeline.alignment import Alignment
-from ifvit.pipeline.canvas import Canvas
-from ifvit.pipeline.fit import FitConfig
-from ifvit.pipeline.register import Registrar
-from ifvit.training.folder import FolderAligned, folder_sources, genuine_pairs, impostor_pairs
+from ifvit.data.store import read_canvases
+from ifvit.features.canvas import Canvas
+from ifvit.features.fit import FitConfig
+from ifvit.files import sha256_of
+from ifvit.geometry.grid import cell_centres, frame_side
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.models.embedding import MatcherInput, MatcherModel, MatcherOutput
+from ifvit.registration.alignment import Alignment
+from ifvit.registration.register import Registrar
+from ifvit.sources.aligned import AlignmentError
+from ifvit.sources.match_folder import FolderAligned, folder_sources, genuine_pairs, impostor_pairs
 from ifvit.training.loop import Task
-from ifvit.training.match import (
-    check_classes,
-    held_views,
-    start_weights,
-    train_match,
-    verification,
-)
+from ifvit.training.match import check_classes, held_views, start_weights, train_match, verification
 from ifvit.training.steps import MatchTrainer, match_losses, match_step, match_views
-from ifvit.weights.files import load_dense, load_matcher, read_metadata
-from ifvit.weights.storage import sha256_of
+from ifvit.weights.checkpoint import load_dense, load_matcher, read_metadata
 
 NONE = AlignmentError(0.0, 0.0)
 

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 import torch
 
+from ifvit.files import sha256_of
 from ifvit.models.tokens import position_encoding
 from ifvit.weights.convert import TABLE, convert_loftr
 from ifvit.weights.loftr import read_loftr
-from ifvit.weights.storage import sha256_of
 
 LAYERS, WIDTH = 2, 8
 

@@ -10,7 +10,7 @@ import torch
 from flax import nnx
 
 from ifvit.config import ModelConfig
-from ifvit.models.registration import DenseRegModel
+from ifvit.models.dense_reg import DenseRegModel
 from ifvit.weights import sha256_of
 from ifvit.weights.convert import convert_loftr
 from ifvit.weights.loftr import load_loftr_weights

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from ifvit.pipeline.calibration import CALIBRATION_FILE, load_calibration
+from ifvit.comparison.calibration import CALIBRATION_FILE, load_calibration
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
-from ifvit.weights.files import check_same_shape, load_pair, read_metadata
+from ifvit.weights.checkpoint import check_same_shape, load_pair, read_metadata
 from ifvit.weights.pretrained import DEFAULT, RECORD_FILE, SHIPPED, list_weights, pretrained_files
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
 

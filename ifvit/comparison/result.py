@@ -1,0 +1,146 @@
+"""What a match came to, in one record that can be drawn, printed and kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from ifvit.comparison.calibration import Calibration
+from ifvit.comparison.score import NOT_ALIGNED, Fusion, pair_score
+from ifvit.geometry.transforms import apply
+from ifvit.registration.alignment import Alignment
+from ifvit.registration.pairing import OrderedPair
+
+
+@dataclass(frozen=True)
+class MatchResult:
+    """What a match came to, and what it was decided by.
+
+    ``status`` is ``ok`` or ``not_aligned``; then ``reason`` says why, ``score`` is -1 and the
+    branches' scores are None. Scores are in [-1, 1]: the embeddings' cosines, the aligned ridges'
+    correlation, and the shares of the overlap whose blocks and whose matches agree; ``score`` fuses
+    them, and is the one to decide by.
+    ``alignment`` is in pixels of ``image0`` and ``image1``, the whole prints at 500 ppi, and so
+    are ``roi0`` and ``roi1``, the corners of the local branch's square in each.
+    """
+
+    status: str
+    reason: str
+    score: float
+    global_score: float | None
+    local_score: float | None
+    ridge_score: float | None
+    num_matches: int
+    num_inliers: int
+    alignment: Alignment
+    image0: Float[np.ndarray, "H0 W0"]
+    image1: Float[np.ndarray, "H1 W1"]
+    roi0: Float[np.ndarray, "4 2"] | None
+    roi1: Float[np.ndarray, "4 2"] | None
+    name0: str = ""
+    name1: str = ""
+    block_score: float | None = None
+    """Share of the overlap's blocks whose ridges agree."""
+    match_score: float | None = None
+    """Confidence of the matches that lie where the alignment puts them, a cell of the overlap."""
+    overlap_mm2: float | None = None
+    """Area that shows ridges in both prints, square millimetres."""
+    left_out: float = 0.0
+    """Share of a print's ridges that lie beyond the largest canvas, of the print with more."""
+    fmr: float | None = None
+    """False match rate of accepting this score, where the weights are calibrated."""
+
+    @property
+    def ok(self) -> bool:
+        """Return whether the prints could be aligned and compared."""
+        return self.status == "ok"
+
+    def transposed(self) -> MatchResult:
+        """Return the result for the same prints, given the other way round."""
+        return replace(
+            self,
+            alignment=self.alignment.transposed(),
+            image0=self.image1,
+            image1=self.image0,
+            roi0=self.roi1,
+            roi1=self.roi0,
+            name0=self.name1,
+            name1=self.name0,
+        )
+
+    def summary(self) -> str:
+        """Return the result in one line."""
+        counts = f"{self.num_inliers} of {self.num_matches} matching cells agree"
+        ridges = "" if self.ridge_score is None else f", ridges {self.ridge_score:.3f}"
+        for name, share in (("blocks", self.block_score), ("matches", self.match_score)):
+            ridges += "" if share is None else f", {name} {share:.3f}"
+        if self.global_score is None or self.local_score is None:
+            return f"not aligned: {self.reason}"
+        rate = "" if self.fmr is None else f", FMR ≤ {100 * self.fmr:.2g} %"
+        beyond = (
+            f"; {100 * self.left_out:.0f} % of a print not looked at" if self.left_out > 0.1 else ""
+        )
+        return (
+            f"score {self.score:.3f} (global {self.global_score:.3f}, local "
+            f"{self.local_score:.3f}{ridges}){rate}; {counts}, turned by "
+            f"{self.alignment.angle:.1f}°{beyond}"
+        )
+
+    def to_json(self) -> str:
+        """Return everything but the images as JSON; positions in the prints, px at 500 ppi."""
+        values: dict[str, Any] = {
+            name: getattr(self, name)
+            for name in (
+                *("name0", "name1", "status", "reason", "score", "global_score", "local_score"),
+                *("ridge_score", "block_score", "match_score"),
+                *("num_matches", "num_inliers", "overlap_mm2"),
+                *("left_out", "fmr"),
+            )
+        }
+        for name, corners in (("roi0", self.roi0), ("roi1", self.roi1)):
+            values[name] = None if corners is None else np.round(corners, 2).tolist()
+        values["alignment"] = self.alignment.record()
+        return json.dumps(values, allow_nan=False)
+
+
+def result_of(
+    pair: OrderedPair,
+    framed: Alignment,
+    found: Float[np.ndarray, "3"],
+    corners: Float[np.ndarray, "4 2"],
+    fusion: Fusion,
+    calibration: Calibration | None,
+) -> MatchResult:
+    """Return all that is known of a pair; Module 2's word counts where the prints align.
+
+    ``framed`` is the alignment of the pair's frames, ``found`` the global, the local and the fused
+    score, and ``corners`` are those of the local branch's square in frame 0.
+    """
+    (print0, print1), (frame0, frame1) = pair.prints, pair.frames
+    alignment, ok = framed.on_prints(frame0, frame1), framed.ok
+    evidence, embedded = alignment.evidence, float(found[2])
+    score = pair_score(embedded, evidence, fusion) if ok else NOT_ALIGNED
+    return MatchResult(
+        status="ok" if ok else "not_aligned",
+        reason=alignment.reason,
+        score=score,
+        global_score=float(found[0]) if ok else None,
+        local_score=float(found[1]) if ok else None,
+        ridge_score=alignment.ridge_ncc,
+        block_score=alignment.block_share,
+        match_score=alignment.match_share,
+        num_matches=len(alignment.points0),
+        num_inliers=alignment.num_inliers,
+        alignment=alignment,
+        image0=print0.image,
+        image1=print1.image,
+        roi0=frame0.on_print(corners) if ok else None,
+        roi1=frame1.on_print(apply(framed.H_0to1, corners)) if ok else None,
+        overlap_mm2=alignment.overlap_mm2,
+        left_out=max(one.left_out(pair.fit) for one in pair.prints),
+        fmr=None if calibration is None else calibration.fmr(score),
+    )

@@ -1,0 +1,98 @@
+"""Which enhancement a print goes through: the contextual filter, a learned one, or none.
+
+Module 2 is trained on prints that the contextual filter enhanced (:mod:`ifvit.features.enhance`).
+The others are for comparison, and may be better for prints that are worse than those it was trained
+on: ``pyfing`` draws ridges where the filter leaves doubt.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+EnhancerName = Literal["gabor", "pyfing", "none"]
+"""gabor: the built-in contextual filter; pyfing: networks of that package; none: no enhancement."""
+
+Source = Callable[[Float[Array, "S S"]], Float[Array, "S S"]]
+"""A grey print at 500 ppi, ridges dark, to what its ridges are taken from without a filter."""
+
+BORDER = 32
+"""Pixels around the print, so that every side is a multiple of 64: the networks halve it six times.
+A canvas has sides that are a multiple of 64 too (``frame_side``)."""
+
+_NETWORKS = (
+    ("segmentation", "Sufs"),
+    ("orientations", "Snfoe"),
+    ("frequencies", "Snffe"),
+    ("enhancement", "Snfen"),
+)
+
+
+def source_of(enhancer: str) -> Source | None:
+    """Return what makes the source of a print's ridges; None for the contextual filter.
+
+    Raises ValueError for another name, and where ``pyfing`` cannot be used.
+    """
+    if enhancer == "gabor":
+        return None
+    if enhancer == "none":
+        return lambda image: image
+    if enhancer == "pyfing":
+        return _pyfing()
+    raise ValueError(f"unknown enhancer {enhancer!r}: expected gabor, pyfing or none")
+
+
+def _pyfing() -> Source:
+    """Return pyfing's SNFEN, masked by its SUFS: it invents ridges outside the print.
+
+    Source: Cappelli, "Exploring the power of simple fingerprint recognition networks" and the
+    package's documentation (pyfing 0.7). Its wrappers convert results in a way that fails on Keras'
+    JAX backend; here its networks are called as pure functions, compiled once per size.
+    """
+    networks = _load()
+    state = [
+        [[v.value for v in net.trainable_variables], [v.value for v in net.non_trainable_variables]]
+        for net in networks
+    ]
+
+    def call(index: int, state: Any, *channels: Array) -> Array:
+        image = jnp.stack(channels, axis=-1)[None]
+        return networks[index].stateless_call(*state[index], image, training=False)[0][0]
+
+    @jax.jit
+    def run(state: Any, image: Float[Array, "S S"]) -> Float[Array, "S S"]:
+        grey = jnp.round(255 * image)
+        grey = jnp.pad(grey - grey[0, 0], BORDER) + grey[0, 0]
+        mask = (call(0, state, grey)[..., 0] >= 0.5).astype(jnp.float32)
+        # Angles and periods in the units that the networks were trained with: bytes.
+        angle = call(1, state, grey, mask) % jnp.pi
+        angle = jnp.clip(jnp.round(angle * 255 / jnp.pi), 0, 255)
+        period = jnp.clip(jnp.round(call(2, state, grey, mask, angle)), 0, 255)
+        ridges = mask * call(3, state, grey, mask, angle, period)
+        return 1 - ridges[BORDER:-BORDER, BORDER:-BORDER]
+
+    return lambda image: run(state, image)
+
+
+def _load() -> list[Any]:
+    os.environ.setdefault("KERAS_BACKEND", "jax")
+    try:
+        modules = [importlib.import_module(f"pyfing.{module}") for module, _ in _NETWORKS]
+        backend = importlib.import_module("keras").backend.backend()
+    except ImportError as error:
+        raise ValueError(
+            f"the enhancer pyfing needs packages that are not installed ({error}): "
+            "pip install 'ifvit[enhance]'"
+        ) from error
+    if backend != "jax":
+        raise ValueError(
+            f"the enhancer pyfing needs Keras on JAX, which runs on {backend} here: set "
+            "KERAS_BACKEND=jax before Keras is imported"
+        )
+    return [getattr(m, name)().model for m, (_, name) in zip(modules, _NETWORKS, strict=True)]

@@ -1,0 +1,60 @@
+"""Frames at 500 ppi as the networks see them: reduced, normalised, their ridges enhanced."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from jaxtyping import Array, Bool, Float
+
+from ifvit.config import REFERENCE_PPI, ModelConfig
+from ifvit.features.enhance import enhance, unfiltered
+from ifvit.features.normalise import foreground, normalise
+from ifvit.geometry.filters import shrink
+from ifvit.geometry.grid import cell_mask
+
+
+class Shown(NamedTuple):
+    """Prints on the network's canvas: enhanced ridges, foreground, which way the ridges run, in
+    radians modulo π, and how clear they are."""
+
+    image: Float[Array, "*B H W"]
+    mask: Bool[Array, "*B H W"]
+    orientation: Float[Array, "*B H W"]
+    coherence: Float[Array, "*B H W"]
+
+
+def prepare(
+    frames: Float[Array, "B S S"], model: ModelConfig
+) -> tuple[Float[Array, "B H W"], Bool[Array, "B h w"]]:
+    """Turn frames at 500 ppi into the network's input: normalised canvases and cell masks."""
+    canvas = shrink(frames, REFERENCE_PPI // model.ppi)
+    mask = foreground(canvas, model.ppi)
+    return normalise(canvas, mask, model.ppi), cell_mask(mask)
+
+
+def frame_foreground(frames: Float[Array, "B S S"], model: ModelConfig) -> Bool[Array, "B S S"]:
+    """Return the foreground of frames at 500 ppi, found at the network's resolution."""
+    factor = REFERENCE_PPI // model.ppi
+    mask = foreground(shrink(frames, factor), model.ppi)
+    return mask.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def network_view(
+    image: Float[Array, "B S S"], mask: Bool[Array, "B S S"], config: ModelConfig
+) -> tuple[Float[Array, "B H W"], Bool[Array, "B H W"]]:
+    """Reduce grey prints at 500 ppi to the network's canvas and normalise them there."""
+    factor = REFERENCE_PPI // config.ppi
+    coarse_mask = shrink(mask.astype(image.dtype), factor) > 0.5
+    return normalise(shrink(image, factor), coarse_mask, config.ppi), coarse_mask
+
+
+def enhanced_view(
+    image: Float[Array, "B S S"],
+    mask: Bool[Array, "B S S"],
+    config: ModelConfig,
+    filtered: bool = True,
+) -> Shown:
+    """Return prints at 500 ppi on the network's canvas, their ridges enhanced unless they are."""
+    view, coarse_mask = network_view(image, mask, config)
+    made = (enhance if filtered else unfiltered)(view, coarse_mask, config.ppi)
+    return Shown(made.image, coarse_mask, made.orientation, made.coherence)

@@ -1,0 +1,121 @@
+"""Where a finger's core lies on a print, and which way the finger points: what places a template.
+
+A template is made without a partner to align to. So the print is first laid in a pose of its own:
+core at one place, fingertip up. By the complex filter of first order on the orientation field
+(Nilsson and Bigun, "Localization of corresponding points in fingerprints by complex filtering",
+Pattern Recognition Letters 24(13), 2003): around a loop twice the ridge's angle turns once, as the
+direction from the core does, and the phase between the two says which way the loop opens.
+
+The finger is taken to point upwards by less than a right angle either way; a plain arch has no
+core, and gets the place where its ridges bend most.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from ifvit.config import REFERENCE_PPI, ModelConfig
+from ifvit.features.network_view import Shown
+from ifvit.geometry.filters import shrink
+from ifvit.geometry.grid import frame_side
+from ifvit.geometry.transforms import similarity_at
+
+CELL = 4
+"""Pixels of the network, along each side, whose orientation is averaged first."""
+
+CORE_SIGMA_PX = 24.0
+"""Standard deviation of the filter that finds the core, at 500 ppi: some three ridges."""
+
+TURN_SIGMA_PX = 48.0
+"""Of the one that tells the finger's direction: more of the print has a say in that."""
+
+LEAST_FOREGROUND = 0.3
+"""Share of a cell that must show ridges for the core to lie there."""
+
+CORE_PLACE = (0.5, 0.42)
+"""Where the core comes to lie, as shares of the canvas (x, y): more of a pad is below it."""
+
+
+class Pose(NamedTuple):
+    """B fingers on their canvases."""
+
+    core: Float[Array, "B 2"]
+    """(x, y), pixels at 500 ppi; the canvas's middle where it shows no ridges."""
+    rotation: Float[Array, " B"]
+    """Of the finger against upright, radians, x axis towards y axis."""
+
+
+def pose_of(
+    orientation: Float[Array, "B H W"],
+    coherence: Float[Array, "B H W"],
+    mask: Bool[Array, "B H W"],
+    config: ModelConfig,
+) -> Pose:
+    """Find each print's pose from its flow (:func:`ifvit.features.enhance.flow`).
+
+    Orientation in radians along the ridge; all three at the network's resolution.
+    """
+    shown = shrink(mask.astype(jnp.float32), CELL)
+    weight = jnp.where(mask, coherence, 0.0)
+    parts = weight * jnp.cos(2 * orientation), weight * jnp.sin(2 * orientation)
+    field = shrink(parts[0], CELL) + 1j * shrink(parts[1], CELL)
+    cell_px = CELL * REFERENCE_PPI / config.ppi
+    # The phase of an upright loop, which opens downwards, is a right angle.
+    response = _loop_response(field, CORE_SIGMA_PX / cell_px) / 1j
+    evidence = jnp.where(shown > LEAST_FOREGROUND, response.real, -jnp.inf)
+    batch, _, columns = evidence.shape
+    best = jnp.argmax(evidence.reshape(batch, -1), axis=1)
+    row, column = best // columns, best % columns
+    turn = _loop_response(field, TURN_SIGMA_PX / cell_px) / 1j
+    rotation = jnp.angle(turn[jnp.arange(batch), row, column])
+    core = (jnp.stack([column, row], axis=-1) + 0.5) * cell_px - 0.5
+    found = (shown > LEAST_FOREGROUND).any((1, 2))
+    middle = (config.canvas * REFERENCE_PPI / config.ppi - 1) / 2
+    return Pose(jnp.where(found[:, None], core, middle), jnp.where(found, rotation, 0.0))
+
+
+def _loop_response(field: Array, sigma: float) -> Array:
+    """Correlate a field (B, h, w) of doubled angles with that of a loop, Gaussian about each cell.
+
+    The filter (dx + i dy)/σ · exp(-r²/2σ²) is a sum of two products of lines: two matrix products
+    each.
+    """
+
+    def lines(side: int) -> tuple[np.ndarray, np.ndarray]:
+        apart = (np.arange(side) - np.arange(side)[:, None]) / sigma
+        even = np.exp(-0.5 * apart**2)
+        return even.astype(np.float32), (apart * even).astype(np.float32)
+
+    (even_y, odd_y), (even_x, odd_x) = (lines(side) for side in field.shape[1:])
+    exact = jax.lax.Precision.HIGHEST
+    across = jnp.einsum("ij,bjk,lk->bil", even_y, field, odd_x, precision=exact)
+    down = jnp.einsum("ij,bjk,lk->bil", odd_y, field, even_x, precision=exact)
+    return across - 1j * down
+
+
+def core_place(side: int) -> tuple[float, float]:
+    """Return where the core of an upright print is laid on a canvas of ``side`` px, (x, y)."""
+    return CORE_PLACE[0] * (side - 1), CORE_PLACE[1] * (side - 1)
+
+
+def upright(pose: Pose, side: int) -> Float[Array, "B 2 3"]:
+    """Return the output-to-input transforms that draw prints upright, core at its place.
+
+    ``side`` is the canvas's in pixels at 500 ppi, in which the transforms are too.
+    """
+    place = jnp.array(core_place(side))
+    return similarity_at(jnp.cos(pose.rotation), jnp.sin(pose.rotation), place, pose.core)
+
+
+def upright_of(shown: Shown, config: ModelConfig) -> Float[Array, "B 2 3"]:
+    """Return the transforms that draw prints at 500 ppi upright, as their templates see them.
+
+    Each by its own pose (:func:`upright`).
+    """
+    pose = pose_of(shown.orientation, shown.coherence, shown.mask, config)
+    return upright(pose, frame_side(config))

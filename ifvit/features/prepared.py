@@ -1,0 +1,143 @@
+"""One print, ready to be matched at any scale: read and measured once, drawn when needed."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.given import PrintSource, grey_values
+from ifvit.data.prints import border_grey, check_ridges, cropped, resample, ridge_area, ridge_middle
+from ifvit.features.canvas import Canvas
+from ifvit.features.fit import Fit
+from ifvit.features.period import RidgePeriod, ridge_period
+from ifvit.geometry.grid import Frame
+
+WITHIN = 0.9
+"""Share of the ridge area, along each axis and to each side, that a canvas has to hold. A print
+tapers: its last tenth is a fifth of its length, and every pair pays for the square of it."""
+
+ALL = 0.99
+
+
+@dataclass(eq=False)
+class PreparedPrint:
+    """A print as it was read, what was measured of it, and how it has been drawn so far."""
+
+    pixels: Float[np.ndarray, "H W"]
+    """Grey in [0, 1] at the resolution of the sensor, ridges dark."""
+    image: Float[np.ndarray, "h w"]
+    """The same at 500 ppi: what results are drawn on, and their coordinates are of."""
+    ridges: Bool[np.ndarray, "h w"]
+    """Where ridges are, at 500 ppi."""
+    middle: tuple[float, float]
+    """Centroid (x, y) of the ridges, pixels at 500 ppi: the middle of every frame."""
+    reach_px: float
+    """How far from it ridges reach along either axis (:data:`WITHIN`), pixels at 500 ppi."""
+    extent_px: float
+    """How far all of them reach, but for the hairs of a border (:data:`ALL`)."""
+    period: RidgePeriod
+    order: bytes
+    """A digest of the pixels: pairs are worked on in its order, so that results are symmetric."""
+    canvases: dict[tuple[str, int, Fit], Canvas] = field(default_factory=dict)
+    """What :meth:`ifvit.registration.register.Registrar.canvas` has made of it, by enhancer, the
+    network's ppi, and fit."""
+
+    def placed(self, fit: Fit) -> Frame:
+        """Return where a frame lies on this print: its middle on that of the ridges."""
+        corner = fit.scale * (np.array(self.middle) + 0.5) - fit.side / 2
+        return Frame(fit.scale, (round(float(corner[0])), round(float(corner[1]))))
+
+    def drawn(self, fit: Fit) -> Float[np.ndarray, "S S"]:
+        """Draw this print's frame, interpolated once, from its own pixels.
+
+        At scale 1 it is the print at 500 ppi, cropped. Beyond the print it is :func:`border_grey`.
+        """
+        frame = self.placed(fit)
+        if fit.scale == 1:
+            return cropped(self.image, fit.side, frame.origin)
+        own = np.array(self.pixels.shape[::-1]) / np.array(self.image.shape[::-1])
+        step = own / fit.scale
+        start = (np.array(frame.origin) + 0.5) * step - 0.5
+        made = cv2.warpAffine(
+            _unaliased(self.pixels, float(step.max())),
+            np.column_stack([np.diag(step), start]),
+            (fit.side, fit.side),
+            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=border_grey(self.image),
+        )
+        return np.asarray(np.clip(made, 0, 1))
+
+    def left_out(self, fit: Fit) -> float:
+        """Return the share of the ridges that lie beyond the frame."""
+        frame = self.placed(fit)
+        x0, y0 = np.ceil(frame.on_print(np.full(2, -0.5))).astype(int).clip(0)
+        x1, y1 = np.floor(frame.on_print(np.full(2, fit.side - 0.5))).astype(int).clip(-1) + 1
+        inside = np.count_nonzero(self.ridges[y0:y1, x0:x1])
+        return 1 - inside / np.count_nonzero(self.ridges) if self.ridges.any() else 0.0
+
+
+def prepare_print(pixels: np.ndarray, ppi: float = REFERENCE_PPI) -> PreparedPrint:
+    """Measure a print (H, W): grey in [0, 1], ridges dark, at ``ppi``.
+
+    A picture without ridges is one that cannot be aligned. Raises ValueError for an array that is
+    no picture, and as ``resample`` does.
+    """
+    pixels = np.asarray(pixels, np.float32)
+    if pixels.ndim != 2 or not pixels.size or not np.isfinite(pixels).all():
+        raise ValueError(
+            f"print of shape {pixels.shape}: expected finite grey values of shape (H, W), "
+            "ridges dark"
+        )
+    image = resample(pixels, ppi, REFERENCE_PPI)
+    return _measured(pixels, image, ridge_area(image, REFERENCE_PPI))
+
+
+def load_print(given: PrintSource, ppi: float | None = None, name: str = "") -> PreparedPrint:
+    """Read a print and measure it; ``ppi`` is its resolution, 500 if not given.
+
+    ``name`` is what errors call a print that is no path. Raises as ``grey_values`` and ``resample``
+    do, and ValueError where it shows no fingerprint.
+    """
+    called = str(given) if isinstance(given, str | Path) else name or "the print"
+    pixels = grey_values(given, called)
+    image = resample(pixels, REFERENCE_PPI if ppi is None else ppi, REFERENCE_PPI)
+    return _measured(pixels, image, check_ridges(ridge_area(image, REFERENCE_PPI), called))
+
+
+def _measured(
+    pixels: Float[np.ndarray, "H W"],
+    image: Float[np.ndarray, "h w"],
+    ridges: Bool[np.ndarray, "h w"],
+) -> PreparedPrint:
+    middle = ridge_middle(ridges)
+    return PreparedPrint(
+        pixels=pixels,
+        image=image,
+        ridges=ridges,
+        middle=middle,
+        reach_px=_reach(ridges, middle, WITHIN),
+        extent_px=_reach(ridges, middle, ALL),
+        period=ridge_period(image, ridges),
+        order=hashlib.sha256(image.tobytes()).digest(),
+    )
+
+
+def _reach(ridges: Bool[np.ndarray, "H W"], middle: tuple[float, float], within: float) -> float:
+    if not ridges.any():
+        return max(ridges.shape) / 2
+    ends = [np.quantile(line, [1 - within, within]) for line in np.nonzero(ridges)[::-1]]
+    return float(np.abs(np.array(ends) - np.array(middle)[:, None]).max())
+
+
+def _unaliased(pixels: Float[np.ndarray, "H W"], step: float) -> Float[np.ndarray, "H W"]:
+    """Blur a print to be read every ``step`` pixels, so that finer detail does not alias."""
+    if step <= 1:
+        return pixels
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.5 * float(np.sqrt(step**2 - 1))))

@@ -1,0 +1,1 @@
+"""Prints that are kept to be found again: stand-alone templates on disk."""

@@ -1,0 +1,1 @@
+"""Plane geometry: transforms, images drawn through them, displacement fields, the coarse grid."""

@@ -1,0 +1,66 @@
+"""A displacement field, one vector a coarse cell, read between its cells and turned round."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
+from ifvit.geometry.grid import Frame
+from ifvit.geometry.transforms import apply, invert
+from ifvit.geometry.warp import sample
+
+Point = tuple[float, float]
+
+INVERSE_STEPS = 12
+"""Fixed-point steps that turn a displacement round: each cuts the error to a third or less."""
+
+
+@dataclass(frozen=True)
+class Displacement:
+    """What the skin's distortion adds before a similarity: the point x of image 0 shows the skin of
+    ``H_0to1(x + displacement)``. Pixels at 500 ppi."""
+
+    values: Float[np.ndarray, "h w 2"]
+    """(x, y) at the middle of each coarse cell of image 0."""
+    cell_px: float
+    """Distance between the cells' middles."""
+    first0: Point
+    """Middle (x, y) of the first cell in image 0."""
+    first1: Point
+    """Middle of the first cell of image 1, whose grid is as large."""
+
+    @classmethod
+    def of_frames(cls, values: Float[np.ndarray, "h w 2"], config: ModelConfig) -> Displacement:
+        """Take the displacement of frames, whose cells begin in their corners."""
+        cell_px = STRIDE * REFERENCE_PPI / config.ppi
+        first = (cell_px - 1) / 2
+        return cls(values, cell_px, (first, first), (first, first))
+
+    def at(self, points: Float[np.ndarray, "K 2"]) -> Float[np.ndarray, "K 2"]:
+        """Read it at points of image 0, bilinear between cells; beyond the outer ones as there."""
+        return sample(self.values, (points - np.array(self.first0)) / self.cell_px)
+
+    def on_prints(self, frame0: Frame, frame1: Frame) -> Displacement:
+        """Return the displacement of two frames, of one scale, as that of their prints."""
+        x0, y0 = frame0.on_print(np.array(self.first0))
+        x1, y1 = frame1.on_print(np.array(self.first1))
+        scale = frame0.scale
+        return Displacement(self.values / scale, self.cell_px / scale, (x0, y0), (x1, y1))
+
+    def inverse(self, H_0to1: Float[np.ndarray, "2 3"]) -> Displacement:
+        """Return what it is, cell by cell of image 1, for the inverse of ``H_0to1``.
+
+        By fixed-point iteration, which converges because skin does not fold.
+        """
+        rows, columns = self.values.shape[:2]
+        y, x = np.mgrid[:rows, :columns].reshape(2, -1)
+        centres = self.cell_px * np.stack([x, y], axis=1) + np.array(self.first1)
+        target = apply(invert(H_0to1), centres)
+        points0 = target
+        for _ in range(INVERSE_STEPS):
+            points0 = target - self.at(points0)
+        values = (apply(H_0to1, points0) - centres).reshape(self.values.shape)
+        return Displacement(values, self.cell_px, self.first1, self.first0)

@@ -1,0 +1,64 @@
+"""Where coarse cells lie in a frame, and where a frame lies on its print.
+
+A *frame* is a print drawn at a scale: its pixels are those of 500 ppi times the scale. A coarse
+cell is ``STRIDE`` pixels of the network's canvas wide.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
+from ifvit.geometry.filters import shrink
+
+
+class Frame(NamedTuple):
+    """Where a frame lies on its print: its pixel p shows ``(p + origin + ½) / scale - ½`` there, in
+    pixels at 500 ppi."""
+
+    scale: float
+    origin: tuple[int, int]
+
+    def on_print(self, points: Float[np.ndarray, "*K 2"]) -> Float[np.ndarray, "*K 2"]:
+        """Return points of the frame as points of the print at 500 ppi."""
+        return (points + np.array(self.origin) + 0.5) / self.scale - 0.5
+
+    @property
+    def matrix(self) -> Float[np.ndarray, "2 3"]:
+        """Return :meth:`on_print` as a 2×3 transform."""
+        return np.column_stack([np.eye(2) / self.scale, self.on_print(np.zeros(2))])
+
+
+def frame_side(model: ModelConfig) -> int:
+    """Return the canvas's side in pixels at 500 ppi: the frame that impressions are made in.
+
+    Raises ValueError where the network's resolution does not divide 500.
+    """
+    if REFERENCE_PPI % model.ppi:
+        raise ValueError(f"ppi must divide {REFERENCE_PPI}, not {model.ppi}: use 500, 250 or 125")
+    return model.canvas * REFERENCE_PPI // model.ppi
+
+
+def cell_centres(model: ModelConfig) -> Float[Array, "N 2"]:
+    """Return the (x, y) of every coarse cell's centre, in pixels at 500 ppi of the frame."""
+    factor = REFERENCE_PPI // model.ppi
+    line = (jnp.arange(model.cells) * STRIDE + (STRIDE - 1) / 2 + 0.5) * factor - 0.5
+    x, y = jnp.meshgrid(line, line)
+    return jnp.stack([x, y], axis=-1).reshape(-1, 2)
+
+
+def nearest_cell(points: Float[Array, "*B 2"], model: ModelConfig) -> Int[Array, "*B"]:
+    """Return the index of the cell that holds each frame point; points outside go to the border."""
+    size = STRIDE * REFERENCE_PPI / model.ppi
+    column = jnp.clip(jnp.floor((points[..., 0] + 0.5) / size), 0, model.cells - 1)
+    row = jnp.clip(jnp.floor((points[..., 1] + 0.5) / size), 0, model.cells - 1)
+    return (row * model.cells + column).astype(jnp.int32)
+
+
+def cell_mask(mask: Bool[Array, "B H W"]) -> Bool[Array, "B h w"]:
+    """Return the coarse cells at least half of whose pixels are foreground."""
+    return shrink(mask.astype(jnp.float32), STRIDE) >= 0.5

@@ -1,0 +1,105 @@
+"""Plane transforms: 2×3 matrices in pixels (x, y), of NumPy or of JAX.
+
+``H_0to1`` takes a point of image 0 to image 1; used as an output-to-input map it is also what
+draws image 1 in image 0's frame (:func:`ifvit.geometry.warp.warp`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeVar, overload
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+Arrays = TypeVar("Arrays", np.ndarray, Array)
+"""Arrays of one library, NumPy's or JAX's, whose own the result is."""
+
+
+def library_of(array: object) -> Any:
+    """Return the module, ``numpy`` or ``jax.numpy``, that computes with an array."""
+    return jnp if isinstance(array, Array) else np
+
+
+def similarity_at(cos: Any, sin: Any, start: Any, end: Any) -> Any:
+    """Return the similarity that takes ``start`` to ``end``, of linear part (cos, -sin; sin, cos).
+
+    The length of (cos, sin) is its scale. Arrays (B,) of ``cos`` and ``sin`` give (B, 2, 3).
+    """
+    library = library_of(cos)
+    rows = [library.stack([cos, -sin], axis=-1), library.stack([sin, cos], axis=-1)]
+    linear = library.stack(rows, axis=-2)
+    return library.concatenate([linear, (end - linear @ start)[..., None]], axis=-1)
+
+
+@overload
+def similarity(
+    angle: float, centre: Sequence[float], scale: float = ...
+) -> Float[np.ndarray, "2 3"]: ...
+@overload
+def similarity(
+    angle: Float[Array, ""], centre: Sequence[float], scale: Float[Array, ""] | float = ...
+) -> Float[Array, "2 3"]: ...
+def similarity(
+    angle: Float[Array, ""] | float,
+    centre: Sequence[float],
+    scale: Float[Array, ""] | float = 1.0,
+) -> Float[np.ndarray, "2 3"] | Float[Array, "2 3"]:
+    """Return the rotation by ``angle`` degrees (x axis towards y axis) about ``centre`` (x, y).
+
+    Scaled by ``scale`` about the same point. An array of JAX's gives one of JAX's.
+    """
+    library = library_of(angle)
+    radians, middle = library.deg2rad(angle), library.asarray(centre, dtype=float)
+    cos, sin = scale * library.cos(radians), scale * library.sin(radians)
+    return similarity_at(cos, sin, middle, middle)
+
+
+def angle_of(H: Float[np.ndarray, "2 3"]) -> float:
+    """Return the rotation of a similarity in degrees, from the x axis towards the y axis."""
+    return float(np.rad2deg(np.arctan2(H[1, 0], H[0, 0])))
+
+
+def apply(H: Float[Arrays, "2 3"], points: Float[Arrays, "*K 2"]) -> Float[Arrays, "*K 2"]:
+    """Return points (x, y) moved by the 2×3 transform ``H``."""
+    return points @ H[:, :2].T + H[:, 2]
+
+
+def invert(H: Float[Arrays, "2 3"]) -> Float[Arrays, "2 3"]:
+    """Return the inverse of a 2×3 transform."""
+    (a, b), (c, d) = H[0, :2], H[1, :2]
+    library = library_of(H)
+    linear = library.array([[d, -b], [-c, a]]) / (a * d - b * c)
+    return library.concatenate([linear, -(linear @ H[:, 2])[:, None]], axis=1)
+
+
+def compose(H: Float[Arrays, "2 3"], first: Float[Arrays, "2 3"]) -> Float[Arrays, "2 3"]:
+    """Return the transform that applies ``first`` and then ``H``."""
+    parts = [H[:, :2] @ first[:, :2], apply(H, first[:, 2])[:, None]]
+    return library_of(H).concatenate(parts, axis=1)
+
+
+def coarser(H: Float[Array, "*A 2 3"], factor: float) -> Float[Array, "*A 2 3"]:
+    """Return a transform of pixels as one of pixels that are ``factor`` times as large."""
+    offset = (factor - 1) / 2  # a coarse pixel's centre among the pixels that it is the mean of
+    moved = H[..., :2] @ jnp.array([offset, offset]) + H[..., 2] - offset
+    return jnp.concatenate([H[..., :2], moved[..., None] / factor], axis=-1)
+
+
+def fit_similarity(
+    points0: Float[Array, "N 2"], points1: Float[Array, "N 2"], valid: Bool[Array, " N"]
+) -> Float[Array, "2 3"]:
+    """Return the least-squares similarity from points 0 to points 1; the identity for under three.
+
+    Closed form in the complex plane (Umeyama, IEEE TPAMI 13(4), 1991, in two dimensions).
+    """
+    weight = valid / jnp.maximum(valid.sum(), 1)
+    mean0, mean1 = (weight[:, None] * points0).sum(0), (weight[:, None] * points1).sum(0)
+    x0, y0 = (points0 - mean0).T
+    x1, y1 = (points1 - mean1).T
+    power = jnp.maximum((weight * (x0**2 + y0**2)).sum(), 1e-6)
+    cos = (weight * (x0 * x1 + y0 * y1)).sum() / power
+    sin = (weight * (x0 * y1 - y0 * x1)).sum() / power
+    fitted = similarity_at(cos, sin, mean0, mean1)
+    return jnp.where(valid.sum() >= 3, fitted, jnp.eye(2, 3))

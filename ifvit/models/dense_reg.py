@@ -1,0 +1,68 @@
+"""Module 1: dense registration of two prints (Qiu et al., IFViT, IEEE TIFS 2024)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from ifvit.config import ModelConfig
+from ifvit.models.backbone import ResNet18
+from ifvit.models.coarse_matching import DenseMatchingHead
+from ifvit.models.tokens import flatten_mask, to_tokens
+from ifvit.models.transformer import build_transformer
+
+
+class DenseOutput(NamedTuple):
+    """What Module 1 says of B pairs with N and M coarse cells."""
+
+    log_p: Float[Array, "B N M"]
+    """Log dual-softmax confidence, float32; ``MASKED_LOG_P`` where a cell is masked."""
+    feat0: Float[Array, "B N D"]
+    feat1: Float[Array, "B M D"]
+
+
+class DenseRegModel(nnx.Module):
+    """ResNet-18, sine position encoding, transformer, dual softmax."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        """Random weights of the shapes that ``config`` gives."""
+        self.config = config
+        self.ResNet18 = ResNet18(config.backbone_widths, config.d_model, rngs=rngs)
+        self.loftr_transformer = build_transformer(config, rngs=rngs)
+        self.DenseMatchingHead = DenseMatchingHead(config.d_model, config.temperature, rngs=rngs)
+
+    def __call__(
+        self,
+        image0: Float[Array, "B H0 W0"],
+        image1: Float[Array, "B H1 W1"],
+        mask0: Bool[Array, "B h0 w0"] | None = None,
+        mask1: Bool[Array, "B h1 w1"] | None = None,
+    ) -> DenseOutput:
+        """Match the coarse cells of two normalised prints.
+
+        Images have zero mean, about unit variance and 0 outside the foreground; H and W are
+        multiples of 8, and may differ between the two. Masks are the foreground cells.
+        Raises ValueError for other shapes.
+        """
+        map0, map1 = self.ResNet18(image0, image1)
+        return self.match_maps(map0, map1, mask0, mask1)
+
+    def match_maps(
+        self,
+        map0: Float[Array, "B h0 w0 D"],
+        map1: Float[Array, "B h1 w1 D"],
+        mask0: Bool[Array, "B h0 w0"] | None = None,
+        mask1: Bool[Array, "B h1 w1"] | None = None,
+    ) -> DenseOutput:
+        """Match what the backbone made of two prints, each looked at once for many partners."""
+        tokens0, tokens1 = flatten_mask(mask0, map0), flatten_mask(mask1, map1)
+        feat0, feat1 = self.loftr_transformer(
+            to_tokens(map0, self.config.temp_bug_fix),
+            to_tokens(map1, self.config.temp_bug_fix),
+            tokens0,
+            tokens1,
+        )
+        log_p = self.DenseMatchingHead(feat0, feat1, tokens0, tokens1)
+        return DenseOutput(log_p, feat0, feat1)

@@ -1,1 +1,0 @@
-"""From two prints to a decision: alignment, overlap, enhancement and scores."""

@@ -1,0 +1,220 @@
+"""What Module 1's matches say beside a similarity: the distortion, and print 1 drawn without it.
+
+A similarity places a print as a whole. Skin that was pulled or turned while it was pressed leaves
+points of it 20 to 60 px from there, which is several ridges. Dense matches know where each part
+went, so that print 1 can be drawn in print 0's frame accordingly: for Module 1 to look again, and
+before ridges are laid on ridges (:mod:`ifvit.registration.refine`). Matches are believed where
+their neighbours moved with them, however far that is, and a smooth field is fitted to those.
+
+Points and displacements are in frame pixels at 500 ppi; images at the network's resolution.
+Source: local agreement of neighbouring matches as in Bian et al., "GMS: Grid-based motion
+statistics", CVPR 2017; moving least squares of affine maps, Schaefer et al., "Image deformation
+using moving least squares", SIGGRAPH 2006.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
+from ifvit.features.canvas import Ridges
+from ifvit.geometry.grid import cell_centres, frame_side
+from ifvit.geometry.transforms import apply, invert
+from ifvit.geometry.warp import sample
+from ifvit.registration.alignment import Alignment
+from ifvit.registration.elastic import laid_on
+
+
+@dataclass(frozen=True)
+class RectifyConfig:
+    """Settings of the field that is fitted to matches. Lengths in pixels at 500 ppi."""
+
+    near: float = 30.0
+    """Standard deviation over which matches speak for each other's skin."""
+    tolerance: float = 6.0
+    """How much farther than their distance allows two neighbours may move against each other: what
+    Module 1 errs by, its cells being 16 px wide."""
+    stretch: float = 0.6
+    """How much of their distance they may move against each other: what pressed skin gives."""
+    doubt: float = 12.0
+    """Distance from the field around it at which a match counts for a quarter."""
+    whole_doubt: float = 25.0
+    """The same for the affine map that is fitted first: as far as the rest of the field may go."""
+    stiffness: float = 0.05
+    """Matches, each of confidence 1, that it takes to believe in half of what they show."""
+    straightness: float = 0.1
+    """The same for how the field changes from place to place."""
+
+
+RECTIFY_CONFIG = RectifyConfig()
+
+ROUNDS = 3
+"""Fits after each other, each of which trusts a match by its distance from the one before."""
+
+LONELY = 0.3
+"""Confidence of neighbours that it takes to believe in half of their agreement."""
+
+
+def local_support(
+    points0: Float[np.ndarray, "K 2"],
+    moved: Float[np.ndarray, "K 2"],
+    confidence: Float[np.ndarray, " K"],
+    settings: RectifyConfig = RECTIFY_CONFIG,
+) -> Float[np.ndarray, " K"]:
+    """Return, in [0, 1], how far a match's neighbours have moved as it has, by their confidence."""
+    distance = np.linalg.norm(points0[:, None] - points0, axis=-1)
+    apart = np.linalg.norm(moved[:, None] - moved, axis=-1)
+    weight = confidence * np.exp(-0.5 * (distance / settings.near) ** 2)
+    np.fill_diagonal(weight, 0.0)
+    beyond = apart - settings.tolerance - settings.stretch * distance
+    alike = 1 / (1 + np.exp(np.clip(beyond / 2, -30, 30)))
+    return np.asarray((weight * alike).sum(1) / (weight.sum(1) + LONELY))
+
+
+def believed(support: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
+    """Return how far matches of some support are believed: not at 0.3, wholly from 0.8."""
+    return np.asarray(np.clip(2 * support - 0.6, 0, 1) ** 2)
+
+
+def matched_displacement(
+    alignment: Alignment, config: ModelConfig, settings: RectifyConfig = RECTIFY_CONFIG
+) -> Float[np.ndarray, "h w 2"]:
+    """Return what must be added to each cell's centre for ``H_0to1`` to take it where matches go.
+
+    First the affine map that most agree with; then, of what is left, an affine map about each
+    cell. Both by least squares that trust a match the less the farther it is from the fit before.
+    """
+    points0, cells = alignment.points0, config.cells
+    if not len(points0):
+        return np.zeros((cells, cells, 2))
+    moved = apply(invert(alignment.H_0to1), alignment.points1) - points0
+    support = local_support(points0, moved, alignment.confidence, settings)
+    weight = alignment.confidence * believed(support)
+    rows = _homogeneous(points0, config)
+    whole = _affine(rows, moved, weight, settings)
+    rest, trust = moved - rows @ whole, weight
+    for _ in range(ROUNDS):
+        away = rest - _around(points0, points0, rest, trust, settings)
+        trust = _trusted(weight, away, settings.doubt)
+    centres = np.asarray(cell_centres(config), np.float64)
+    local = _around(centres, points0, rest, trust, settings)
+    return (_homogeneous(centres, config) @ whole + local).reshape(cells, cells, 2)
+
+
+def _trusted(
+    weight: Float[np.ndarray, " K"], away: Float[np.ndarray, "K 2"], doubt: float
+) -> Float[np.ndarray, " K"]:
+    return np.asarray(weight / np.square(1 + np.square(away).sum(-1) / doubt**2))
+
+
+def _homogeneous(points: Float[np.ndarray, "P 2"], config: ModelConfig) -> Float[np.ndarray, "P 3"]:
+    """Return points as rows (x, y, 1), in quarters of the frame from its middle."""
+    side = frame_side(config)
+    return np.column_stack([(points - (side - 1) / 2) / (side / 4), np.ones(len(points))])
+
+
+def _affine(
+    rows: Float[np.ndarray, "K 3"],
+    moved: Float[np.ndarray, "K 2"],
+    weight: Float[np.ndarray, " K"],
+    settings: RectifyConfig,
+) -> Float[np.ndarray, "3 2"]:
+    """Return the affine displacement that most matches agree with."""
+    fitted = np.zeros((3, 2))
+    for _ in range(ROUNDS):
+        trust = _trusted(weight, moved - rows @ fitted, settings.whole_doubt)
+        weighed = (rows * trust[:, None]).T
+        fitted = np.linalg.solve(weighed @ rows + np.eye(3), weighed @ moved)
+    return fitted
+
+
+def _around(
+    at: Float[np.ndarray, "C 2"],
+    points0: Float[np.ndarray, "K 2"],
+    values: Float[np.ndarray, "K 2"],
+    trust: Float[np.ndarray, " K"],
+    settings: RectifyConfig,
+) -> Float[np.ndarray, "C 2"]:
+    """Return the values at places by moving least squares: an affine map is fitted about each."""
+    # In units of ``near`` about the points' middle; each place's sums then follow from three.
+    middle = points0.mean(axis=0)
+    x, c = (points0 - middle) / settings.near, (at - middle) / settings.near
+    square = (c**2).sum(1)[:, None] - 2 * c @ x.T + (x**2).sum(1)
+    weight = trust * np.exp(-0.5 * square)
+    total = weight.sum(axis=1)[:, None, None]
+    first = (weight @ x)[..., None] - c[..., None] * total
+    second = (weight @ (x[:, :, None] * x[:, None]).reshape(-1, 4)).reshape(-1, 2, 2)
+    second = second - first * c[:, None] - c[..., None] * (first + c[..., None] * total).mT
+    summed = (weight @ values)[:, None]
+    sloped = (weight @ (x[:, :, None] * values[:, None]).reshape(-1, 4)).reshape(-1, 2, 2)
+    sloped = sloped - c[..., None] * summed
+    normal = np.block([[total, first.mT], [first, second]])
+    stiff = np.diag([settings.stiffness, settings.straightness, settings.straightness])
+    right = np.concatenate([summed, sloped], axis=1)
+    return np.asarray(np.linalg.solve(normal + stiff, right)[:, 0])
+
+
+class Starts(NamedTuple):
+    """Coarse alignments to refine, each with its field and its matches, padded to N.
+
+    ``weight`` is a match's confidence, 0 for padding. Without weights the ridges decide alone.
+    """
+
+    H_0to1: Float[Array, "A 2 3"]
+    displacement: Float[Array, "A h w 2"]
+    points0: Float[Array, "A N 2"]
+    points1: Float[Array, "A N 2"]
+    weight: Float[Array, "A N"]
+
+
+def starts_of(found: Sequence[Alignment], config: ModelConfig) -> Starts:
+    """Return Module 1's alignments as starts, with the matches that their neighbours bear out."""
+    points = np.zeros((2, len(found), config.cells**2, 2), np.float32)
+    weight = np.zeros(points.shape[1:3], np.float32)
+    fields = np.zeros((len(found), config.cells, config.cells, 2), np.float32)
+    for row, one in enumerate(found):
+        count = len(one.points0)
+        points[0, row, :count], points[1, row, :count] = one.points0, one.points1
+        if one.displacement is not None:
+            fields[row] = one.displacement.values
+            weight[row, :count] = one.confidence * one.inliers
+    H = jnp.asarray([one.H_0to1 for one in found], jnp.float32)
+    return Starts(H, *map(jnp.asarray, (fields, points[0], points[1], weight)))
+
+
+class Flat(NamedTuple):
+    """Print 1 laid in print 0's frame by an alignment and its field, and where its matches lie."""
+
+    ridges: Ridges
+    points0: Float[Array, "K 2"]
+    points1: Float[Array, "K 2"]
+    weight: Float[Array, " K"]
+
+
+def lay_flat(
+    ridges1: Ridges,
+    H_0to1: Float[Array, "2 3"],
+    displacement: Float[Array, "h w 2"],
+    points0: Float[Array, "K 2"],
+    points1: Float[Array, "K 2"],
+    weight: Float[Array, " K"],
+    config: ModelConfig,
+) -> Flat:
+    """Draw print 1 in print 0's frame, without the distortion that the matches show."""
+    there = apply(invert(H_0to1), points1) - between_cells(displacement, points0, config)
+    ridges = laid_on(ridges1, H_0to1, displacement, config)
+    return Flat(ridges, points0, there, weight)
+
+
+def between_cells(
+    displacement: Float[Array, "h w 2"], points: Float[Array, "P 2"], config: ModelConfig
+) -> Float[Array, "P 2"]:
+    """Read a displacement at points of the frame, bilinear; beyond the outer cells as there."""
+    cell = STRIDE * REFERENCE_PPI / config.ppi
+    return sample(displacement, (points + 0.5) / cell - 0.5)

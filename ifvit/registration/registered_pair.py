@@ -1,0 +1,146 @@
+"""One print drawn in another's frame, pixel by pixel: what ``ifvit register`` makes."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.given import Ppi, PrintSource, name_of
+from ifvit.features.enhancer import EnhancerName
+from ifvit.features.prepared import PreparedPrint
+from ifvit.registration.alignment import Alignment
+from ifvit.registration.register import Registrar
+from ifvit.weights.pretrained import pretrained_files
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A registered pair; images are whole prints at 500 ppi in [0, 1], ridges dark.
+
+    ``status`` is ``ok`` or ``not_aligned``; then ``alignment.reason`` says why, and all else shows
+    the best that was found.
+    """
+
+    alignment: Alignment
+    image0: Float[np.ndarray, "H W"]
+    image1: Float[np.ndarray, "H1 W1"]
+    aligned: Float[np.ndarray, "H W"]
+    """Image 1 drawn in image 0's frame, white where it shows nothing."""
+    displacement: Float[np.ndarray, "H W 2"]
+    """From each pixel of image 0 to the place in image 1 that shows the same skin: (x, y) in
+    pixels at 500 ppi, to be added to the pixel's own place."""
+    overlap: Bool[np.ndarray, "H W"]
+    """Pixels of image 0 where both prints show ridges."""
+    name0: str = ""
+    name1: str = ""
+
+    @property
+    def status(self) -> str:
+        """Return ``ok`` or ``not_aligned``."""
+        return "ok" if self.alignment.ok else "not_aligned"
+
+    def summary(self) -> str:
+        """Return the result in one line."""
+        found = self.alignment
+        if not found.ok:
+            return f"not aligned: {found.reason}"
+        ncc = "" if found.ridge_ncc is None else f", ridges correlate by {found.ridge_ncc:.3f}"
+        share = f"{100 * self.overlap.mean():.0f} % of image 0 overlaps"
+        counts = f"{found.num_inliers} of {len(found.points0)} matching cells agree"
+        return f"turned by {found.angle:.1f}°{ncc}; {counts}, {share}"
+
+    def to_json(self) -> str:
+        """Return everything but the pixels as JSON; positions in the prints, px at 500 ppi."""
+        found = self.alignment
+        values = {
+            "name0": self.name0,
+            "name1": self.name1,
+            "status": self.status,
+            "reason": found.reason,
+            "ridge_ncc": found.ridge_ncc,
+            "overlap": round(float(self.overlap.mean()), 4),
+            "num_matches": len(found.points0),
+            "num_inliers": found.num_inliers,
+            "alignment": found.record(),
+        }
+        return json.dumps(values, allow_nan=False)
+
+
+def register_images(
+    registrar: Registrar,
+    image0: Float[np.ndarray, "H0 W0"] | PreparedPrint,
+    image1: Float[np.ndarray, "H1 W1"] | PreparedPrint,
+    *,
+    name0: str = "",
+    name1: str = "",
+) -> Registration:
+    """Register two prints at 500 ppi; raises ValueError as :meth:`Registrar.prepare` does."""
+    print0, print1 = registrar.prepare(image0), registrar.prepare(image1)
+    found = registrar.align(print0, print1)
+    y, x = np.indices(print0.image.shape)
+    pixels = np.stack([x, y], axis=-1).astype(np.float32)
+    placed = found.place(pixels.reshape(-1, 2).astype(float)).reshape(pixels.shape)
+    placed = placed.astype(np.float32)
+    aligned = _drawn(print1.image, placed, border=1.0)
+    ridges1 = _drawn(print1.ridges.astype(np.float32), placed, border=0.0) > 0.5
+    overlap = print0.ridges & ridges1
+    images = print0.image, print1.image
+    return Registration(found, *images, aligned, placed - pixels, overlap, name0, name1)
+
+
+@lru_cache(maxsize=1)
+def _loaded(dense_ckpt: Path, enhancer: EnhancerName, _written: int) -> Registrar:
+    return Registrar.from_checkpoint(dense_ckpt, enhancer)
+
+
+def register(
+    print0: PrintSource,
+    print1: PrintSource,
+    *,
+    dense_ckpt: str | Path | None = None,
+    ppi: Ppi = None,
+    enhancer: EnhancerName = "gabor",
+) -> Registration:
+    """Register two prints by Module 1 and their ridges; see :class:`Registration`.
+
+    Prints and ``ppi`` are as :func:`ifvit.match` takes them. ``dense_ckpt`` is Module 1, that which
+    ships with ifvit if not given; the loaded and compiled model is kept for the next call with the
+    same, unchanged file. Raises FileNotFoundError and ValueError as the readers and loaders do.
+    """
+    path = Path(pretrained_files().dense if dense_ckpt is None else dense_ckpt)
+    written = path.stat().st_mtime_ns if path.exists() else 0
+    registrar = _loaded(path, enhancer, written)
+    names = name_of(print0, 0), name_of(print1, 1)
+    both = registrar.load_both(print0, print1, ppi)
+    return register_images(registrar, *both, name0=names[0], name1=names[1])
+
+
+def save_displacement(found: Registration, path: str | Path) -> None:
+    """Write the dense field as .npz: ``displacement`` (H,W,2), ``overlap`` (H,W), ``ppi``."""
+    np.savez_compressed(
+        path,
+        displacement=found.displacement,
+        overlap=found.overlap,
+        ppi=np.array(REFERENCE_PPI),
+    )
+
+
+def _drawn(
+    image: Float[np.ndarray, "H1 W1"], placed: Float[np.ndarray, "H W 2"], border: float
+) -> Float[np.ndarray, "H W"]:
+    drawn = cv2.remap(
+        image,
+        placed[..., 0],
+        placed[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=border,
+    )
+    return np.asarray(drawn)

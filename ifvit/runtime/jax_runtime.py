@@ -1,0 +1,20 @@
+"""A model's pure function, compiled by JAX and bound to the model's weights."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import jax
+from flax import nnx
+
+
+def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., Any]:
+    """Bind ``function(model, ...)`` to a model's weights, traced once per shape of the rest."""
+    graph, state = nnx.split(model)
+
+    @jax.jit
+    def run(state: Any, *args: Any) -> Any:
+        return function(nnx.merge(graph, state), *args)
+
+    return lambda *args: run(state, *args)

@@ -1,0 +1,1 @@
+"""Batches to learn from, with their ground truth: synthetic prints, and folders of real ones."""

@@ -1,0 +1,99 @@
+"""Pictures of one print laid on another: what shows at a glance whether ridges meet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, UInt8
+from matplotlib.figure import Figure
+
+from ifvit.registration.registered_pair import Registration
+from ifvit.viz.figures import DPI, pixels, save
+
+SQUARE = 32
+"""Side of a square of the checkerboard, pixels: three to four ridges."""
+
+ARROW_STEP = 12
+"""Pixels between two arrows of the displacement field."""
+
+
+def overlay(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
+    """Draw both prints in one frame: ridges of image 0 in orange, of image 1 in blue.
+
+    Where they meet the ridge is dark. The two colours are told apart without colour vision for
+    red and green.
+    """
+    ink0 = 1 - _evened(found.image0)[..., None] * (1 - np.array([0.90, 0.45, 0.0]))
+    ink1 = 1 - _evened(found.aligned)[..., None] * (1 - np.array([0.0, 0.45, 0.85]))
+    return _larger(np.round(255 * np.clip(ink0 * ink1, 0, 1)).astype(np.uint8))
+
+
+def checkerboard(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
+    """Draw squares of image 0 and of the aligned image 1 in turn: ridges go on across borders."""
+    y, x = np.indices(found.image0.shape) // SQUARE
+    mixed = np.where((x + y) % 2 == 0, found.image0, found.aligned)
+    return _larger(_grey(mixed))
+
+
+def aligned(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
+    """Draw image 1 in image 0's frame."""
+    return _grey(found.aligned)
+
+
+def field(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
+    """Draw what the skin's distortion adds to the similarity, as arrows over image 0."""
+    residual = _distortion(found)
+    figure = Figure(figsize=(6.4, 6), dpi=DPI, layout="constrained")
+    axes = figure.add_subplot()
+    axes.imshow(found.image0, cmap="gray", vmin=-1, vmax=1)
+    rows, columns = (slice(ARROW_STEP // 2, side, ARROW_STEP) for side in residual.shape[:2])
+    y, x = np.mgrid[rows, columns]
+    inside = found.overlap[y, x]
+    y, x = y[inside], x[inside]
+    size = np.hypot(*residual[y, x].T)
+    arrows = axes.quiver(
+        *(x, y, *residual[y, x].T, size),
+        cmap="viridis",
+        angles="xy",
+        scale_units="xy",
+        scale=0.5,
+    )
+    axes.set_axis_off()
+    figure.colorbar(arrows, ax=axes, label="distortion, pixels at 500 ppi", shrink=0.8)
+    title = found.summary().replace("; ", "\n", 1).replace(": ", "\n", 1)
+    axes.set_title(f"{found.name0} - {found.name1}\n{title}", fontsize=8)
+    return pixels(figure)
+
+
+def draw_registration(found: Registration, folder: str | Path) -> list[Path]:
+    """Write aligned.png, overlay.png, checkerboard.png and field.png; return their paths."""
+    made = []
+    for draw in (aligned, overlay, checkerboard, field):
+        path = Path(folder) / f"{draw.__name__}.png"
+        save(draw(found), path)
+        made.append(path)
+    return made
+
+
+def _distortion(found: Registration) -> Float[np.ndarray, "H W 2"]:
+    """Return the displacement less the similarity's part."""
+    H = found.alignment.H_0to1
+    y, x = np.indices(found.image0.shape)
+    moved = np.stack([x, y], axis=-1) @ (H[:, :2].T - np.eye(2)) + H[:, 2]
+    return found.displacement - moved
+
+
+def _evened(image: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
+    """Return how much ink there is: 0 on white, 1 on the darkest ridges."""
+    dark, light = np.quantile(image, [0.02, 0.98])
+    return np.clip((light - image) / max(light - dark, 1e-3), 0, 1)
+
+
+def _grey(image: Float[np.ndarray, "H W"]) -> UInt8[np.ndarray, "H W 3"]:
+    return np.repeat(np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def _larger(picture: UInt8[np.ndarray, "H W 3"]) -> UInt8[np.ndarray, "H2 W2 3"]:
+    """Return a picture at twice its size, so that single ridges can be followed by eye."""
+    return picture.repeat(2, axis=0).repeat(2, axis=1)

@@ -1,0 +1,18 @@
+"""Displacement fields between their cells."""
+
+import numpy as np
+
+from ifvit.geometry.field import Displacement
+from ifvit.geometry.grid import frame_side
+from ifvit.presets import TINY_MODEL
+
+SIDE = frame_side(TINY_MODEL)
+
+
+def test_displacements_between_cells_are_bilinear():
+    values = np.zeros((16, 16, 2))
+    values[..., 0] = np.arange(16)[None, :]
+    cell = SIDE / 16
+    points = np.array([[5 * cell + cell / 2 - 0.5, 100.0], [6 * cell - 0.5, 100.0]])
+    found = Displacement.of_frames(values, TINY_MODEL).at(points)
+    np.testing.assert_allclose(found, [[5.0, 0.0], [5.5, 0.0]], atol=1e-9)

@@ -1,0 +1,181 @@
+"""The cache on disk: what is kept, what makes room, and that nothing in it can break a run."""
+
+from __future__ import annotations
+
+import logging
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ifvit.cache import SUFFIX, Cache, key_of, user_cache
+
+ONE = {"a": np.arange(64, dtype=np.int8), "b": np.full((2, 3), 0.5, np.float32)}
+NOISE = np.random.default_rng(0).integers(256, size=(8, 1000), dtype=np.uint8)
+"""Rows that do not compress: a file of each has a little over 1000 bytes."""
+
+
+def size_of_one(tmp_path: Path) -> int:
+    Cache(tmp_path / "probe", 10**6).save("k/one", {"x": NOISE[0]})
+    return (tmp_path / "probe" / f"k/one{SUFFIX}").stat().st_size + 20  # they differ a little
+
+
+def test_what_was_saved_is_loaded_and_nothing_else(tmp_path):
+    cache = Cache(tmp_path, 10**6)
+    assert cache.load("k/one") is None
+    cache.save("k/one", ONE)
+    found = Cache(tmp_path, 10**6).load("k/one")
+    assert found is not None and found.keys() == ONE.keys()
+    for name, array in ONE.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+    assert [p.name for p in (tmp_path / "k").iterdir()] == [f"one{SUFFIX}"]
+
+
+def test_the_folder_is_its_owners_alone(tmp_path):
+    Cache(tmp_path / "new" / "cache", 10**6).save("k/one", ONE)
+    assert (tmp_path / "new" / "cache").stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
+def test_a_damaged_file_is_a_warning_and_is_written_again(tmp_path, caplog, damage):
+    cache = Cache(tmp_path, 10**6)
+    cache.save("k/one", {"x": NOISE[0]})
+    path = tmp_path / f"k/one{SUFFIX}"
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    whole = path.read_bytes()
+    path.write_bytes({"cut": whole[:700], "flip": data, "empty": b"", "text": b"?" * 900}[damage])
+    with caplog.at_level(logging.WARNING, "ifvit"):
+        assert cache.load("k/one") is None
+    assert f"one{SUFFIX} cannot be used" in caplog.text and "made again" in caplog.text
+    cache.save("k/one", {"x": NOISE[1]})
+    found = cache.load("k/one")
+    assert found is not None and np.array_equal(found["x"], NOISE[1])
+
+
+def test_files_that_hold_python_objects_are_not_loaded(tmp_path):
+    path = tmp_path / f"k/one{SUFFIX}"
+    path.parent.mkdir()
+    with path.open("wb") as file:
+        np.savez(file, x=np.array([{}], dtype=object))
+    assert Cache(tmp_path, 10**6).load("k/one") is None
+
+
+def test_the_files_used_longest_ago_make_room(tmp_path):
+    size = size_of_one(tmp_path)
+    root = tmp_path / "cache"
+    for age, name in enumerate(["old", "older", "oldest"]):
+        Cache(root, 10 * size).save(f"k/{name}", {"x": NOISE[age]})
+        os.utime(root / f"k/{name}{SUFFIX}", (1000 - age, 1000 - age))
+    (root / "k" / "notes.txt").write_text("not ours" * 1000)
+    cache = Cache(root, 3 * size)
+    assert cache.load("k/oldest") is not None  # which makes it the newest
+    cache.save("k/new", {"x": NOISE[4]})
+    names = {p.name.removesuffix(SUFFIX) for p in (root / "k").iterdir()}
+    assert names == {"oldest", "old", "new", "notes.txt"}
+
+
+def test_a_set_too_large_keeps_its_first_part(tmp_path, caplog):
+    """Each part throwing out the one before would leave nothing to find at the next start."""
+    size = size_of_one(tmp_path)
+    root = tmp_path / "cache"
+    cache = Cache(root, 3 * size)
+    with caplog.at_level(logging.INFO, "ifvit"):
+        for i, row in enumerate(NOISE):
+            cache.save(f"k/{i}", {"x": row})
+    names = {p.name.removesuffix(SUFFIX) for p in (root / "k").iterdir()}
+    assert names == {"0", "1", "2"}
+    assert caplog.text.count("is full") == 1
+
+
+def test_what_a_killed_process_left_makes_room_too(tmp_path):
+    size = size_of_one(tmp_path)
+    root = tmp_path / "cache"
+    left = root / "k" / f".one{SUFFIX}.123.tmp"
+    left.parent.mkdir(parents=True)
+    left.write_bytes(bytes(size))
+    Cache(root, size).save("k/two", {"x": NOISE[0]})
+    assert left.exists(), "another process may be writing it"
+    os.utime(left, (1000, 1000))
+    Cache(root, size).save("k/two", {"x": NOISE[0]})
+    assert [p.name for p in left.parent.iterdir()] == [f"two{SUFFIX}"]
+
+
+@pytest.mark.parametrize("trouble", ["a file in its place", "no room"])
+def test_a_folder_that_takes_nothing_costs_one_warning(tmp_path, caplog, monkeypatch, trouble):
+    root = tmp_path / "cache"
+    if trouble == "no room":
+
+        def full(path, data):
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr("ifvit.cache.write_atomically", full)
+    else:
+        root.write_text("not a folder")
+    cache = Cache(root, 10**6)
+    with caplog.at_level(logging.WARNING, "ifvit"):
+        cache.save("k/one", ONE)
+        cache.save("k/two", ONE)
+    assert caplog.text.count("nothing more is kept") == 1 and "IFVIT_CACHE" in caplog.text
+
+
+def test_where_the_users_cache_is(tmp_path, monkeypatch):
+    monkeypatch.delenv("IFVIT_CACHE_GB", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("IFVIT_CACHE", "Off")
+    assert user_cache() is None
+    monkeypatch.setenv("IFVIT_CACHE", str(tmp_path / "own"))
+    cache = user_cache()
+    assert cache is not None and (cache.root, cache.limit) == (tmp_path / "own", 4 * 10**9)
+    assert user_cache() is cache
+    monkeypatch.setenv("IFVIT_CACHE", "")
+    monkeypatch.setenv("IFVIT_CACHE_GB", "0.5")
+    cache = user_cache()
+    assert cache is not None and (cache.root, cache.limit) == (tmp_path / "ifvit", 5 * 10**8)
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    cache = user_cache()
+    assert cache is not None and cache.root == tmp_path / ".cache" / "ifvit"
+
+
+@pytest.mark.parametrize("text", ["many", "-1", "0", "nan", "inf"])
+def test_a_size_that_is_none_is_an_error(tmp_path, monkeypatch, text):
+    monkeypatch.setenv("IFVIT_CACHE", str(tmp_path))
+    monkeypatch.setenv("IFVIT_CACHE_GB", text)
+    with pytest.raises(ValueError, match=r"^IFVIT_CACHE_GB is '.*': expected gigabytes above 0"):
+        user_cache()
+
+
+def test_a_key_tells_all_parts_apart():
+    keys = {key_of(b"ab", 1), key_of(b"a", b"b", 1), key_of(b"ab", 2), key_of(b"ab", 1, 0)}
+    assert len(keys) == 4 and key_of(b"ab", 1) in keys
+    assert all(len(key) == 16 and key.isalnum() for key in keys)
+
+
+WRITER = """
+import sys
+import numpy as np
+from pathlib import Path
+from ifvit.cache import Cache
+cache = Cache(Path(sys.argv[1]), int(sys.argv[2]))
+for turn in range(150):
+    value = turn % 5
+    found = cache.load(f"k/{value}")
+    if found is not None:
+        assert np.array_equal(found["x"], np.full(20_000, value)), value
+    cache._used.clear()
+    cache.save(f"k/{value}", {"x": np.full(20_000, value)})
+"""
+
+
+def test_two_processes_use_one_cache_at_once(tmp_path):
+    """Both write and remove the same files all the time, and neither ever sees half a file."""
+    command = [sys.executable, "-W", "error", "-c", WRITER, str(tmp_path), "1500"]
+    both = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)]
+    for process in both:
+        _, said = process.communicate(timeout=60)
+        assert process.returncode == 0 and not said, said.decode()

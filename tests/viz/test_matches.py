@@ -1,0 +1,94 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ifvit.comparison.result import MatchResult
+from ifvit.geometry.transforms import apply, similarity
+from ifvit.registration.alignment import Alignment
+from ifvit.viz.matches import draw_match
+from ifvit.viz.sheet import contact_sheet
+
+SQUARE = np.array([[20, 15], [110, 15], [110, 105], [20, 105]]) - 0.5
+
+
+def result(count: int = 30) -> MatchResult:
+    rng = np.random.default_rng(0)
+    H = similarity(20.0, (64.0, 64.0))
+    points0 = rng.uniform(20, 108, (count, 2))
+    alignment = Alignment(
+        ok=True,
+        reason="",
+        H_0to1=H,
+        points0=points0,
+        points1=apply(H, points0),
+        confidence=rng.random(count).astype(np.float32),
+        inliers=rng.random(count) > 0.3,
+        angle=20.0,
+    )
+    image = rng.random((128, 128)).astype(np.float32)
+    return MatchResult(
+        status="ok",
+        reason="",
+        score=0.5,
+        global_score=0.5,
+        local_score=0.5,
+        ridge_score=0.5,
+        match_score=0.5,
+        num_matches=count,
+        num_inliers=alignment.num_inliers,
+        alignment=alignment,
+        image0=image,
+        image1=image,
+        roi0=SQUARE,
+        roi1=SQUARE + 7.0,
+        name0="a.png",
+        name1="b.png",
+    )
+
+
+def test_a_match_is_drawn_and_written(tmp_path: Path) -> None:
+    picture = draw_match(result(), tmp_path / "new" / "match.png")
+    assert picture.dtype == np.uint8 and picture.shape[2] == 3
+    with Image.open(tmp_path / "new" / "match.png") as written:
+        assert written.size == (picture.shape[1], picture.shape[0])
+    # The lines are coloured, the prints are grey.
+    coloured = np.ptp(picture.astype(int), axis=2) > 60
+    assert 0.01 < coloured.mean() < 0.5
+    np.testing.assert_array_equal(draw_match(result()), picture)
+
+
+@pytest.mark.parametrize("count", [0, 5])
+def test_a_failed_match_is_drawn_too(count: int) -> None:
+    found = result(count)
+    failed = replace(
+        found,
+        status="not_aligned",
+        reason="the prints cannot be aligned: too few",
+        score=-1.0,
+        global_score=None,
+        local_score=None,
+        roi0=None,
+        roi1=None,
+        alignment=replace(found.alignment, ok=False, reason="too few"),
+    )
+    assert draw_match(failed).std() > 10
+
+
+def test_contact_sheet_shows_each_pixel_as_it_is(tmp_path: Path) -> None:
+    images = [np.full((20, 10), level, np.float32) for level in (0.0, 0.4, 0.8)]
+    sheet = contact_sheet(images, ["a", "b", "c"], tmp_path / "sheet.png", columns=2)
+    grey = sheet[..., 0]
+    for level in (102, 204):
+        assert (np.abs(grey.astype(int) - level) <= 1).sum() >= 200
+    with Image.open(tmp_path / "sheet.png") as written:
+        np.testing.assert_array_equal(np.asarray(written.convert("RGB")), sheet)
+
+
+def test_contact_sheet_without_images_or_labels_is_refused() -> None:
+    with pytest.raises(ValueError, match="0 labels for 0 images"):
+        contact_sheet([], [])
+    with pytest.raises(ValueError, match="1 labels for 2 images"):
+        contact_sheet([np.ones((8, 8), np.float32)] * 2, ["a"])
