@@ -17,7 +17,7 @@ from ifvit.features.canvas import Ridges
 from ifvit.geometry.filters import shrink
 from ifvit.geometry.transforms import coarser, compose, similarity
 from ifvit.geometry.warp import drawn
-from ifvit.registration.elastic import network_transform, peak
+from ifvit.registration.laid import network_transform
 
 POOL = 4
 """Pixels along each side of those that overlap is counted in; the canvas is a multiple of it."""
@@ -134,3 +134,12 @@ def _between(reach: int) -> Float[np.ndarray, "R r"]:
     """Return the matrix that interpolates shifts of a coarse grid to those of the fine one."""
     fine = np.arange(-reach * POOL, reach * POOL + 1)[:, None] / POOL
     return np.maximum(1 - np.abs(fine - np.arange(-reach, reach + 1)), 0).astype(np.float32)
+
+
+def peak(values: Float[Array, " S"], index: Array) -> Array:
+    """Return the place of a maximum between the samples, by the parabola through three of them."""
+    middle = jnp.clip(index, 1, len(values) - 2)
+    left, top, right = values[middle - 1], values[middle], values[middle + 1]
+    bend = left - 2 * top + right
+    between = jnp.where(bend < 0, 0.5 * (left - right) / jnp.where(bend < 0, bend, -1.0), 0.0)
+    return index + jnp.where(index == middle, jnp.clip(between, -0.5, 0.5), 0.0)

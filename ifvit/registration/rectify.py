@@ -28,7 +28,7 @@ from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.geometry.transforms import apply, invert
 from ifvit.geometry.warp import sample
 from ifvit.registration.alignment import Alignment
-from ifvit.registration.elastic import laid_on
+from ifvit.registration.laid import laid_on
 
 
 @dataclass(frozen=True)

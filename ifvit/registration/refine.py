@@ -24,7 +24,8 @@ from ifvit.features.canvas import Ridges
 from ifvit.geometry.grid import cell_centres, nearest_cell
 from ifvit.geometry.transforms import apply, compose, fit_similarity, invert
 from ifvit.registration.correlate import Search, search
-from ifvit.registration.elastic import ELASTIC_CONFIG, ElasticConfig, agreement, elastic
+from ifvit.registration.elastic import ELASTIC_CONFIG, ElasticConfig, elastic
+from ifvit.registration.laid import agreement
 from ifvit.registration.rectify import Flat, Starts, between_cells, lay_flat
 
 Tree = TypeVar("Tree")

@@ -16,7 +16,8 @@ from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.geometry.transforms import apply, invert, similarity
 from ifvit.geometry.warp import warp
 from ifvit.presets import TINY_MODEL
-from ifvit.registration.elastic import agreement, elastic, network_transform
+from ifvit.registration.elastic import elastic
+from ifvit.registration.laid import agreement, network_transform
 from ifvit.registration.rectify import Starts
 from ifvit.registration.refine import Refined, refine
 
@@ -130,6 +131,19 @@ def test_stretched_skin_is_followed(frames, oval):
     ncc = [float(agreement(*pair, jnp.eye(2, 3), d, TINY_MODEL)[0]) for d in
            (jnp.zeros_like(displacement), displacement)]  # fmt: skip
     assert ncc[1] > max(ncc[0], 0.8)
+
+
+def test_a_part_that_lies_a_ridge_off_comes_back(frames, oval):
+    """Half of the print starts one ridge period away, where its ridges look as good but for their
+    minutiae; all blocks together find the right one, which each by itself does not."""
+    pair = (ridges(frames[0], oval),) * 2
+    period = 9.0
+    across = np.where(CENTRES[:, 0] > MIDDLE[0], period, 0.0).reshape(TINY_MODEL.cells, -1)
+    before = jnp.asarray(np.stack([across, 0 * across], axis=-1), jnp.float32)
+    together, _ = elastic(*pair, jnp.eye(2, 3), TINY_MODEL, before=before)
+    inside = oval[CENTRES[:, 1].astype(int), CENTRES[:, 0].astype(int)]
+    away = np.linalg.norm(np.asarray(together).reshape(-1, 2), axis=1)[inside]
+    assert np.quantile(away, 0.9) < 2.0
 
 
 def test_two_fingers_do_not_agree(frames, oval):
