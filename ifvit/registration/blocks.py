@@ -64,10 +64,14 @@ def correlation(
     shared = block_sum(soft0 * soft1) > 0.3 * float(window.sum(axis=1).max() ** 2)
     strength = jnp.where(shared, jax.lax.rsqrt(jnp.maximum(power, 1e-3)), 0.0)
     padded, (height, width), count = jnp.pad(image1, most), image0.shape, 2 * most + 1
-    moved = [padded[i : i + height, j : j + width] for i in range(count) for j in range(count)]
-    sums = jnp.stack([_row_sums(image0 * shifted) for shifted in moved])
-    ncc = strength * jnp.einsum("hy,syx,wx->shw", rows, sums, window)
-    return ncc.reshape(count, count, config.cells, config.cells)
+
+    def moved_by(row: Array) -> Float[Array, "S r W"]:
+        """Return the products' sums for one shift along the rows and all along the columns."""
+        line = jax.lax.dynamic_slice_in_dim(padded, row, height)
+        return jnp.stack([_row_sums(image0 * line[:, j : j + width]) for j in range(count)])
+
+    sums = jax.lax.map(moved_by, jnp.arange(count))
+    return strength * jnp.einsum("hy,stym,wm->sthw", rows, sums, window)
 
 
 def each_best(ncc: Float[Array, "S S h w"], config: ModelConfig) -> Blocks:

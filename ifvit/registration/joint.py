@@ -9,9 +9,11 @@ IJCV 70(1), 2006, sections 2 and 3.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Int
 
 WAYS = ((0, 1), (0, -1), (1, 1), (1, -1))
@@ -48,10 +50,10 @@ def chosen_together(
     """
 
     def exchange(_: object, heard: Array) -> Array:
-        known = heard.sum(axis=0) - ncc
+        known = heard.sum(axis=0) - ncc - heard[np.array(BACK)]
         said = [
-            _passed(_message(known - heard[back], settings), 2 + axis, step)
-            for (axis, step), back in zip(WAYS, BACK, strict=True)
+            _passed(message, 2 + axis, step)
+            for message, (axis, step) in zip(_messages(known, settings), WAYS, strict=True)
         ]
         return settings.damping * heard + (1 - settings.damping) * jnp.stack(said)
 
@@ -62,23 +64,22 @@ def chosen_together(
     return best // ncc.shape[1], best % ncc.shape[1]
 
 
-def _message(cost: Float[Array, "S S h w"], settings: JointConfig) -> Float[Array, "S S h w"]:
+def _messages(cost: Float[Array, "4 S S h w"], settings: JointConfig) -> Float[Array, "4 S S h w"]:
     """Return, for each shift of the receiver, the least cost of the sender's and their difference.
 
     The square of a difference is the sum of its squares along both axes, so that each is searched
     by itself; the mean is taken off, since costs alike for all shifts say nothing.
     """
-    least = cost.min(axis=(0, 1), keepdims=True)
-    most, message = settings.stiffness * settings.break_at**2, cost - least
-    for axis in (0, 1):
+    message = cost - cost.min(axis=(1, 2), keepdims=True)
+    for axis in (1, 2):
         message = _nearest_along(axis, message, settings)
-    message = jnp.minimum(message, most)
-    return message - message.mean(axis=(0, 1), keepdims=True)
+    message = jnp.minimum(message, settings.stiffness * settings.break_at**2)
+    return message - message.mean(axis=(1, 2), keepdims=True)
 
 
 def _nearest_along(
-    axis: int, cost: Float[Array, "S S h w"], settings: JointConfig
-) -> Float[Array, "S S h w"]:
+    axis: int, cost: Float[Array, "4 S S h w"], settings: JointConfig
+) -> Float[Array, "4 S S h w"]:
     reach, count = settings.break_at, cost.shape[axis]
     sides = [(reach, reach) if own == axis else (0, 0) for own in range(cost.ndim)]
     padded = jnp.pad(cost, sides, constant_values=jnp.inf)
@@ -87,7 +88,7 @@ def _nearest_along(
         + settings.stiffness * away**2
         for away in range(-reach, reach + 1)
     ]
-    return jnp.stack(tried).min(axis=0)
+    return reduce(jnp.minimum, tried)
 
 
 def _passed(message: Float[Array, "S S h w"], axis: int, step: int) -> Float[Array, "S S h w"]:
