@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ifvit.comparison.result import MatchResult
     from ifvit.matcher import Matcher, match
-    from ifvit.registration.registered_pair import Registration, register
+    from ifvit.registered_pair import Registration, register
     from ifvit.weights.pretrained import list_weights
 
     load = from_pretrained = Matcher.from_pretrained
@@ -21,8 +21,8 @@ _PLACES = {
     "match": "ifvit.matcher",
     "Matcher": "ifvit.matcher",
     "MatchResult": "ifvit.comparison.result",
-    "register": "ifvit.registration.registered_pair",
-    "Registration": "ifvit.registration.registered_pair",
+    "register": "ifvit.registered_pair",
+    "Registration": "ifvit.registered_pair",
     "list_weights": "ifvit.weights.pretrained",
 }
 

@@ -28,6 +28,7 @@ ORDER = (
     ("runtime",),
     ("features",),
     ("registration",),
+    ("registered_pair",),
     ("comparison",),
     ("matcher",),
     ("gallery",),

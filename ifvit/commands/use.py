@@ -119,7 +119,7 @@ def _limit(result: MatchResult, args: MatchArgs, rate: float) -> float:
 
 def run_register(args: RegisterArgs) -> None:
     """Register two prints and write what there is to see."""
-    from ifvit.registration.registered_pair import register, save_displacement
+    from ifvit.registered_pair import register, save_displacement
     from ifvit.viz.overlay import draw_registration
 
     found = register(

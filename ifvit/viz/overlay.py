@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
 
-from ifvit.registration.registered_pair import Registration
+from ifvit.registered_pair import Registration
 from ifvit.viz.figures import DPI, pixels, save
 
 SQUARE = 32

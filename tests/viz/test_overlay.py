@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from ifvit.registered_pair import Registration, save_displacement
 from ifvit.registration.alignment import Alignment
-from ifvit.registration.registered_pair import Registration, save_displacement
 from ifvit.viz.overlay import aligned, checkerboard, draw_registration, overlay
 
 SIDE = 128
