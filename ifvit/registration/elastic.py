@@ -70,7 +70,8 @@ def elastic(
     if before is not None:
         ncc = correlation(*laid, before, config, settings.joint_block, settings.joint_reach)
         found = at_shifts(ncc, *chosen_together(ncc, settings.joint), config)
-        displacement, count = _smooth(found, before, settings), count - 1
+        displacement, quality = _smooth(found, before, settings), found.quality
+        count -= 1
     for _ in range(count):
         ncc = correlation(*laid, displacement, config, settings.block, settings.reach)
         found = each_best(ncc, config)
