@@ -22,6 +22,7 @@ from ifvit.evaluation.metrics import eer, fnmr_at_fmr
 from ifvit.evaluation.protocols import Pair, all_pairs
 from ifvit.features.prepared import PreparedPrint, load_print
 from ifvit.matcher import Matcher
+from ifvit.registration.joint import JointConfig
 from ifvit.registration.register import Registrar
 
 NEVER = 1e6
@@ -47,12 +48,17 @@ def _elastic(registrar: Registrar, **changes: object) -> None:
     _refined(registrar, elastic=replace(registrar.refine_config.elastic, **changes))
 
 
+ALONE = JointConfig(stiffness=0.0)
+"""Neighbours may differ at no cost, so that each block chooses for itself, as far as before."""
+
+
 STEPS: dict[str, Callable[[Registrar], None]] = {
     "nothing": lambda registrar: None,
     "the third look of Module 1": lambda registrar: _aligned(registrar, followed=(2,)),
     "the field about each cell": _stiff,
     "slopes between blocks": lambda registrar: _elastic(registrar, straightness=NEVER),
     "half of the matches' weight": lambda registrar: _refined(registrar, match_weight=0.3),
+    "what blocks choose together": lambda registrar: _elastic(registrar, joint=ALONE),
     "two rounds of blocks": lambda registrar: _elastic(registrar, rounds=3),
 }
 """What is left out, by name."""
