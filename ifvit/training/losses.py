@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from ifvit.models.pose_head import PoseMap
 from ifvit.sources.truth import UNMATCHED
 
 
@@ -97,3 +98,41 @@ def arcface_loss(
     chosen = jax.nn.one_hot(label, len(prototypes), dtype=bool)
     logits = scale * jnp.where(chosen, turned[:, None], cosine)
     return optax.softmax_cross_entropy_with_integer_labels(logits, label).mean()
+
+
+def pose_loss(
+    found: PoseMap, core: Float[Array, "B 2"], rotation: Float[Array, " B"], counted: Array
+) -> Float[Array, ""]:
+    """L_P: where the core is, and which way the finger points, over the prints that are counted.
+
+    ``core`` is in cells, (x, y), the first cell's centre at 0. The cross-entropy of the cell, soft
+    over the core's neighbours, and the squared errors of offset and direction there.
+    """
+    height, width = found.log_p.shape[1:]
+    y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
+    apart = core[:, None, None] - jnp.stack([x, y], axis=-1)
+    share = jnp.exp(-0.5 * jnp.square(apart).sum(-1) / 0.6**2)
+    share = share / jnp.maximum(share.sum((1, 2), keepdims=True), 1e-6)
+    up = jnp.stack([jnp.cos(rotation), jnp.sin(rotation)], axis=-1)[:, None, None]
+    misplaced = jnp.square(found.offset - apart).sum(-1)
+    turned = jnp.square(found.up - up).sum(-1)
+    log_p = jnp.maximum(found.log_p, -30.0)
+    each = (share * (-log_p + 0.5 * misplaced + 2.0 * turned)).sum((1, 2))
+    return _mean_where(each, counted)
+
+
+def contrastive_loss(
+    similarity: Float[Array, "B B"], label: Int[Array, " B"], scale: Float[Array, ""]
+) -> Float[Array, ""]:
+    """Return how badly each print finds the others of its finger among all prints of a batch.
+
+    The mean over genuine pairs of the cross-entropy of the pair among the print's impostor pairs
+    (Khosla et al., "Supervised contrastive learning", NeurIPS 2020); ``scale`` is the inverse of
+    the temperature.
+    """
+    logits = scale * similarity
+    same = label[:, None] == label
+    genuine = same & ~jnp.eye(len(label), dtype=bool)
+    others = jnp.where(same, -jnp.inf, logits)
+    denominator = jnp.logaddexp(jax.nn.logsumexp(others, axis=1, keepdims=True), logits)
+    return _mean_where(denominator - logits, genuine)

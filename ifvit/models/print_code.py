@@ -1,0 +1,123 @@
+"""Module 2: what is kept of one print, fixed in length, from the print in its own pose.
+
+After Qiu et al., IFViT, IEEE TIFS 2024, whose global branch pools a print to one vector. Here the
+branch keeps its places too: a grid of cells, a few numbers each, that are compared cell by cell.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax.numpy as jnp
+from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from ifvit.config import ModelConfig
+from ifvit.models.backbone import ResNet18
+from ifvit.models.coarse_matching import DenseMatchingHead
+from ifvit.models.embedding import l2_normalise, pool_tokens
+from ifvit.models.pose_head import PoseHead, PoseMap
+from ifvit.models.tokens import flatten_mask, to_tokens
+from ifvit.models.transformer import build_transformer
+
+CELL_DIM = 8
+"""Numbers kept of each cell."""
+
+
+class PrintCode(NamedTuple):
+    """B prints in their poses."""
+
+    cells: Float[Array, "B h w K"]
+    """The dense map: a unit vector for each cell of the foreground, 0 elsewhere."""
+    index: Float[Array, "B E"]
+    """The index vector: all of the print in one unit vector."""
+    tokens: Float[Array, "B h w D"]
+    """What the backbone sees, before the transformer: for dense matches between two prints."""
+
+
+class PrintModel(nnx.Module):
+    """Backbone, pose, and, of the posed print, transformer, dense map and index vector."""
+
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        """Random weights; Module 1's come by :mod:`ifvit.weights.transfer`."""
+        self.config = config
+        width = config.d_model
+        self.ResNet18 = ResNet18(config.backbone_widths, width, rngs=rngs)
+        self.loftr_transformer = build_transformer(config, rngs=rngs)
+        self.DenseMatchingHead = DenseMatchingHead(width, config.temperature, rngs=rngs)
+        self.PoseHead = PoseHead(width, rngs=rngs)
+        self.MapHead = MapHead(2 * width, config.embedding_dim, rngs=rngs)
+
+    def __call__(
+        self,
+        loose: Float[Array, "B H W"],
+        loose_mask: Bool[Array, "B h w"],
+        posed: Float[Array, "B H W"],
+        posed_mask: Bool[Array, "B h w"],
+    ) -> tuple[PoseMap, PrintCode]:
+        """Return the pose of prints as they were captured, and the code of the same in their poses.
+
+        Images are normalised, 0 outside the foreground; masks are of coarse cells. In one call, so
+        that the backbone's batch statistics are of both.
+        """
+        loose_map, posed_map = self.ResNet18(loose, posed)
+        return self.PoseHead(loose_map, loose_mask), self.code(posed_map, posed_mask)
+
+    def pose(self, loose: Float[Array, "B H W"], mask: Bool[Array, "B h w"]) -> PoseMap:
+        """Look for the core of prints as they were captured."""
+        (loose_map,) = self.ResNet18(loose)
+        return self.PoseHead(loose_map, mask)
+
+    def encode(self, posed: Float[Array, "B H W"], mask: Bool[Array, "B h w"]) -> PrintCode:
+        """Return the code of prints in their poses."""
+        (posed_map,) = self.ResNet18(posed)
+        return self.code(posed_map, mask)
+
+    def code(self, posed_map: Float[Array, "B h w D"], mask: Bool[Array, "B h w"]) -> PrintCode:
+        """Return the code of prints of which the backbone has made these maps."""
+        kept = flatten_mask(mask, posed_map)
+        tokens = to_tokens(posed_map, self.config.temp_bug_fix)
+        feat = self.loftr_transformer.alone(tokens, kept)
+        both = jnp.concatenate([posed_map, feat.reshape(posed_map.shape)], axis=-1)
+        return PrintCode(*self.MapHead(both, mask), posed_map)
+
+    def match_maps(
+        self,
+        map0: Float[Array, "B h w D"],
+        map1: Float[Array, "B h w D"],
+        mask0: Bool[Array, "B h w"],
+        mask1: Bool[Array, "B h w"],
+    ) -> Float[Array, "B N M"]:
+        """Return the dense matches of pairs, as Module 1 has them, log confidence."""
+        tokens0, tokens1 = flatten_mask(mask0, map0), flatten_mask(mask1, map1)
+        fix = self.config.temp_bug_fix
+        feat0, feat1 = self.loftr_transformer(
+            to_tokens(map0, fix), to_tokens(map1, fix), tokens0, tokens1
+        )
+        return self.DenseMatchingHead(feat0, feat1, tokens0, tokens1)
+
+
+class MapHead(nnx.Module):
+    """Cells of what backbone and transformer see, to the dense map and to the index vector."""
+
+    def __init__(self, width: int, embedding_dim: int, *, rngs: nnx.Rngs) -> None:
+        """Random projections from ``width`` channels."""
+        from ifvit.models.embedding import POOL_GRID
+
+        self.cell_proj = nnx.Linear(width, CELL_DIM, use_bias=False, rngs=rngs)
+        pooled = (POOL_GRID**2 + 1) * width
+        self.index_proj = nnx.Linear(pooled, embedding_dim, use_bias=False, rngs=rngs)
+        # What all prints have in common is most of a vector; see EmbeddingHead.
+        norm = partial(nnx.BatchNorm, momentum=0.9, epsilon=1e-5, use_bias=False, rngs=rngs)
+        self.cell_norm, self.index_norm = norm(CELL_DIM), norm(embedding_dim)
+
+    def __call__(
+        self, features: Float[Array, "B h w W"], mask: Bool[Array, "B h w"]
+    ) -> tuple[Float[Array, "B h w K"], Float[Array, "B E"]]:
+        """Return dense maps and index vectors."""
+        cells = self.cell_proj(features)
+        cells = l2_normalise(self.cell_norm(cells, mask=mask[..., None])) * mask[..., None]
+        batch, h, w, _ = features.shape
+        pooled = pool_tokens(features.reshape(batch, h * w, -1), mask)
+        return cells, l2_normalise(self.index_norm(self.index_proj(pooled)))
