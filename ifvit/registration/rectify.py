@@ -23,7 +23,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
-from ifvit.features.canvas import Ridges
+from ifvit.features.frame_features import Ridges
 from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.geometry.transforms import apply, invert
 from ifvit.geometry.warp import sample

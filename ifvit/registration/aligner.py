@@ -1,8 +1,8 @@
-"""Module 1 at work: two prints laid onto each other."""
+"""The Aligner: Module 1 at work, and two prints laid on each other."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,11 +13,12 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.data.given import Ppi, PrintSource, each_ppi
-from ifvit.features.canvas import Canvas, canvas_of, stacked
-from ifvit.features.enhancer import EnhancerName, source_of
-from ifvit.features.fit import FIT_CONFIG, Fit, FitConfig, fit_of
-from ifvit.features.prepared import PreparedPrint, load_print, prepare_print
+from ifvit.features.enhancer import EnhancerName
+from ifvit.features.extractor import Extractor
+from ifvit.features.features import Features
+from ifvit.features.fit import FIT_CONFIG, FitConfig
+from ifvit.features.frame_features import FrameFeatures, stacked
+from ifvit.files import sha256_of
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import frame_side
 from ifvit.geometry.transforms import angle_of, apply
@@ -27,7 +28,7 @@ from ifvit.registration.alignment import Alignment
 from ifvit.registration.correlate import MIN_OVERLAP
 from ifvit.registration.dense_map import of_frames, of_turned
 from ifvit.registration.evidence import block_share
-from ifvit.registration.pairing import Group, in_order
+from ifvit.registration.pairing import Group, grouped
 from ifvit.registration.rectify import starts_of
 from ifvit.registration.refine import REFINE_CONFIG, RefineConfig, Refined, refine_pairs
 from ifvit.registration.search import coarse, search_angles
@@ -37,7 +38,7 @@ from ifvit.weights.checkpoint import load_dense
 from ifvit.weights.pretrained import pretrained_files
 
 
-class Registrar:
+class Aligner:
     """A trained Module 1, ready to align prints. Compiles once, then serves any number."""
 
     def __init__(
@@ -47,18 +48,17 @@ class Registrar:
         refine_config: RefineConfig = REFINE_CONFIG,
         enhancer: EnhancerName = "gabor",
         fit_config: FitConfig = FIT_CONFIG,
+        dense_sha256: str = "",
     ) -> None:
-        """Take the model, which is used in eval mode.
+        """Take the model, which is used in eval mode, and the sha256 of its checkpoint, if any.
 
         Raises ValueError where its resolution does not divide 500 ppi, and as ``source_of`` does.
         """
         self.config = dense.config
         self.align_config = align_config
         self.refine_config = refine_config
-        self.fit_config = fit_config
         self.side = frame_side(self.config)
-        self.enhancer = enhancer
-        self._source = source_of(enhancer)
+        self.extractor = Extractor(dense, enhancer, fit_config, dense_sha256)
         view = nnx.view(dense, use_running_average=True)
         self._log_p = compiled(view, of_turned)
         self._pairs_log_p = compiled(view, of_frames)
@@ -66,102 +66,44 @@ class Registrar:
     @classmethod
     def from_checkpoint(
         cls, dense_ckpt: str | Path | None = None, enhancer: EnhancerName = "gabor"
-    ) -> Registrar:
+    ) -> Aligner:
         """Load a trained Module 1, to be used for the rotations that it was trained for.
 
         Without one it is that which ships with ifvit. Raises FileNotFoundError and ValueError as
         the loader and ``pretrained_files`` do.
         """
-        dense, metadata = load_dense(pretrained_files().dense if dense_ckpt is None else dense_ckpt)
-        return cls(dense, align_config_of(metadata.settings()), enhancer=enhancer)
+        path = pretrained_files().dense if dense_ckpt is None else dense_ckpt
+        dense, metadata = load_dense(path)
+        search = align_config_of(metadata.settings())
+        return cls(dense, search, enhancer=enhancer, dense_sha256=sha256_of(path))
 
-    def load(self, given: PrintSource, ppi: float | None = None, name: str = "") -> PreparedPrint:
-        """Read and measure a print, from a file or in memory, once however often it is matched.
-
-        ``ppi`` is its resolution, 500 if not given. Raises as :func:`load_print` does.
-        """
-        return load_print(given, ppi, name)
-
-    def load_both(
-        self, given0: PrintSource, given1: PrintSource, ppi: Ppi = None
-    ) -> tuple[PreparedPrint, PreparedPrint]:
-        """Read and measure two prints, of one resolution or of one each; raises as ``load``."""
-        ppi0, ppi1 = each_ppi(ppi)
-        return self.load(given0, ppi0, "print 0"), self.load(given1, ppi1, "print 1")
-
-    def prepare(
-        self, pixels: np.ndarray | PreparedPrint, ppi: float = REFERENCE_PPI
-    ) -> PreparedPrint:
-        """Measure a print (H, W) that is in memory: grey in [0, 1], ridges dark, at ``ppi``.
-
-        What is prepared already stays as it is. Raises ValueError as :func:`prepare_print` does.
-        """
-        return pixels if isinstance(pixels, PreparedPrint) else prepare_print(pixels, ppi)
-
-    def fit(self, *prints: PreparedPrint) -> Fit:
-        """Return how one print, or both of a pair, are drawn (:mod:`ifvit.features.fit`)."""
-        reaches = [one.reach_px for one in prints]
-        if min(reaches) < self.fit_config.small * max(reaches):
-            reaches = [one.extent_px for one in prints]
-        periods = [one.period for one in prints]
-        return fit_of(periods, max(reaches), self.config, self.fit_config)
-
-    def canvas(self, item: PreparedPrint, fit: Fit) -> Canvas:
-        """Draw a print and find its foreground and ridges, once for each fit and enhancer."""
-        key = self.enhancer, self.config.ppi, fit
-        if key not in item.canvases:
-            config = replace(self.config, canvas=fit.canvas)
-            frame = jnp.asarray(item.drawn(fit))
-            source = None if self._source is None else self._source(frame)
-            item.canvases[key] = canvas_of(frame, source, config)
-        return item.canvases[key]
-
-    def align(self, print0: PreparedPrint, print1: PreparedPrint) -> Alignment:
+    def register(self, print0: Features, print1: Features) -> Alignment:
         """Register two prints by Module 1, and below its cells by their ridges.
 
         Coordinates are pixels of the prints at 500 ppi. Swapped prints give the transposed
         alignment.
         """
-        return self.align_pairs([(print0, print1)])[0]
+        return self.register_pairs([(print0, print1)])[0]
 
-    def align_pairs(self, pairs: Sequence[tuple[PreparedPrint, PreparedPrint]]) -> list[Alignment]:
-        """Register pairs of prints, each as :meth:`align` does, in calls that they share.
+    def register_pairs(self, pairs: Sequence[tuple[Features, Features]]) -> list[Alignment]:
+        """Register pairs of prints, each as :meth:`register` does, in calls that they share.
 
         Compiled once for each number of pairs and each canvas.
         """
         made: dict[int, Alignment] = {}
-        for group in self.groups(pairs):
-            found = self.align_stacked(group.canvases0, group.canvases1)
+        for group in grouped(pairs, self.extractor):
+            found = self.register_group(group)
             for pair, one in zip(group.pairs, found, strict=False):
                 made[pair.place] = pair.given(one.on_prints(*pair.frames))
         return [made[index] for index in range(len(pairs))]
 
-    def groups(self, pairs: Sequence[tuple[PreparedPrint, PreparedPrint]]) -> Iterator[Group]:
-        """Draw pairs of prints, and yield those that are drawn on canvases of one size together.
-
-        Each group is filled up, by its last pair, to the number of all pairs: every other number
-        would be compiled anew.
-        """
-        ordered = [in_order(place, pair, self.fit(*pair)) for place, pair in enumerate(pairs)]
-        for side in sorted({pair.fit.canvas for pair in ordered}):
-            own = [pair for pair in ordered if pair.fit.canvas == side]
-            filled = own + own[-1:] * (len(pairs) - len(own))
-            first, second = (
-                stacked([self.canvas(pair.prints[i], pair.fit) for pair in filled]) for i in (0, 1)
-            )
-            yield Group(own, first, second)
-
-    def align_stacked(self, canvases0: Canvas, canvases1: Canvas) -> list[Alignment]:
-        """Register P pairs in the order in which they are given, in pixels of their frames.
-
-        The arrays of both have a leading axis P.
-        """
-        config = self.config_of(canvases0)
-        found = self.coarse(canvases0, canvases1)
+    def register_group(self, group: Group) -> list[Alignment]:
+        """Register P pairs that are drawn on canvases of one size, in pixels of their frames."""
+        frames0, frames1 = group.frames0, group.frames1
+        config = self.config_of(frames0)
+        found = self.search(group)
         starts = stacked([starts_of(ways, config) for ways in found])
-        refined = refine_pairs(
-            canvases0.ridges, canvases1.ridges, starts, config, self.refine_config
-        )
+        refined = refine_pairs(frames0.ridges, frames1.ridges, starts, config, self.refine_config)
         made = []
         for index, ways in enumerate(found):
             if ways[0].num_inliers >= 3:
@@ -172,25 +114,26 @@ class Registrar:
             made.append(judged(best, self.align_config))
         return made
 
-    def config_of(self, canvas: Canvas) -> ModelConfig:
+    def config_of(self, frames: FrameFeatures) -> ModelConfig:
         """Return the settings of the networks on a canvas of this size."""
-        return replace(self.config, canvas=canvas.ridges.image.shape[-1])
+        return replace(self.config, canvas=frames.ridges.image.shape[-1])
 
-    def coarse(self, canvases0: Canvas, canvases1: Canvas) -> list[list[Alignment]]:
+    def search(self, group: Group) -> list[list[Alignment]]:
         """Align P pairs by Module 1 alone, in several ways each, the most confident first.
 
-        The arrays of both have a leading axis P. Print 0 stays as it is, and print 1 is turned;
-        one way more is core on core, whatever Module 1 made of it.
+        Print 0 stays as it is, and print 1 is turned; one way more is core on core, whatever
+        Module 1 made of it.
         """
+        frames0, frames1, map0 = group.frames0, group.frames1, group.map0
 
         def log_p(H: np.ndarray, fields: np.ndarray | None) -> Array:
             moved = None if fields is None else jnp.asarray(fields, jnp.float32)
-            return self._log_p(canvases0, canvases1, jnp.asarray(H, jnp.float32), moved)
+            return self._log_p(map0, frames1, jnp.asarray(H, jnp.float32), moved)
 
-        config = self.config_of(canvases0)
-        hints = np.asarray(core_on_core(canvases0, canvases1, config), float)
+        config = self.config_of(frames0)
+        hints = np.asarray(core_on_core(frames0, frames1, config), float)
         angles = search_angles(self.align_config)
-        likely = likely_turns(canvases0, canvases1, angles, self.align_config.turns)
+        likely = likely_turns(frames0, frames1, angles, self.align_config.turns)
         return coarse(log_p, likely, config, self.align_config, hints[:, None])
 
     def _refined(self, alignment: Alignment, refined: Refined, config: ModelConfig) -> Alignment:
@@ -221,7 +164,7 @@ class Registrar:
             overlap_mm2=float(refined.overlap) * (frame_side(config) * 25.4 / REFERENCE_PPI) ** 2,
         )
 
-    def refine(
+    def realign(
         self,
         frames0: Float[Array, "B S S"],
         frames1: Float[Array, "B S S"],
