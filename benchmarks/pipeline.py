@@ -18,14 +18,13 @@ from timing import measure, print_head
 
 from ifvit.comparison.views import pair_views
 from ifvit.features.features import features_of
-from ifvit.features.frame_features import stacked
 from ifvit.gallery.template import Templates, template_scores
 from ifvit.geometry.grid import frame_side
 from ifvit.matcher import EMBED_BATCH, Matcher
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel, MatcherOutput
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
-from ifvit.registration.align import align_config_of
+from ifvit.registration.align import align_config_of, search_angles
 from ifvit.registration.pairing import grouped
 from ifvit.registration.rectify import starts_of
 from ifvit.registration.refine import refine_pairs
@@ -57,11 +56,12 @@ def bench_pair(matcher: Matcher, prints: list[np.ndarray], pairs: int, repeats: 
     many = [(prepared[0], prepared[1])] * pairs
     (group,) = grouped(many, matcher.extractor)
     name = f"rotation search, Module 1 and RANSAC, {pairs} a call"
-    measure(name, "pair", pairs, repeats, lambda _: aligner.search(group)[0][0].H_0to1)
-    found = aligner.search(group)
-    config = aligner.config_of(group.frames0)
-    starts = stacked([starts_of(ways, config) for ways in found])
-    H_0to1 = np.stack([ways[0].H_0to1 for ways in found])
+    turns, none = np.tile(search_angles()[:3], (pairs, 1)), np.zeros((pairs, 0, 2, 3))
+    measure(name, "pair", pairs, repeats, lambda _: aligner.search(group, turns, none).H_0to1)
+    found = aligner.search(group, turns, none)
+    config = replace(matcher.config, canvas=group.canvas)
+    starts = starts_of(found, aligner.centres(group.canvas))
+    H_0to1 = found.H_0to1[:, 0]
     ridges = group.frames0.ridges, group.frames1.ridges
     both = group.frames0, group.frames1
     settings = config, aligner.refine_config

@@ -6,32 +6,41 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from ifvit.config import REFERENCE_PPI, ModelConfig
+from ifvit.config import STRIDE
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
 from ifvit.features.fit import FIT_CONFIG, FitConfig
-from ifvit.features.frame_features import FrameFeatures, stacked
 from ifvit.files import sha256_of
-from ifvit.geometry.field import Displacement
-from ifvit.geometry.grid import frame_side
-from ifvit.geometry.transforms import angle_of, apply
+from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.models.dense_reg import DenseRegModel
-from ifvit.registration.align import ALIGN_CONFIG, AlignConfig, align_config_of, candidates, judged
+from ifvit.registration.align import (
+    ALIGN_CONFIG,
+    AlignConfig,
+    align_config_of,
+    judged,
+    matched,
+    search_angles,
+)
 from ifvit.registration.alignment import Alignment
-from ifvit.registration.correlate import MIN_OVERLAP
 from ifvit.registration.dense_map import of_frames, of_turned
-from ifvit.registration.evidence import block_share
+from ifvit.registration.hypotheses import (
+    Hypotheses,
+    better,
+    joined,
+    most_confident,
+    rotations,
+    suggested,
+)
 from ifvit.registration.pairing import Group, grouped
-from ifvit.registration.rectify import starts_of
-from ifvit.registration.refine import REFINE_CONFIG, RefineConfig, Refined, refine_pairs
-from ifvit.registration.search import coarse, search_angles
+from ifvit.registration.placed import placed_by_ridges
+from ifvit.registration.rectify import rectified, starts_of
+from ifvit.registration.refine import REFINE_CONFIG, RefineConfig, refine_pairs
 from ifvit.registration.turns import core_on_core, likely_turns
 from ifvit.runtime.jax_runtime import compiled
 from ifvit.weights.checkpoint import load_dense
@@ -62,6 +71,7 @@ class Aligner:
         view = nnx.view(dense, use_running_average=True)
         self._log_p = compiled(view, of_turned)
         self._pairs_log_p = compiled(view, of_frames)
+        self._centres: dict[int, np.ndarray] = {}
 
     @classmethod
     def from_checkpoint(
@@ -98,71 +108,68 @@ class Aligner:
         return [made[index] for index in range(len(pairs))]
 
     def register_group(self, group: Group) -> list[Alignment]:
-        """Register P pairs that are drawn on canvases of one size, in pixels of their frames."""
-        frames0, frames1 = group.frames0, group.frames1
-        config = self.config_of(frames0)
-        found = self.search(group)
-        starts = stacked([starts_of(ways, config) for ways in found])
-        refined = refine_pairs(frames0.ridges, frames1.ridges, starts, config, self.refine_config)
-        made = []
-        for index, ways in enumerate(found):
-            if ways[0].num_inliers >= 3:
-                placed = jax.tree.map(lambda x, i=index: x[i], refined)
-                ways = [self._refined(one, placed, config) for one in ways]
-            # All now lie at one place: the one whose matches say so too.
-            best = max(ways, key=lambda one: one.num_inliers)
-            made.append(judged(best, self.align_config))
-        return made
+        """Register P pairs that are drawn on canvases of one size, in pixels of their frames.
 
-    def config_of(self, frames: FrameFeatures) -> ModelConfig:
-        """Return the settings of the networks on a canvas of this size."""
-        return replace(self.config, canvas=frames.ridges.image.shape[-1])
+        By the ridges' flow the rotations that are worth a look; by Module 1 several hypotheses;
+        from these, by the ridges themselves, one placement and the skin's distortion.
+        """
+        frames0, frames1, settings = group.frames0, group.frames1, self.align_config
+        config = replace(self.config, canvas=group.canvas)
+        angles = likely_turns(frames0, frames1, search_angles(settings), settings.turns)
+        cores = np.asarray(core_on_core(frames0, frames1, config), float)
+        found = self.search(group, angles, cores[:, None])
+        starts = starts_of(found, self.centres(group.canvas))
+        ridges = frames0.ridges, frames1.ridges
+        refined = refine_pairs(*ridges, starts, config, self.refine_config)
+        placed = placed_by_ridges(found, refined, self.centres(group.canvas), config, settings)
+        return [judged(one, settings) for one in placed]
 
-    def search(self, group: Group) -> list[list[Alignment]]:
+    def search(
+        self,
+        group: Group,
+        angles: Float[np.ndarray, "P A"],
+        hints: Float[np.ndarray, "P K 2 3"],
+    ) -> Hypotheses:
         """Align P pairs by Module 1 alone, in several ways each, the most confident first.
 
-        Print 0 stays as it is, and print 1 is turned; one way more is core on core, whatever
-        Module 1 made of it.
+        All rotations of all pairs, ``angles`` in degrees, are one batch. The best of them, and the
+        ``hints``, alignments that something else suggests, are looked at again, print 1 drawn as
+        each says. Deterministic.
+        Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
         """
-        frames0, frames1, map0 = group.frames0, group.frames1, group.map0
+        cells = group.canvas // STRIDE
+        found = self.look(group, rotations(angles, group.pairs[0].fit.side))
+        for row, kept in enumerate(self.align_config.followed):
+            found = most_confident(found, kept)
+            if row == 0:
+                found = joined(suggested(hints, cells), found)
+            found = better(found, self.look(group, found.H_0to1, found.displacement))
+        return most_confident(found)
 
-        def log_p(H: np.ndarray, fields: np.ndarray | None) -> Array:
-            moved = None if fields is None else jnp.asarray(fields, jnp.float32)
-            return self._log_p(map0, frames1, jnp.asarray(H, jnp.float32), moved)
+    def look(
+        self,
+        group: Group,
+        H_0to1: Float[np.ndarray, "P A 2 3"],
+        displacement: Float[np.ndarray, "P A h w 2"] | None = None,
+    ) -> Hypotheses:
+        """Ask Module 1 about print 1 drawn in A ways, and rectify each by what it matched.
 
-        config = self.config_of(frames0)
-        hints = np.asarray(core_on_core(frames0, frames1, config), float)
-        angles = search_angles(self.align_config)
-        likely = likely_turns(frames0, frames1, angles, self.align_config.turns)
-        return coarse(log_p, likely, config, self.align_config, hints[:, None])
-
-    def _refined(self, alignment: Alignment, refined: Refined, config: ModelConfig) -> Alignment:
-        """Return an alignment with the refined transform, and its matches moved by it.
-
-        A match within reach of where the ridges place it is taken there, to a fraction of a cell;
-        the others do not agree.
+        What is drawn is the raw grey print and its foreground mask, reduced to the network's
+        resolution and normalised there: so the one interpolation happens where a ridge period has
+        nine pixels rather than four, and what a rotation brings in is no edge.
         """
-        H = np.asarray(refined.H_0to1, float)
-        displacement = Displacement.of_frames(np.asarray(refined.displacement, float), config)
-        placed = apply(H, alignment.points0 + displacement.at(alignment.points0))
-        away = np.linalg.norm(placed - alignment.points1, axis=1)
-        inliers = away <= self.align_config.inlier_px
-        # By confidence: cells that agree because a field can be bent to them are unsure of it.
-        borne_out = alignment.confidence[away <= self.align_config.near_px].sum()
-        # An overlap too small to be searched says as little with every cell of it matched.
-        overlap = max(float(refined.overlap), MIN_OVERLAP)
-        return replace(
-            alignment,
-            H_0to1=H,
-            points1=np.where(inliers[:, None], placed, alignment.points1),
-            inliers=inliers,
-            angle=angle_of(H),
-            displacement=displacement,
-            ridge_ncc=float(refined.ncc),
-            block_share=block_share(np.asarray(refined.block_ncc)),
-            match_share=min(1.0, float(borne_out) / (overlap * config.cells**2)),
-            overlap_mm2=float(refined.overlap) * (frame_side(config) * 25.4 / REFERENCE_PPI) ** 2,
-        )
+        moved = None if displacement is None else jnp.asarray(displacement, jnp.float32)
+        log_p = self._log_p(group.map0, group.frames1, jnp.asarray(H_0to1, jnp.float32), moved)
+        centres, settings = self.centres(group.canvas), self.align_config
+        found = matched(log_p, H_0to1, centres, settings, displacement)
+        return rectified(found, centres, settings.inlier_px, settings.rectify)
+
+    def centres(self, canvas: int) -> Float[np.ndarray, "N 2"]:
+        """Return the coarse cells' centres on a canvas of this side, pixels of the frame."""
+        if canvas not in self._centres:
+            config = replace(self.config, canvas=canvas)
+            self._centres[canvas] = np.asarray(cell_centres(config), np.float64)
+        return self._centres[canvas]
 
     def realign(
         self,
@@ -177,9 +184,8 @@ class Aligner:
         """
         start = np.asarray(H_0to1, np.float64)
         log_p = self._pairs_log_p(frames0, frames1, jnp.asarray(H_0to1))
-        made = candidates(log_p, start, self.config, self.align_config)
-        enough = self.align_config.min_inliers
-        kept = [
-            m.H_0to1 if m.num_inliers >= enough else h for m, h in zip(made, start, strict=True)
-        ]
-        return np.stack(kept).astype(np.float32)
+        centres = self.centres(self.config.canvas)
+        found = matched(log_p[:, None], start[:, None], centres, self.align_config)
+        enough = found.num_inliers >= self.align_config.min_inliers
+        kept = np.where(enough[..., None, None], found.H_0to1, start[:, None])
+        return kept[:, 0].astype(np.float32)

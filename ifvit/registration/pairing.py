@@ -48,6 +48,11 @@ class Group(NamedTuple):
     map0: FeatureMap
     """Of prints 0 alone: prints 1 are drawn anew for each look of Module 1."""
 
+    @property
+    def canvas(self) -> int:
+        """Return the side of their canvas, the network's pixels."""
+        return self.pairs[0].fit.canvas
+
 
 def in_order(place: int, pair: tuple[Features, Features], fit: Fit) -> OrderedPair:
     """Put the prints of a pair in the order of their digests.

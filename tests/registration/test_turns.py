@@ -9,8 +9,7 @@ import pytest
 from ifvit.features.frame_features import FrameFeatures, frame_features, stacked
 from ifvit.geometry.grid import frame_side
 from ifvit.presets import TINY_MODEL
-from ifvit.registration.align import AlignConfig
-from ifvit.registration.search import search_angles
+from ifvit.registration.align import AlignConfig, search_angles
 from ifvit.registration.turns import likely_turns
 from ifvit.sources.dense_synthetic import draw_pairs, render_frames
 from ifvit.sources.masters import masters_of
