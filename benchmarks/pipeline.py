@@ -16,14 +16,16 @@ import numpy as np
 from flax import nnx
 from timing import measure, print_head
 
-from ifvit.features.canvas import stacked
+from ifvit.comparison.views import pair_views
+from ifvit.features.features import features_of
 from ifvit.gallery.template import Templates, template_scores
 from ifvit.geometry.grid import frame_side
 from ifvit.matcher import EMBED_BATCH, Matcher
 from ifvit.models.dense_reg import DenseRegModel
-from ifvit.models.embedding import MatcherModel
+from ifvit.models.embedding import MatcherModel, MatcherOutput
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
-from ifvit.registration.align import align_config_of
+from ifvit.registration.align import align_config_of, search_angles
+from ifvit.registration.pairing import grouped
 from ifvit.registration.rectify import starts_of
 from ifvit.registration.refine import refine_pairs
 from ifvit.sources.masters import grow_masters
@@ -49,38 +51,42 @@ def make(preset: str) -> tuple[Matcher, list[np.ndarray]]:
 
 def bench_pair(matcher: Matcher, prints: list[np.ndarray], pairs: int, repeats: int) -> None:
     """Time the stages of ``pairs`` matches in one call, and all of them together."""
-    registrar = matcher.registrar
-    prepared = [registrar.prepare(one) for one in prints]
-    fit = registrar.fit(*prepared)
-    both = [stacked([registrar.canvas(one, fit)] * pairs) for one in prepared]
+    aligner = matcher.aligner
+    prepared = [features_of(one) for one in prints]
+    many = [(prepared[0], prepared[1])] * pairs
+    (group,) = grouped(many, matcher.extractor)
     name = f"rotation search, Module 1 and RANSAC, {pairs} a call"
-    measure(name, "pair", pairs, repeats, lambda _: registrar.coarse(*both)[0][0].H_0to1)
-    found = registrar.coarse(*both)
-    config = registrar.config_of(both[0])
-    starts = stacked([starts_of(ways, config) for ways in found])
-    H_0to1 = np.stack([ways[0].H_0to1 for ways in found])
-    ridges = both[0].ridges, both[1].ridges
-    settings = config, registrar.refine_config
-    many = [(prepared[0], prepared[1])] * pairs, [("", "")] * pairs
+    turns, none = np.tile(search_angles()[:3], (pairs, 1)), np.zeros((pairs, 0, 2, 3))
+    measure(name, "pair", pairs, repeats, lambda _: aligner.search(group, turns, none).H_0to1)
+    found = aligner.search(group, turns, none)
+    config = replace(matcher.config, canvas=group.canvas)
+    starts = starts_of(found, aligner.centres(group.canvas))
+    H_0to1 = found.H_0to1[:, 0]
+    ridges = group.frames0.ridges, group.frames1.ridges
+    both = group.frames0, group.frames1
+    settings = config, aligner.refine_config
+
+    def embedded() -> MatcherOutput:
+        return matcher._embed(pair_views(*both, H_0to1, matcher.config)[0])
+
     for name, call in {
         "refinement by the ridges": lambda _: refine_pairs(*ridges, starts, *settings),
-        "Module 2's views and embeddings": lambda _: matcher.embed_pairs(*both, H_0to1)[0].global0,
-        "match, prints prepared": lambda _: matcher.match_pairs(*many)[0].score,
+        "Module 2's views and embeddings": lambda _: embedded().global0,
+        "match, prints prepared": lambda _: matcher.match_pairs(many)[0].score,
     }.items():
         measure(f"{name}, {pairs} a call", "pair", pairs, repeats, call)
 
 
 def bench_templates(matcher: Matcher, prints: list[np.ndarray], repeats: int) -> None:
     """Time preparing a print, its template, and templates compared in bulk."""
-    registrar = matcher.registrar
 
     def prepared_and_drawn(index: int) -> np.ndarray:
-        one = registrar.prepare(prints[index % 2])
-        return registrar.canvas(one, registrar.fit(one)).ridges.image
+        one = features_of(prints[index % 2])
+        return matcher.extractor.at(one, matcher.extractor.fit(one)).ridges.image
 
     name = f"print of {prints[0].shape} px prepared and drawn, filter included"
     measure(name, "print", 1, repeats, prepared_and_drawn)
-    canvases = [registrar.prepare(prints[i % 2]) for i in range(EMBED_BATCH)]
+    canvases = [features_of(prints[i % 2]) for i in range(EMBED_BATCH)]
     name = f"template of a prepared print, {EMBED_BATCH} a call"
     measure(name, "print", EMBED_BATCH, repeats, lambda _: matcher.embed(canvases))
     vectors = np.random.default_rng(0).normal(size=(GALLERY, 2, matcher.config.embedding_dim))

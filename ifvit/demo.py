@@ -151,10 +151,8 @@ def draw_examples(
     for name, label in (("genuine", 1), ("impostor", 0)):
         ranked = sorted((r for r in rows if r.label == label), key=lambda r: (r.fused, r.name0))
         row = ranked[len(ranked) // 2]
-        result: MatchResult = matcher.match_images(
-            *(matcher.registrar.load(paths[n]) for n in (row.name0, row.name1)),
-            name0=row.name0,
-            name1=row.name1,
+        result: MatchResult = matcher.match(
+            *(matcher.extract(paths[name], name=name) for name in (row.name0, row.name1))
         )
         pictures[name] = out / f"match_{name}.png"
         draw_match(result, pictures[name])

@@ -138,6 +138,8 @@ def result_of(
         alignment=alignment,
         image0=print0.image,
         image1=print1.image,
+        name0=print0.name,
+        name1=print1.name,
         roi0=frame0.on_print(corners) if ok else None,
         roi1=frame1.on_print(apply(framed.H_0to1, corners)) if ok else None,
         overlap_mm2=alignment.overlap_mm2,

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int, Shaped
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
-from ifvit.features.canvas import Canvas
+from ifvit.features.frame_features import FrameFeatures
 from ifvit.features.network_view import Shown, enhanced_view
 from ifvit.features.normalise import normalise
 from ifvit.features.pose import core_place, upright_of
@@ -64,6 +64,33 @@ def crop(
     before = (padded - side) // 2
     margin = (before, padded - side - before)
     return jnp.pad(jax.vmap(one)(image, corner), ((0, 0), margin, margin))
+
+
+def pair_views(
+    frames0: FrameFeatures,
+    frames1: FrameFeatures,
+    H_0to1: Float[np.ndarray, "P 2 3"],
+    config: ModelConfig,
+) -> tuple[MatcherInput, Float[np.ndarray, "P 4 2"]]:
+    """Return Module 2's views of P aligned pairs, and the ROI's corners (x, y) in frame 0.
+
+    The frames' arrays have a leading axis P, the transforms are of their pixels.
+    """
+    sources = None
+    if frames0.source is not None and frames1.source is not None:
+        sources = frames0.source, frames1.source
+    views, corner = matcher_input(
+        frames0.image,
+        frames0.mask,
+        frames1.image,
+        frames1.mask,
+        jnp.asarray(H_0to1, jnp.float32),
+        config,
+        sources,
+        frames0.shown,
+    )
+    square = np.array([[0, 0], [1, 0], [1, 1], [0, 1]]) * config.roi_px
+    return views, np.asarray(corner)[:, None] + square - 0.5
 
 
 @partial(jax.jit, static_argnames="config")
@@ -127,7 +154,7 @@ def matcher_input(
 
 
 @partial(jax.jit, static_argnames="config")
-def template_input(canvases: Canvas, config: ModelConfig) -> MatcherInput:
+def template_input(canvases: FrameFeatures, config: ModelConfig) -> MatcherInput:
     """Return Module 2's views of P prints by themselves, each upright: (print, print).
 
     The canvases' arrays have a leading axis P.

@@ -21,7 +21,7 @@ from ifvit.data.readers import read_dataset
 from ifvit.evaluation.protocols import Pair, fewer_impostors, print_name, protocol_pairs
 from ifvit.evaluation.scores import ScoreRow, read_scores, row_of
 from ifvit.features.enhancer import EnhancerName
-from ifvit.features.prepared import PreparedPrint
+from ifvit.features.features import Features
 from ifvit.matcher import Matcher
 
 logger = logging.getLogger("ifvit")
@@ -85,10 +85,10 @@ def evaluate(config: EvaluateConfig) -> Path:
         "%d genuine and %d impostor comparisons, %d of them there already",
         *(sum(p.genuine for p in pairs), sum(not p.genuine for p in pairs), done),
     )
-    prepared = _Prepared(matcher, prints)
+    features = _Extracted(matcher, prints)
     size = config.batch_size or (1 if jax.default_backend() == "cpu" else 16)
     make = _pair_scores if config.mode == "pair" else _template_scores
-    score = make(matcher, prepared, pairs, names, size)
+    score = make(matcher, features, pairs, names, size)
     with (
         table.open("a", newline="", encoding="utf-8") as file,
         tqdm(desc=config.mode, unit="pair", initial=done, total=len(pairs)) as progress,
@@ -104,18 +104,18 @@ def evaluate(config: EvaluateConfig) -> Path:
     return table
 
 
-class _Prepared:
-    """Each print prepared once, when it is first needed; None for one that cannot be."""
+class _Extracted:
+    """Features of each print, made when it is first needed; None for one that cannot be."""
 
     def __init__(self, matcher: Matcher, prints: Sequence[Print]) -> None:
         self.matcher, self.prints = matcher, prints
-        self._made: dict[int, PreparedPrint | None] = {}
+        self._made: dict[int, Features | None] = {}
 
-    def __getitem__(self, index: int) -> PreparedPrint | None:
+    def __getitem__(self, index: int) -> Features | None:
         if index not in self._made:
-            item, registrar = self.prints[index], self.matcher.registrar
+            item = self.prints[index]
             try:
-                self._made[index] = registrar.load(item.path, item.ppi)
+                self._made[index] = self.matcher.extract(item.path, item.ppi)
             except (ValueError, OSError) as error:
                 logger.warning("%s counts as failed: %s", item.path.name, error)
                 self._made[index] = None
@@ -126,7 +126,7 @@ Score = Callable[[Sequence[Pair]], list[ScoreRow]]
 
 
 def _pair_scores(
-    matcher: Matcher, prepared: _Prepared, pairs: Sequence[Pair], names: Sequence[str], size: int
+    matcher: Matcher, features: _Extracted, pairs: Sequence[Pair], names: Sequence[str], size: int
 ) -> Score:
     """Return what matches up to ``size`` pairs in calls that they share."""
 
@@ -134,14 +134,14 @@ def _pair_scores(
         made = [_failed(pair, names[pair.index0], names[pair.index1]) for pair in few]
         usable, both = [], []
         for index, pair in enumerate(few):
-            print0, print1 = prepared[pair.index0], prepared[pair.index1]
+            print0, print1 = features[pair.index0], features[pair.index1]
             if print0 is not None and print1 is not None:
                 usable.append(index)
                 both.append((print0, print1))
         if usable:
             # Filled up to one size: every other one would be compiled anew.
             both += both[-1:] * (size - len(both))
-            found = matcher.match_pairs(both, [("", "")] * size)
+            found = matcher.match_pairs(both)
             for index, result in zip(usable, found, strict=False):
                 made[index] = row_of(
                     result, made[index].name0, made[index].name1, few[index].genuine
@@ -152,11 +152,11 @@ def _pair_scores(
 
 
 def _template_scores(
-    matcher: Matcher, prepared: _Prepared, pairs: Sequence[Pair], names: Sequence[str], size: int
+    matcher: Matcher, features: _Extracted, pairs: Sequence[Pair], names: Sequence[str], size: int
 ) -> Score:
     """Embed all prints that the pairs name, and return what compares two of them."""
     used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
-    made = {index: item for index in used if (item := prepared[index]) is not None}
+    made = {index: item for index in used if (item := features[index]) is not None}
     embedded = dict(zip(made, matcher.embed(list(made.values())), strict=True))
     share = matcher.fusion_global
 

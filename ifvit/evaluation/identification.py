@@ -109,9 +109,8 @@ def identify(config: IdentifyConfig) -> Identification:
     prints = read_dataset(config.dataset_root, config.ppi)
     gallery, probes = gallery_split(prints)
     matcher = Matcher.from_checkpoints(config.dense_ckpt, config.matcher_ckpt)
-    registrar = matcher.registrar
     read = tqdm(prints, desc="embedding", unit="print", leave=False)
-    embeddings = matcher.embed([registrar.load(p.path, p.ppi) for p in read])
+    embeddings = matcher.embed([matcher.extract(p.path, p.ppi) for p in read])
 
     def some(numbers: list[int]) -> Templates:
         names = tuple(prints[n].finger for n in numbers)

@@ -13,6 +13,7 @@ from tqdm import tqdm
 
 from ifvit.comparison.result import MatchResult
 from ifvit.evaluation.protocols import Pair
+from ifvit.features.features import features_of
 from ifvit.matcher import Matcher
 
 SCORES = ("fused", "global_score", "local_score", "ridge_score", "block_score", "match_score")
@@ -55,16 +56,16 @@ def score_pairs(
     """Match each pair of ``images``, prints at 500 ppi; one row per pair, in order.
 
     ``names`` of the images are their numbers if not given; ``progress`` shows a bar. Raises
-    ValueError as ``Registrar.prepare`` does, and where ``names`` and ``images`` differ in number.
+    ValueError as ``features_of`` does, and where ``names`` and ``images`` differ in number.
     """
     labels = [str(index) for index in range(len(images))] if names is None else list(names)
     if len(labels) != len(images):
         raise ValueError(f"{len(labels)} names for {len(images)} images: expected one for each")
     used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
-    prints = {index: matcher.registrar.prepare(images[index]) for index in used}
+    prints = {index: features_of(images[index]) for index in used}
     rows = []
     for pair in tqdm(pairs, desc="matching", unit="pair", disable=not progress):
-        result = matcher.match_images(prints[pair.index0], prints[pair.index1])
+        result = matcher.match(prints[pair.index0], prints[pair.index1])
         rows.append(row_of(result, labels[pair.index0], labels[pair.index1], pair.genuine))
     return rows
 

@@ -44,7 +44,7 @@ def embed_files(matcher: Matcher, paths: Sequence[str | Path], ppi: int | None =
 
     Raises FileNotFoundError and ValueError as the readers do.
     """
-    prints = [matcher.registrar.load(path, ppi) for path in paths]
+    prints = [matcher.extract(path, ppi) for path in paths]
     names = tuple(Path(path).name for path in paths)
     return Templates(names, matcher.embed(prints), matcher.sha256, matcher.fusion_global)
 

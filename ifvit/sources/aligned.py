@@ -43,7 +43,7 @@ class AlignedBatch(NamedTuple):
     """Which rows show one print twice, for its template: see :func:`template_rows`."""
 
 
-Refine = Callable[[Array, Array, Array], np.ndarray]
+Realign = Callable[[Array, Array, Array], np.ndarray]
 """Frames 0, frames 1 and rough alignments (B,2,3) to better alignments."""
 
 

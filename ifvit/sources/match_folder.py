@@ -21,13 +21,13 @@ from ifvit.config import MatchConfig, ModelConfig
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset, split_fingers
 from ifvit.data.store import Canvases, read_canvases
+from ifvit.features.features import Features, features_of
 from ifvit.features.fit import scale_of
 from ifvit.features.period import RidgePeriod, pooled_period
-from ifvit.features.prepared import PreparedPrint
 from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.geometry.transforms import apply, compose, invert, similarity_at
 from ifvit.geometry.warp import drawn
-from ifvit.registration.register import Registrar
+from ifvit.registration.aligner import Aligner
 from ifvit.sources.aligned import (
     IMPOSTOR_SPREAD,
     AlignedBatch,
@@ -51,20 +51,18 @@ class AlignedPairs:
     H_0to1: np.ndarray
 
 
-def prepared(registrar: Registrar, prints: Canvases, row: int) -> PreparedPrint:
+def features_at(prints: Canvases, row: int) -> Features:
     """Return one of the prints, measured."""
-    return registrar.prepare(prints.take(np.array(row)) / np.float32(255))
+    return features_of(prints.take(np.array(row)) / np.float32(255))
 
 
-def align_pairs(
-    registrar: Registrar, prints: Canvases, pairs: np.ndarray, what: str
-) -> AlignedPairs:
+def align_pairs(aligner: Aligner, prints: Canvases, pairs: np.ndarray, what: str) -> AlignedPairs:
     """Align pairs of prints (P,2) by Module 1; those that cannot be are left out."""
 
-    one = lru_cache(maxsize=1024)(partial(prepared, registrar, prints))
+    one = lru_cache(maxsize=1024)(partial(features_at, prints))
     index, transforms = [], []
     for row0, row1 in tqdm(pairs.tolist(), f"aligning {what} pairs", unit="pair", leave=False):
-        found = registrar.align(one(row0), one(row1))
+        found = aligner.register(one(row0), one(row1))
         if found.ok:
             index.append((row0, row1))
             transforms.append(found.H_0to1)
@@ -78,25 +76,25 @@ class FolderAligned:
     """Aligned pairs of real prints; batch ``i`` is a pure function of (seed, i)."""
 
     def __init__(
-        self, prints: Canvases, registrar: Registrar, *, seed: int, impostor_ratio: float
+        self, prints: Canvases, aligner: Aligner, *, seed: int, impostor_ratio: float
     ) -> None:
-        """Align what is to be trained on. ``prints`` have the registrar's side.
+        """Align what is to be trained on. ``prints`` have the aligner's side.
 
         Raises ValueError where it can align no genuine pair.
         """
-        self.model, self.seed, self.impostor_ratio = registrar.config, seed, impostor_ratio
+        self.model, self.seed, self.impostor_ratio = aligner.config, seed, impostor_ratio
         self.prints, self.label = prints, prints.labels()
         rng = np.random.default_rng(seed)
         genuine = genuine_pairs(self.label, MOST_GENUINE, rng)
-        self.genuine = align_pairs(registrar, prints, genuine, "genuine")
+        self.genuine = align_pairs(aligner, prints, genuine, "genuine")
         if not len(self.genuine.index):
             raise ValueError(
                 f"Module 1 could align none of {len(genuine)} genuine pairs of this folder: train "
                 "it longer, or on prints like these, before Module 2"
             )
-        self.registrar, self._periods = registrar, dict[int, RidgePeriod]()
+        self.aligner, self._periods = aligner, dict[int, RidgePeriod]()
         self.unaligned = impostor_pairs(self.label, len(genuine), rng)
-        self.impostor = align_pairs(registrar, prints, self.unaligned, "impostor")
+        self.impostor = align_pairs(aligner, prints, self.unaligned, "impostor")
 
     @property
     def fingers(self) -> int:
@@ -115,9 +113,9 @@ class FolderAligned:
         """Return the scale at which a match draws the prints of a pair (:func:`scale_of`)."""
         for row in rows.tolist():
             if row not in self._periods:
-                self._periods[row] = prepared(self.registrar, self.prints, row).period
+                self._periods[row] = features_at(self.prints, row).period
         periods = [self._periods[row] for row in rows.tolist()]
-        return scale_of(pooled_period(periods), self.registrar.fit_config)
+        return scale_of(pooled_period(periods), self.aligner.extractor.fit_config)
 
     def aligned(
         self, index: int, size: int, error: AlignmentError, template_ratio: float
@@ -233,8 +231,8 @@ def folder_sources(
             "a folder of prints needs Module 1 to align its pairs: pass --pretrained-ckpt, or "
             "train on --dataset-root synthetic"
         )
-    registrar = Registrar.from_checkpoint(dense_ckpt)
-    canvases = read_canvases(read_dataset(config.dataset_root, config.ppi), registrar.side)
+    aligner = Aligner.from_checkpoint(dense_ckpt)
+    canvases = read_canvases(read_dataset(config.dataset_root, config.ppi), aligner.side)
     prints = canvases.prints
     fingers = len({(p.dataset, p.finger) for p in prints})
     if fingers < 4:
@@ -247,7 +245,7 @@ def folder_sources(
 
     def source(chosen: list[Print], impostor_ratio: float) -> FolderAligned:
         some = canvases.of(chosen)
-        return FolderAligned(some, registrar, seed=config.seed, impostor_ratio=impostor_ratio)
+        return FolderAligned(some, aligner, seed=config.seed, impostor_ratio=impostor_ratio)
 
     made = source(train, config.impostor_ratio)
     return made, source(held, 0.5), made.fingers

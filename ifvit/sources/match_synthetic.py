@@ -14,12 +14,12 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from ifvit.config import MatchConfig, ModelConfig
 from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.geometry.transforms import apply, fit_similarity, invert
-from ifvit.registration.register import Registrar
+from ifvit.registration.aligner import Aligner
 from ifvit.sources.aligned import (
     IMPOSTOR_SPREAD,
     AlignedBatch,
     AlignmentError,
-    Refine,
+    Realign,
     disturb,
     stand_alone,
     template_rows,
@@ -94,7 +94,7 @@ def aligned_truth(
 class SyntheticAligned(SyntheticPairs):
     """Module 2's source: aligned pairs of synthetic fingers; labels are rows of ``fingers``."""
 
-    refine: Refine | None = None
+    realign: Realign | None = None
     """Module 1's alignment, which then replaces the rough one: training sees its true errors."""
 
     def aligned(
@@ -119,8 +119,8 @@ class SyntheticAligned(SyntheticPairs):
             error=error,
             **how,
         )
-        if self.refine is not None:
-            H = jnp.asarray(self.refine(frame0, frame1, H))
+        if self.realign is not None:
+            H = jnp.asarray(self.realign(frame0, frame1, H))
         points1, points0, valid = aligned_truth(finger, impression, H, **how)
         batch = AlignedBatch(
             frame0=frame0,
@@ -141,7 +141,7 @@ def synthetic_sources(
     config: MatchConfig, dense_ckpt: Path | None
 ) -> tuple[SyntheticAligned, SyntheticAligned]:
     """Return the synthetic training and validation sources, aligned by Module 1 if there is one."""
-    refine = None if dense_ckpt is None else Registrar.from_checkpoint(dense_ckpt).refine
+    realign = None if dense_ckpt is None else Aligner.from_checkpoint(dense_ckpt).realign
 
     def make(first: int, count: int, impostor_ratio: float) -> SyntheticAligned:
         source = SyntheticAligned(
@@ -154,7 +154,7 @@ def synthetic_sources(
             hard=config.hard,
             zoom=config.zoom,
         )
-        source.refine = refine
+        source.realign = realign
         return source
 
     train = make(0, config.fingers, config.impostor_ratio)

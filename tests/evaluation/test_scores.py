@@ -42,29 +42,31 @@ def result(status: str, score: float, branch: float | None, inliers: int) -> Mat
 
 
 class FakeMatcher(Matcher):
-    """Compares means, cannot align a blank print, and counts what it prepares."""
+    """Compares means, and cannot align a blank print."""
 
     def __init__(self) -> None:
-        self.prepared = 0
-        self.registrar = self
+        pass
 
-    def prepare(self, image):
-        self.prepared += 1
-        return float(image.mean())
-
-    def match_images(self, image0, image1, **_names):
+    def match(self, image0, image1, *, ppi=None):
         if image1 == 0:
             return result("not_aligned", -1.0, None, 2)
         score = 1 - abs(image0 - image1)
         return result("ok", score, score, 20)
 
 
-def test_score_pairs_prepares_each_print_once() -> None:
+def test_score_pairs_prepares_each_print_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[float] = []
+
+    def mean(image: np.ndarray) -> float:
+        made.append(float(image.mean()))
+        return made[-1]
+
+    monkeypatch.setattr("ifvit.evaluation.scores.features_of", mean)
     images = [np.full((4, 4), value, np.float32) for value in (0.5, 0.25, 0.0, 0.9)]
     matcher = FakeMatcher()
     pairs = [Pair(0, 1, True), Pair(0, 2, False), Pair(1, 2, False)]
     rows = score_pairs(matcher, images, pairs, ["a", "b", "c", "d"], progress=False)
-    assert matcher.prepared == 3
+    assert made == [0.5, 0.25, 0.0]
     assert [(row.name0, row.name1, row.label) for row in rows] == [
         ("a", "b", 1),
         ("a", "c", 0),
