@@ -15,6 +15,9 @@ from typing import Any, Literal
 STRIDE = 8
 """Pixels of the canvas per coarse cell, fixed by the backbone: its stem and two stages halve."""
 
+CELL_DIM = 8
+"""Numbers that a dense map keeps of each coarse cell."""
+
 REFERENCE_PPI = 500
 """The resolution of the field's data sets, and of every ``*_px`` setting."""
 
@@ -196,25 +199,24 @@ class MatchConfig(TrainConfig):
     head too, which is an option beyond the method."""
     num_classes: int | None = None
     """Identities of the ArcFace loss; None counts the training fingers."""
-    share_global_local: bool = True
-    """One transformer for both branches; False trains two that start alike."""
     epochs: int = 70
-    lambda_D: float = 0.5
-    lambda_E: float = 0.1
-    lambda_A: float = 1.0
-    margin_E: float = 0.4
-    """Cosine margin of L_E for impostor pairs."""
+    lambda_D: float = 0.3
+    lambda_P: float = 1.0
+    """Weight of L_P, the pose."""
+    lambda_M: float = 1.0
+    """Weight of L_M, which compares dense maps."""
+    lambda_E: float = 0.5
+    """Weight of L_E, which compares index vectors."""
+    lambda_A: float = 0.02
     arcface_scale: float = 64.0
     arcface_margin: float = 0.4
     """Additive angular margin, radians."""
-    fusion_global: float = 0.6
-    """Weight of the global score in the fused one; the local score has the rest."""
-    template_ratio: float = 0.25
-    """Share of a batch that shows genuine pairs as two stand-alone templates, (print, print)."""
-    alignment_shift_px: float = 8.0
-    """Alignment error to train for, standard deviation in pixels at 500 ppi."""
-    alignment_rotation: float = 4.0
-    """Alignment error to train for, standard deviation in degrees."""
+    pose_shift_px: float = 8.0
+    """Error of a pose to train for, standard deviation in pixels at 500 ppi."""
+    pose_rotation: float = 5.0
+    """The same of its direction, degrees."""
+    pose_scale: float = 0.03
+    """The same of the scale that a print is drawn at, natural logarithm."""
 
 
 DENSE_CONFIG = DenseConfig()
@@ -230,6 +232,9 @@ RETIRED = ("fusion_ridge", "fusion_match")
 """Settings of earlier versions that decide nothing any more; the score's weights are now with the
 score (:mod:`ifvit.comparison.score`)."""
 
+OF_PAIRS = ("fusion_global", "share_global_local", "template_ratio", "margin_E")
+"""Settings of a Module 2 that looked at pairs, which this version cannot run."""
+
 
 def from_json(cls: type, text: str) -> Any:
     """Rebuild a ``DenseConfig`` or ``MatchConfig`` from :func:`to_json`'s text.
@@ -237,6 +242,11 @@ def from_json(cls: type, text: str) -> Any:
     Raises ValueError where the text has a field that this version does not know.
     """
     values = {k: v for k, v in json.loads(text).items() if k not in RETIRED}
+    if any(name in values for name in OF_PAIRS):
+        raise ValueError(
+            "a Module 2 of an earlier ifvit, which embedded pairs of prints: train one with "
+            "`ifvit train-match`, or use the weights that ship with ifvit"
+        )
     model = dict(values.pop("model"))
     model["backbone_widths"] = tuple(model["backbone_widths"])
     if "zoom" in values:

@@ -75,9 +75,7 @@ def true_pose(params: ImpressionParams, core: Float[Array, "2"], side: int) -> P
     return Pose(place, jnp.arctan2(-down[0], down[1]))
 
 
-def erring(
-    key: PRNGKeyArray, pose: Pose, error: PoseError, side: int
-) -> Float[Array, "2 3"]:
+def erring(key: PRNGKeyArray, pose: Pose, error: PoseError, side: int) -> Float[Array, "2 3"]:
     """Return the output-to-input transform that draws a print in its pose, but for an error."""
     normal = jnp.clip(jax.random.normal(key, (4,)), -2.5, 2.5)
     rotation = pose.rotation + jnp.deg2rad(error.rotation) * normal[0]
@@ -135,7 +133,9 @@ def print_batch(
     posed, posed_mask = network_view(*warp_pairs(frames, mask, laid), model)
     loose_cells, posed_cells = cell_mask(loose_mask), cell_mask(posed_mask)
 
-    def truth(p0: ImpressionParams, p1: ImpressionParams, H0: Array, H1: Array, m0: Array, m1: Array):
+    def truth(
+        p0: ImpressionParams, p1: ImpressionParams, H0: Array, H1: Array, m0: Array, m1: Array
+    ):
         centres = cell_centres(model)
         points1, valid = correspondence(p0, p1, apply(H0, centres), (side, side))
         points0, _ = correspondence(p1, p0, apply(H1, centres), (side, side))

@@ -9,7 +9,7 @@ from jaxtyping import Array
 
 from ifvit.comparison.print_similarity import map_similarity
 from ifvit.config import REFERENCE_PPI, STRIDE, MatchConfig
-from ifvit.models.print_code import PrintModel
+from ifvit.models.embedding import MatcherModel
 from ifvit.sources.print_synthetic import PrintBatch
 from ifvit.training.compute import gradients
 from ifvit.training.losses import arcface_loss, contrastive_loss, dense_loss, pose_loss
@@ -23,7 +23,7 @@ MOST_SCALE = 80.0
 class PrintTrainer(nnx.Module):
     """Module 2 with what only training needs: prototypes of the fingers, temperatures."""
 
-    def __init__(self, model: PrintModel, num_classes: int, *, rngs: nnx.Rngs) -> None:
+    def __init__(self, model: MatcherModel, num_classes: int, *, rngs: nnx.Rngs) -> None:
         """One prototype per finger, random at first."""
         self.model = model
         shape = (num_classes, model.config.embedding_dim)
@@ -80,8 +80,6 @@ def print_step(
 
 
 @nnx.jit
-def held_codes(model: PrintModel, batch: PrintBatch) -> tuple:
+def held_codes(model: MatcherModel, batch: PrintBatch) -> tuple:
     """Return pose map and code of a batch, in eval mode if the model is."""
     return model(batch.loose, batch.loose_mask, batch.posed, batch.posed_mask)
-
-
