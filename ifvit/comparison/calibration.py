@@ -16,11 +16,12 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.files import check_exists, write_atomically
+from ifvit.files import check_exists, write_result
 
 logger = logging.getLogger("ifvit")
 
 CALIBRATION_FILE = "calibration.json"
+MADE_BY = "calibration of the fused score in pair mode"
 EXPECTED = "a calibration, the .json that `ifvit calibrate` writes"
 
 
@@ -83,13 +84,14 @@ class Calibration:
 def save_calibration(path: str | Path, calibration: Calibration) -> None:
     """Write a calibration, whole or not at all."""
     values = {
-        "ifvit": "calibration of the fused score in pair mode",
+        "ifvit": MADE_BY,
         "dense_sha256": calibration.dense_sha256,
         "matcher_sha256": calibration.matcher_sha256,
         "settings_sha256": calibration.settings_sha256,
-        "impostor": np.round(calibration.impostor, 6).tolist(),
+        # To the last digit: a rounded score can fall on the other side of a threshold.
+        "impostor": calibration.impostor.tolist(),
     }
-    write_atomically(path, (json.dumps(values) + "\n").encode())
+    write_result(path, (json.dumps(values) + "\n").encode(), MADE_BY.encode())
 
 
 def load_calibration(path: str | Path) -> Calibration:

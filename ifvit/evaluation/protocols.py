@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ifvit.data.prints import Print
+from ifvit.files import write_text
 
 logger = logging.getLogger("ifvit")
 
@@ -136,7 +137,7 @@ def write_comparisons(
         f"{names[pair.index0]}\t{names[pair.index1]}\t{'genuine' if pair.genuine else 'impostor'}\n"
         for pair in pairs
     ]
-    Path(path).write_text("".join(lines), encoding="utf-8")
+    write_text(path, "".join(lines))
 
 
 def read_comparisons(path: str | Path, prints: Sequence[Print], root: str | Path) -> list[Pair]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from ifvit.comparison.result import MatchResult
 from ifvit.evaluation.protocols import Pair
+from ifvit.files import write_text
 from ifvit.matcher import Matcher
 
 SCORES = ("fused", "global_score", "local_score", "ridge_score", "block_score", "match_score")
@@ -42,6 +44,9 @@ class ScoreRow:
     match_score: float = float("nan")
     overlap_mm2: float = float("nan")
     """Area that both prints show, square millimetres; NaN where they are not aligned."""
+
+
+COLUMNS = tuple(field.name for field in fields(ScoreRow))
 
 
 def score_pairs(
@@ -105,12 +110,11 @@ def split_scores(rows: Sequence[ScoreRow], score: str = "fused") -> tuple[np.nda
 
 def write_scores(rows: Sequence[ScoreRow], path: str | Path) -> None:
     """Write rows to a CSV file with a header; the folder is made if need be."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(ScoreRow)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_text(path, text.getvalue())
 
 
 def read_scores(path: str | Path) -> list[ScoreRow]:

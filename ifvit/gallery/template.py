@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.files import check_exists, write_atomically
+from ifvit.files import check_exists, write_result
 from ifvit.matcher import Matcher
 
 EXPECTED = "templates, the .npz that `ifvit embed` writes"
@@ -78,7 +78,7 @@ def save_templates(path: str | Path, templates: Templates) -> None:
         names=np.array(templates.names, dtype=str),
         embeddings=templates.embeddings.astype(np.float32),
     )
-    write_atomically(path, buffer.getvalue())
+    write_result(path, buffer.getvalue(), b"ifvit.npy")
 
 
 def load_templates(path: str | Path) -> Templates:
