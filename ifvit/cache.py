@@ -118,7 +118,7 @@ class Cache:
         if not (path.is_file() and path.stat().st_size == size + MAPPED_SUM):
             return False
         data = np.memmap(path, np.uint8, "r")
-        if zlib.crc32(memoryview(data[:size])) == int.from_bytes(data[size:].tobytes()):
+        if zlib.crc32(data[:size].data) == int.from_bytes(data[size:].tobytes()):
             return True
         logger.warning("%s is damaged (its sum differs): what it held is made again", path)
         return False

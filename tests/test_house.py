@@ -19,7 +19,7 @@ MOST_OF_A_ROOM = 0.13
 """Share of the package's lines that one room holds at most."""
 
 ORDER = (
-    ("config", "presets", "locks", "files", "cache"),
+    ("config", "presets", "locks", "files", "texts", "archives", "cache"),
     ("geometry",),
     ("synthesis",),
     ("data",),
@@ -155,7 +155,13 @@ def test_nothing_is_pickled(path):
             assert isinstance(only, ast.Constant) and only.value is True
 
 
-APPENDS = {"locks.py", "files.py", "evaluation/evaluate.py", "training/run.py"}
+APPENDS = {
+    "locks.py",
+    "files.py",
+    "evaluation/evaluate.py",
+    "evaluation/resume.py",
+    "training/run.py",
+}
 """Files that write by themselves: the one that does it for all, locks, and logs that only grow."""
 
 
