@@ -47,6 +47,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
+        sizes = "ppi canvas roi_px d_model num_layers num_heads embedding_dim"
+        _check(self, sizes, lambda n: n >= 1, "at least 1")
+        _check(self, "temperature", lambda t: t > 0, "above 0")
         if self.canvas % STRIDE:
             raise ValueError(f"canvas must be a multiple of {STRIDE}, not {self.canvas}")
         if self.d_model % self.num_heads or self.d_model % 4:

@@ -25,7 +25,7 @@ from ifvit.evaluation.page import page, picture, table
 from ifvit.evaluation.plots import score_histogram
 from ifvit.evaluation.protocols import Pair, all_pairs
 from ifvit.evaluation.scores import ScoreRow, score_pairs, write_scores
-from ifvit.files import keep_earlier, sha256_of
+from ifvit.files import keep_earlier, sha256_of, write_text
 from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.sources.dense_synthetic import synthetic_source
@@ -90,9 +90,9 @@ def demo(out: str | Path, seed: int = 0) -> Path:
         "seconds": round(time.perf_counter() - start, 1),
     }
     descriptions = (describe(dense_ckpt), describe(matcher_ckpt))
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
     written = out / "report.html"
-    written.write_text(render_page(Outcome(report, pictures, descriptions), rows))
+    write_text(written, render_page(Outcome(report, pictures, descriptions), rows))
     print(json.dumps({k: report[k] for k in ("module1", "module2", "seconds")}, indent=2))
     print(f"The report is in {written}")
     return written

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,6 +16,7 @@ from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import Ppi, PrintSource
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.features import Features
+from ifvit.files import write_result
 from ifvit.registration.aligner import Aligner
 from ifvit.registration.alignment import Alignment
 from ifvit.weights.pretrained import pretrained_files
@@ -115,12 +117,14 @@ def register(
 
 def save_displacement(found: Registration, path: str | Path) -> None:
     """Write the dense field as .npz: ``displacement`` (H,W,2), ``overlap`` (H,W), ``ppi``."""
+    buffer = io.BytesIO()
     np.savez_compressed(
-        path,
+        buffer,
         displacement=found.displacement,
         overlap=found.overlap,
         ppi=np.array(REFERENCE_PPI),
     )
+    write_result(path, buffer.getvalue(), b"displacement.npy")
 
 
 def _drawn(

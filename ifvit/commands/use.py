@@ -12,6 +12,7 @@ import tyro
 from ifvit.comparison.calibration import CALIBRATION_FILE, load_calibration
 from ifvit.comparison.result import MatchResult
 from ifvit.features.enhancer import EnhancerName
+from ifvit.files import write_result
 from ifvit.matcher import Matcher, match
 from ifvit.weights.pretrained import checkpoint_pair
 
@@ -130,9 +131,8 @@ def run_register(args: RegisterArgs) -> None:
         enhancer=args.enhancer,
     )
     out = Path(args.out)
-    out.mkdir(parents=True, exist_ok=True)
     pictures = draw_registration(found, out)
-    (out / "registration.json").write_text(found.to_json() + "\n")
+    write_result(out / "registration.json", (found.to_json() + "\n").encode(), b'"name0"')
     save_displacement(found, out / "displacement.npz")
     print(found.summary())
     names = ", ".join(path.name for path in pictures)

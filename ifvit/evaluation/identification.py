@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,9 +15,12 @@ from tqdm import tqdm
 
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
-from ifvit.files import write_atomically
+from ifvit.files import write_result
 from ifvit.gallery.template import Templates, template_scores
 from ifvit.matcher import Matcher
+
+MADE_BY = "identification in a closed set"
+"""What the file of figures says of itself at its start."""
 
 RANKS = (1, 5, 10)
 """Ranks whose identification rates are reported."""
@@ -119,5 +121,6 @@ def identify(config: IdentifyConfig) -> Identification:
     chosen, searched = some(probes), some(gallery)
     scores = template_scores(chosen, searched)
     found = characteristic(mate_ranks(scores, chosen.names, searched.names), len(gallery))
-    write_atomically(Path(config.out), (json.dumps(asdict(found), indent=2) + "\n").encode())
+    values = {"ifvit": MADE_BY, **asdict(found)}
+    write_result(config.out, (json.dumps(values, indent=2) + "\n").encode(), MADE_BY.encode())
     return found

@@ -9,16 +9,21 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.files import check_exists, write_atomically
+from ifvit.archives import read_arrays
+from ifvit.files import write_result
 from ifvit.matcher import Matcher
+from ifvit.texts import parse_json
+
+UNIT = 1e-3
+"""How far from 1 the length of a unit vector may be, for files in half precision too."""
 
 EXPECTED = "templates, the .npz that `ifvit embed` writes"
 
@@ -78,22 +83,35 @@ def save_templates(path: str | Path, templates: Templates) -> None:
         names=np.array(templates.names, dtype=str),
         embeddings=templates.embeddings.astype(np.float32),
     )
-    write_atomically(path, buffer.getvalue())
+    write_result(path, buffer.getvalue(), b"ifvit.npy")
 
 
 def load_templates(path: str | Path) -> Templates:
     """Read templates; raises FileNotFoundError, and ValueError for a file that is not such."""
-    check_exists(path, EXPECTED)
+    arrays = read_arrays(path, EXPECTED)
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            record = json.loads(str(archive["ifvit"]))
-            names, embeddings = archive["names"], archive["embeddings"]
-        if embeddings.ndim != 3 or embeddings.shape[:2] != (len(names), 2):
-            raise ValueError(f"{len(names)} names for embeddings {embeddings.shape}")
-        if not np.isfinite(embeddings).all():
-            raise ValueError("values that are not finite")
-        return Templates(tuple(map(str, names)), embeddings.astype(np.float32), **record)
-    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(
-            f"{path} cannot be read as templates ({error}): expected {EXPECTED}"
-        ) from error
+        record = parse_json(str(arrays["ifvit"]))
+        return _checked(arrays["names"], arrays["embeddings"], record)
+    except KeyError as error:
+        raise ValueError(f"{path} cannot be read (no {error}): expected {EXPECTED}") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): expected {EXPECTED}") from error
+
+
+def _checked(names: np.ndarray, embeddings: np.ndarray, record: dict[str, Any]) -> Templates:
+    """Return templates that can be compared: unit vectors, and weights that sum to 1."""
+    if embeddings.ndim != 3 or embeddings.shape[:2] != (names.size, 2) or names.ndim != 1:
+        raise ValueError(f"names {names.shape} for embeddings {embeddings.shape}")
+    if names.dtype.kind != "U" or embeddings.dtype.kind != "f":
+        raise ValueError(f"names of {names.dtype}, embeddings of {embeddings.dtype}")
+    lengths = np.linalg.norm(embeddings.astype(np.float64), axis=-1)
+    if not (np.abs(lengths - 1) <= UNIT).all():
+        raise ValueError("embeddings that are no unit vectors")
+    share, sha256 = record["fusion_global"], record["matcher_sha256"]
+    if set(record) != {"fusion_global", "matcher_sha256"} or not isinstance(sha256, str):
+        raise ValueError(f"a record of {', '.join(sorted(record))}")
+    if type(share) not in (int, float) or not 0 <= share <= 1:
+        raise ValueError(f"fusion_global is {share!r}")
+    if len(set(names.tolist())) < names.size:
+        raise ValueError("two prints of one name")
+    return Templates(tuple(map(str, names)), embeddings.astype(np.float32), sha256, float(share))

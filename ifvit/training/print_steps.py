@@ -43,7 +43,7 @@ def print_losses(trainer: PrintTrainer, batch: PrintBatch, config: MatchConfig) 
     alike = map_similarity(code.cells, batch.posed_mask, code.cells, batch.posed_mask)
     first, second = slice(0, None, 2), slice(1, None, 2)
     log_p = model.match_maps(
-        code.tokens[first], code.tokens[second], batch.posed_mask[first], batch.posed_mask[second]
+        code.feature_map[first], code.feature_map[second], batch.posed_mask[first], batch.posed_mask[second]
     )
     return {
         "L_D": dense_loss(log_p, batch.matches0),

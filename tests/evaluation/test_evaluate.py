@@ -154,10 +154,8 @@ def test_impostor_scores_calibrate_the_weights_that_gave_them(config, tmp_path):
     calibrate([table], out, sha256)
     found = load_calibration(out)
     impostor = sorted(row.fused for row in read_scores(table) if not row.label)
-    np.testing.assert_allclose(found.impostor, impostor, atol=1e-6)
     assert (found.dense_sha256, found.matcher_sha256) == (sha256_of(config.dense_ckpt), sha256)
-    calibrate([table, table], out, sha256)
-    np.testing.assert_allclose(load_calibration(out).impostor, np.repeat(impostor, 2), atol=1e-6)
+    np.testing.assert_array_equal(found.impostor, impostor)
     with pytest.raises(ValueError, match="no scores given"):
         calibrate([], out, sha256)
     with pytest.raises(ValueError, match="is of other weights"):
