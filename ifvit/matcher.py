@@ -10,33 +10,23 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from flax import nnx
-from jaxtyping import Float
-
 from ifvit.comparison.calibration import CALIBRATION_FILE, Calibration, calibration_of
 from ifvit.comparison.result import MatchResult, result_of
-from ifvit.comparison.score import FUSION, Fusion, scores
-from ifvit.comparison.views import pair_views, template_input
-from ifvit.config import MATCH_CONFIG, MatchConfig
+from ifvit.comparison.score import FUSION, Fusion
 from ifvit.data.given import Ppi, PrintSource
+from ifvit.features.coder import Coder, Template
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
-from ifvit.features.fit import FIT_CONFIG, FitConfig, drawn_at, of_one_canvas
-from ifvit.features.frame_features import FrameFeatures, stacked
+from ifvit.features.fit import FIT_CONFIG, FitConfig, of_one_canvas
 from ifvit.files import sha256_of
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.registration.align import ALIGN_CONFIG, AlignConfig, align_config_of
 from ifvit.registration.aligner import Aligner
 from ifvit.registration.pairing import grouped
-from ifvit.runtime.jax_runtime import compiled
 from ifvit.weights.checkpoint import check_same_shape, load_pair
 from ifvit.weights.pretrained import DEFAULT, checkpoint_pair, pretrained_files
-
-EMBED_BATCH = 8
-"""Prints whose templates are made in one call."""
 
 
 class Matcher:
@@ -46,7 +36,6 @@ class Matcher:
         self,
         dense: DenseRegModel,
         matcher: MatcherModel,
-        match_config: MatchConfig = MATCH_CONFIG,
         align_config: AlignConfig = ALIGN_CONFIG,
         enhancer: EnhancerName = "gabor",
         fit_config: FitConfig = FIT_CONFIG,
@@ -57,12 +46,11 @@ class Matcher:
     ) -> None:
         """Take both models, which are used in eval mode and must have one ``ModelConfig``.
 
-        Of ``match_config`` the weight of the global embedding is used. Raises ValueError where the
-        models differ in shape, or have a resolution that does not divide 500 ppi.
+        Raises ValueError where the models differ in shape, or have a resolution that does not
+        divide 500 ppi.
         """
         check_same_shape(dense, matcher)
         self.config = matcher.config
-        self.fusion_global = match_config.fusion_global
         self.fusion = fusion
         self.aligner = Aligner(
             dense,
@@ -74,7 +62,7 @@ class Matcher:
         self.dense_sha256, self.sha256 = dense_sha256, matcher_sha256
         """Of Module 1's and Module 2's checkpoints, where they came from such."""
         self.calibration: Calibration | None = None
-        self._embed = compiled(nnx.view(matcher, use_running_average=True), MatcherModel.__call__)
+        self.coder = Coder(matcher, fit_config, matcher_sha256)
 
     @classmethod
     def from_checkpoints(
@@ -94,16 +82,13 @@ class Matcher:
         ValueError for a canvas that is too small, or a calibration that does not hold.
         """
         dense_ckpt, matcher_ckpt = checkpoint_pair(dense_ckpt, matcher_ckpt)
-        (dense, dense_metadata), (matcher, metadata) = load_pair(dense_ckpt, matcher_ckpt)
-        settings = metadata.settings()
-        assert isinstance(settings, MatchConfig), "load_matcher accepts no other module"
+        (dense, dense_metadata), (matcher, _) = load_pair(dense_ckpt, matcher_ckpt)
         fit = FIT_CONFIG if canvas is None else of_one_canvas(matcher.config, canvas)
         search = align_config_of(dense_metadata.settings())
         shas = sha256_of(dense_ckpt), sha256_of(matcher_ckpt)
         loaded = cls(
             dense,
             matcher,
-            settings,
             search,
             enhancer,
             fit,
@@ -134,7 +119,6 @@ class Matcher:
             "align": asdict(aligner.align_config),
             "refine": asdict(aligner.refine_config),
             "enhancer": extractor.enhancer,
-            "fusion_global": self.fusion_global,
             "fusion": self.fusion._asdict(),
         }
 
@@ -159,26 +143,12 @@ class Matcher:
         """
         return self.extractor.extract(given, ppi, name)
 
-    def embed(self, prints: Sequence[Features]) -> Float[np.ndarray, "P 2 E"]:
-        """Return stand-alone templates of P prints: each one's global and local unit embedding.
+    def embed(self, prints: Sequence[PrintSource | Features]) -> list[Template]:
+        """Return the templates of prints, each in its own pose: what can be stored and searched.
 
-        A template is the pair (print, print), at the scale of its own ridges and upright by its own
-        core (:mod:`ifvit.features.pose`): the same network without a partner, so that it can be
-        stored. Prints go through in batches of one size, which is compiled once.
+        Fixed in length, and made without a partner. Raises as :meth:`extract` does.
         """
-        made = [np.zeros((0, 2, self.config.embedding_dim), np.float32)]
-        for start in range(0, len(prints), EMBED_BATCH):
-            few = [self._template_canvas(one) for one in prints[start : start + EMBED_BATCH]]
-            padded = stacked(few + few[-1:] * (EMBED_BATCH - len(few)))
-            output = self._embed(template_input(padded, self.config))
-            both = np.stack([output.global0, output.local0], axis=1)
-            made.append(np.asarray(both, np.float32)[: len(few)])
-        return np.concatenate(made)
-
-    def _template_canvas(self, item: Features) -> FrameFeatures:
-        """Draw a print at its own scale on the canvas that Module 2 was trained with."""
-        scale = self.extractor.fit(item).scale
-        return self.extractor.at(item, drawn_at(scale, self.config.canvas, self.config))
+        return [self.coder.template(self.extract(one)) for one in prints]
 
     def match(
         self, print0: PrintSource | Features, print1: PrintSource | Features, *, ppi: Ppi = None
@@ -199,14 +169,10 @@ class Matcher:
         made: dict[int, MatchResult] = {}
         for group in grouped(pairs, self.extractor):
             alignments = self.aligner.register_group(group)
-            H_0to1 = np.stack([one.H_0to1 for one in alignments])
-            views, corners = pair_views(group.frames0, group.frames1, H_0to1, self.config)
-            found = np.stack(scores(self._embed(views), self.fusion_global), axis=1)
-            for row, pair in enumerate(group.pairs):
-                result = result_of(
-                    pair, alignments[row], found[row], corners[row], self.fusion, self.calibration
-                )
-                made[pair.place] = pair.given(result)
+            for pair, alignment in zip(group.pairs, alignments, strict=False):
+                templates = (self.coder.template(one) for one in pair.prints)
+                found = result_of(pair, alignment, tuple(templates), self.fusion, self.calibration)
+                made[pair.place] = pair.given(found)
         return [made[index] for index in range(len(pairs))]
 
 

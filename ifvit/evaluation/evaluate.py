@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 import jax
-import numpy as np
 from tqdm import tqdm
 
+from ifvit.comparison.print_similarity import template_similarity
 from ifvit.comparison.score import NOT_ALIGNED
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
@@ -210,19 +210,15 @@ def _template_scores(
     """Embed all prints that the pairs name, and return what compares two of them."""
     used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
     made = {index: item for index in used if (item := features[index]) is not None}
-    embedded = dict(zip(made, matcher.embed(list(made.values())), strict=True))
-    share = matcher.fusion_global
+    embedded = {index: matcher.coder.template(item) for index, item in made.items()}
 
     def one(pair: Pair) -> ScoreRow:
         name0, name1 = names[pair.index0], names[pair.index1]
         if pair.index0 not in embedded or pair.index1 not in embedded:
             return _failed(pair, name0, name1)
-        both = np.clip((embedded[pair.index0] * embedded[pair.index1]).sum(axis=1), -1.0, 1.0)
-        global_score, local_score = map(float, both)
-        fused = share * global_score + (1 - share) * local_score
-        label = int(pair.genuine)
-        found = global_score, local_score, 0.0, fused
-        return ScoreRow(name0, name1, label, *found, 0, "ok", block_score=0.0, match_score=0.0)
+        found = template_similarity(embedded[pair.index0], embedded[pair.index1])
+        row = ScoreRow(name0, name1, int(pair.genuine), *found, 0.0, found[0], 0, "ok")
+        return replace(row, block_score=0.0, match_score=0.0)
 
     return lambda few: [one(pair) for pair in few]
 

@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.files import write_result
-from ifvit.gallery.template import Templates, template_scores
+from ifvit.gallery.template import Templates, template_scores, templates_of
 from ifvit.matcher import Matcher
 
 MADE_BY = "identification in a closed set"
@@ -112,11 +112,11 @@ def identify(config: IdentifyConfig) -> Identification:
     gallery, probes = gallery_split(prints)
     matcher = Matcher.from_checkpoints(config.dense_ckpt, config.matcher_ckpt)
     read = tqdm(prints, desc="embedding", unit="print", leave=False)
-    embeddings = matcher.embed([matcher.extract(p.path, p.ppi) for p in read])
+    made = [matcher.coder.template(matcher.extract(p.path, p.ppi)) for p in read]
 
     def some(numbers: list[int]) -> Templates:
-        names = tuple(prints[n].finger for n in numbers)
-        return Templates(names, embeddings[numbers], matcher.sha256, matcher.fusion_global)
+        names = [prints[n].finger for n in numbers]
+        return templates_of(names, [made[n] for n in numbers], matcher.sha256)
 
     chosen, searched = some(probes), some(gallery)
     scores = template_scores(chosen, searched)

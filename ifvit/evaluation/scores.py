@@ -21,7 +21,7 @@ from ifvit.files import write_text
 from ifvit.matcher import Matcher
 from ifvit.texts import read_table, shortened
 
-SCORES = ("fused", "global_score", "local_score", "ridge_score", "block_score", "match_score")
+SCORES = ("fused", "map_score", "index_score", "ridge_score", "block_score", "match_score")
 
 
 @dataclass(frozen=True)
@@ -35,8 +35,8 @@ class ScoreRow:
     name0: str
     name1: str
     label: int
-    global_score: float
-    local_score: float
+    map_score: float
+    index_score: float
     ridge_score: float
     fused: float
     num_inliers: int
@@ -94,8 +94,8 @@ def row_of(result: MatchResult, name0: str, name1: str, genuine: bool) -> ScoreR
         name0=name0,
         name1=name1,
         label=int(genuine),
-        global_score=_number(result.global_score),
-        local_score=_number(result.local_score),
+        map_score=result.map_score,
+        index_score=result.index_score,
         ridge_score=_number(result.ridge_score) if result.ok else float("nan"),
         fused=result.score,
         num_inliers=result.num_inliers,
@@ -160,7 +160,7 @@ def _row(values: dict[str, str]) -> ScoreRow:
     if not values["name0"] or values["name0"] == values["name1"]:
         raise ValueError(f"{values['name0']!r} with {values['name1']!r}: expected two prints")
     scores = {name: _score(name, values[name]) for name in (*SCORES, "overlap_mm2")}
-    needed = ("fused", "global_score", "local_score") if status == "ok" else ("fused",)
+    needed = ("fused", "map_score", "index_score") if status == "ok" else ("fused",)
     for name in needed:
         if np.isnan(scores[name]):
             raise ValueError(f"{name} is no number, though status is {status}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -58,6 +59,8 @@ class Features:
     """What was made of it at a factor, by enhancer, the network's ppi, and fit."""
     maps: dict[tuple[str, Fit], FeatureMap] = field(default_factory=dict)
     """Module 1's feature map, by the sha256 of its weights, and fit."""
+    templates: dict[str, Any] = field(default_factory=dict)
+    """Module 2's :class:`ifvit.features.coder.Template`, by the sha256 of its weights."""
 
     def placed(self, fit: Fit) -> Frame:
         """Return where a frame lies on this print: its middle on that of the ridges."""
