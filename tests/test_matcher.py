@@ -8,11 +8,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ifvit.comparison.views import pair_views
+from ifvit.comparison.print_similarity import SHRINKAGE, template_similarity
 from ifvit.config import DenseConfig, MatchConfig, ModelConfig
 from ifvit.features.features import features_of
 from ifvit.features.fit import FitConfig
-from ifvit.features.frame_features import FrameFeatures, stacked
+from ifvit.features.frame_features import FrameFeatures
+from ifvit.files import sha256_of
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import cell_centres
 from ifvit.geometry.transforms import apply, invert
@@ -77,20 +78,19 @@ def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: n
         features_of(ridge_print, name="a"), features_of(np.roll(ridge_print, 5, axis=1))
     )
     assert result.ok and result.status == "ok"
-    assert result.global_score is not None and result.local_score is not None
     assert result.ridge_score is not None and result.ridge_score > 0.9
-    embeddings = 0.6 * result.global_score + 0.4 * result.local_score
     assert result.match_score is not None and 0 < result.match_score <= 1
     assert result.overlap_mm2 is not None and result.overlap_mm2 > 0
     assert result.block_score is not None and 0 < result.block_score <= 1
-    others = 0.35 * result.ridge_score + 0.15 * result.block_score + 0.40 * result.match_score
-    assert result.score == pytest.approx(0.1 * embeddings + others, abs=1e-6)
+    others = 0.25 * result.ridge_score + 0.10 * result.block_score + 0.25 * result.match_score
+    assert result.score == pytest.approx(0.40 * result.map_score + others, abs=1e-6)
+    assert -1.0 <= result.index_score <= 1.0
     assert -1.0 <= result.score <= 1.0
-    assert result.roi0 is not None and np.ptp(result.roi0, axis=0) == pytest.approx([90, 90], abs=1)
     assert result.num_inliers > 30
     np.testing.assert_allclose(result.alignment.H_0to1[:, 2], [5, 0], atol=1.5)
     record = json.loads(result.to_json())
     assert record["name0"] == "a"
+    assert record["pose0"]["core"] == pytest.approx(result.templates[0].core, abs=0.01)
     assert record["num_matches"] == len(record["alignment"]["points0"])
     assert record["alignment"]["inliers"].count(True) == record["num_inliers"]
 
@@ -106,8 +106,8 @@ def test_swapped_prints_keep_the_score_and_transpose_the_matches(
     assert (back.name0, back.name1) == ("b", "a")
     for name in (
         "score",
-        "global_score",
-        "local_score",
+        "map_score",
+        "index_score",
         "ridge_score",
         "block_score",
         "match_score",
@@ -120,7 +120,7 @@ def test_swapped_prints_keep_the_score_and_transpose_the_matches(
     np.testing.assert_array_equal(one.inliers, two.inliers)
     np.testing.assert_allclose(invert(one.H_0to1), two.H_0to1, atol=1e-9)
     np.testing.assert_array_equal(there.image0, back.image1)
-    np.testing.assert_array_equal(there.roi0, back.roi1)
+    assert there.templates == back.templates[::-1]
     # The same skin, distortion included, whichever way the map is followed.
     inner = one.points0[one.inliers]
     returned = two.place(one.place(inner))
@@ -128,21 +128,22 @@ def test_swapped_prints_keep_the_score_and_transpose_the_matches(
     np.testing.assert_allclose(returned, inner, atol=0.2)
 
 
-def test_a_print_and_itself_score_one(knowing: Matcher, ridge_print: np.ndarray) -> None:
-    both = stacked([drawn(knowing, ridge_print)])
-    views, _ = pair_views(both, both, np.eye(2, 3)[None], knowing.config)
-    output = knowing._embed(views)
-    # Cross layers update image 0 first, so even equal inputs may differ a little.
-    cosine = float(jnp.sum(output.local0 * output.local1))
-    assert cosine > 0.8
+def test_a_print_and_itself_have_one_template(matcher: Matcher, ridge_print: np.ndarray) -> None:
+    item = features_of(ridge_print)
+    first, second = matcher.embed([item, ridge_print])
+    assert first is matcher.coder.template(item)
+    np.testing.assert_array_equal(first.cells, second.cells)
+    shown = first.mask.sum()
+    of_maps, of_index = template_similarity(first, second)
+    assert of_maps == pytest.approx(shown / (shown + SHRINKAGE), abs=0.01)
+    assert of_index == pytest.approx(1, abs=1e-6)
 
 
 def test_prints_that_cannot_be_aligned_say_so(matcher: Matcher, ridge_print: np.ndarray) -> None:
     result = matcher.match(features_of(ridge_print), features_of(np.ones_like(ridge_print)))
     assert (result.status, result.score) == ("not_aligned", -1.0)
-    assert result.global_score is None and result.roi0 is None
     assert "cannot be aligned" in result.reason
-    assert json.loads(result.to_json())["local_score"] is None
+    assert json.loads(result.to_json())["ridge_score"] is None
 
 
 def test_no_pairs_give_no_results(matcher: Matcher) -> None:
@@ -193,7 +194,7 @@ def _checkpoints(folder: Path, small: ModelConfig, role: str) -> tuple[Path, Pat
         lineage.update(file="", sha256="")
     metadata = Metadata(
         "matcher",
-        dataclasses.asdict(MatchConfig(model=small, fusion_global=0.25)),
+        dataclasses.asdict(MatchConfig(model=small)),
         lineage=(lineage,),
     )
     save_weights(paths[1], MatcherModel(small, rngs=nnx.Rngs(2)), metadata)
@@ -202,7 +203,7 @@ def _checkpoints(folder: Path, small: ModelConfig, role: str) -> tuple[Path, Pat
 
 def test_checkpoints_must_belong_together(tmp_path: Path, small: ModelConfig) -> None:
     dense, module2, stranger = _checkpoints(tmp_path, small, "dense_reg")
-    assert Matcher.from_checkpoints(dense, module2).fusion_global == 0.25
+    assert Matcher.from_checkpoints(dense, module2).sha256 == sha256_of(module2)
     with pytest.raises(ValueError, match=r"was not trained from .*x\.safetensors"):
         Matcher.from_checkpoints(stranger, module2)
     with pytest.raises(ValueError, match="Module 1"):
@@ -240,7 +241,6 @@ def test_a_larger_canvas_than_in_training(
     prepared = features_of(np.pad(ridge_print, 32, constant_values=1.0))
     assert larger.extractor.fit(prepared)[1:] == (96, 192)
     assert larger.match(prepared, prepared).image0.shape == (192, 192)
-    assert larger.embed([prepared]).shape == (1, 2, small.embedding_dim)
     for canvas_side in (32, 100):
         with pytest.raises(ValueError, match="multiple of 32, at least the 64"):
             Matcher.from_checkpoints(dense, module2, canvas=canvas_side)

@@ -18,7 +18,7 @@ from ifvit.comparison.calibration import Calibration, load_calibration, save_cal
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.calibrate import calibrate
-from ifvit.evaluation.evaluate import _compare_anew, _go_on, _Extracted
+from ifvit.evaluation.evaluate import _compare_anew, _Extracted, _go_on
 from ifvit.evaluation.protocols import Pair, all_pairs, print_name
 from ifvit.evaluation.resume import RUN_FILE, SCORES_FILE, begin, describe_run
 from ifvit.evaluation.scores import ScoreRow, read_scores, write_scores

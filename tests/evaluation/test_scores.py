@@ -73,7 +73,7 @@ def test_score_pairs_prepares_each_print_once(monkeypatch: pytest.MonkeyPatch) -
         ("b", "c", 0),
     ]
     assert rows[0].fused == 0.75
-    assert rows[1].status == "not_aligned" and np.isnan(rows[1].global_score)
+    assert rows[1].status == "not_aligned" and np.isnan(rows[1].map_score)
     with pytest.raises(ValueError, match="2 names for 4 images"):
         score_pairs(matcher, images, pairs, ["a", "b"], progress=False)
 
@@ -81,7 +81,7 @@ def test_score_pairs_prepares_each_print_once(monkeypatch: pytest.MonkeyPatch) -
 def test_table_survives_the_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "scores.csv"
     write_scores(ROWS, path)
-    assert path.read_text().splitlines()[0].startswith("name0,name1,label,global_score")
+    assert path.read_text().splitlines()[0].startswith("name0,name1,label,map_score")
     assert repr(read_scores(path)) == repr(ROWS)  # repr: NaN is not equal to itself
 
 
@@ -89,7 +89,7 @@ def test_split_gives_failures_the_lowest_score() -> None:
     genuine, impostor = split_scores(ROWS)
     np.testing.assert_array_equal(genuine, [0.4])
     np.testing.assert_array_equal(impostor, [0.02, -np.inf])
-    np.testing.assert_array_equal(split_scores(ROWS, "local_score")[1], [0.2, -np.inf])
+    np.testing.assert_array_equal(split_scores(ROWS, "index_score")[1], [0.2, -np.inf])
     with pytest.raises(ValueError, match="unknown score"):
         split_scores(ROWS, "best")
 

@@ -30,48 +30,71 @@ def written(path: Path, record: object, **arrays: np.ndarray) -> None:
     )
 
 
-GOOD = {"matcher_sha256": "ab" * 32, "fusion_global": 0.6}
+GOOD = {"version": 2, "matcher_sha256": "ab" * 32}
 NAMES = np.array(["a", "b", "c"])
 
 
+def arrays(**others: np.ndarray) -> dict[str, np.ndarray]:
+    """Return the arrays of three good templates, but for some."""
+    mask = np.random.default_rng(1).random((3, 6, 6)) > 0.3
+    cells = np.round(127 * unit(3, 6, 6, 8)).astype(np.int8) * mask[..., None]
+    index = unit(3, 16)
+    index = np.round(127 * index / np.abs(index).max(axis=1, keepdims=True)).astype(np.int8)
+    return {"names": NAMES, "cells": cells, "mask": mask, "index": index} | others
+
+
 @pytest.mark.parametrize(
-    ("record", "names", "embeddings"),
+    "others",
     [
-        *((GOOD, NAMES, unit(3, 2, 8) * factor) for factor in (0, 0.5, 1.01, 1e30, np.nan, np.inf)),
-        *(
-            ({**GOOD, "fusion_global": w}, NAMES, unit(3, 2, 8))
-            for w in (-0.1, 1.1, "1", None, True)
-        ),
-        *(
-            (text, NAMES, unit(3, 2, 8))
-            for text in ('{"fusion_global": NaN', "[]", "3", "[" * 9999)
-        ),
-        ({**GOOD, "fusion_global": float("nan")}, NAMES, unit(3, 2, 8)),
-        ({**GOOD, "matcher_sha256": 3}, NAMES, unit(3, 2, 8)),
-        ({**GOOD, "more": 3}, NAMES, unit(3, 2, 8)),
-        ({}, NAMES, unit(3, 2, 8)),
-        (GOOD, NAMES[:2], unit(3, 2, 8)),
-        (GOOD, NAMES, unit(3, 1, 8)),
-        (GOOD, NAMES, unit(3, 2)),
-        (GOOD, np.arange(3), unit(3, 2, 8)),
-        (GOOD, np.array(["a", "a", "c"]), unit(3, 2, 8)),
-        (GOOD, NAMES, np.ones((3, 2, 1), np.int64)),
-        (GOOD, NAMES, unit(3, 2, 8).astype(complex)),
+        {"cells": arrays()["cells"] // 2},
+        {"cells": np.full((3, 6, 6, 8), 127, np.int8)},
+        {"cells": arrays()["cells"].astype(np.float32)},
+        {"cells": arrays()["cells"][:, :5]},
+        {"cells": arrays()["cells"][..., :0]},
+        {"mask": ~arrays()["mask"]},
+        {"mask": arrays()["mask"].astype(np.int8)},
+        {"mask": arrays()["mask"][:2]},
+        {"index": arrays()["index"] // 2},
+        {"index": np.zeros((3, 16), np.int8)},
+        {"index": unit(3, 16)},
+        {"index": arrays()["index"][0]},
+        {"names": NAMES[:2]},
+        {"names": np.arange(3)},
+        {"names": np.array(["a", "a", "c"])},
+        {"names": NAMES[:, None]},
     ],
 )
-def test_templates_that_were_not_made_are_not_believed(tmp_path, record, names, embeddings):
+def test_templates_that_were_not_made_are_not_believed(tmp_path, others):
     path = tmp_path / "t.npz"
-    written(path, record, names=names, embeddings=embeddings)
+    written(path, GOOD, **arrays(**others))
     with pytest.raises(ValueError, match=r"t\.npz cannot be read \(.*\): expected templates"):
         load_templates(path)
-    written(path, GOOD, names=NAMES, embeddings=unit(3, 2, 8))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *({**GOOD, "version": v} for v in (1, 3, "2", None, float("nan"))),
+        *('{"version": NaN', "[]", "3", "[" * 9999),
+        {**GOOD, "matcher_sha256": 3},
+        {**GOOD, "more": 3},
+        {},
+    ],
+)
+def test_records_that_were_not_written_are_not_believed(tmp_path, record):
+    path = tmp_path / "t.npz"
+    written(path, record, **arrays())
+    with pytest.raises(ValueError, match=r"t\.npz cannot be read \(.*\): expected templates"):
+        load_templates(path)
+    written(path, GOOD, **arrays())
     assert len(load_templates(path)) == 3
 
 
 def test_no_damaged_archive_gives_other_templates(tmp_path):
     """Bits flipped, bytes cut, filled and moved: refused by name, or what was written."""
     path, draw = tmp_path / "t.npz", random.Random(0)
-    own = Templates(("a", "é", "c"), unit(3, 2, 8), "ab" * 32, 0.6)
+    good = arrays()
+    own = Templates(("a", "é", "c"), good["cells"], good["mask"], good["index"], "ab" * 32)
     save_templates(path, own)
     whole = path.read_bytes()
     for _ in range(1500):
@@ -92,8 +115,9 @@ def test_no_damaged_archive_gives_other_templates(tmp_path):
         except ValueError as error:
             assert str(path) in str(error) and len(str(error)) < 500
         else:
-            assert found.names == own.names and found.fusion_global == 0.6
-            assert np.array_equal(found.embeddings, own.embeddings)
+            assert found.names == own.names
+            for part in ("cells", "mask", "index"):
+                assert np.array_equal(getattr(found, part), getattr(own, part))
 
 
 def npy_header(shape: tuple[int, ...], dtype: str = "<f4") -> bytes:
