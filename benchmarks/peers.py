@@ -29,6 +29,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from ifvit.comparison.print_similarity import template_similarity
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.prints import Print, read_print
 from ifvit.data.readers import read_dataset
@@ -114,10 +115,9 @@ def ours(mode: str, dense_ckpt: str | None, matcher_ckpt: str | None) -> Method:
 
     if mode == "pair":
         return Method(extract, lambda a, b: matcher.match(a, b).score)
-    weights = np.array([matcher.fusion_global, 1 - matcher.fusion_global])
     return Method(
-        lambda image: matcher.embed([extract(image)])[0],
-        lambda a, b: float((a * b).sum(axis=1) @ weights),
+        lambda image: matcher.coder.template(extract(image)),
+        lambda a, b: template_similarity(a, b)[0],
     )
 
 
