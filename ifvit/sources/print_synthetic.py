@@ -7,21 +7,21 @@ each, as they were captured and as they lie in their own pose with the error tha
 from __future__ import annotations
 
 from functools import partial
-from typing import NamedTuple
+from operator import itemgetter
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+from jaxtyping import Array, Float, Int, PRNGKeyArray
 
-from ifvit.config import ModelConfig
-from ifvit.features.network_view import frame_foreground, network_view
-from ifvit.features.pose import Pose, core_place
-from ifvit.geometry.grid import cell_centres, cell_mask, frame_side
-from ifvit.geometry.transforms import apply, invert, similarity_at
-from ifvit.geometry.warp import warp_pairs
+from ifvit.config import MatchConfig, ModelConfig
+from ifvit.features.network_view import frame_foreground
+from ifvit.features.pose import Pose
+from ifvit.geometry.grid import cell_centres, frame_side
+from ifvit.geometry.transforms import apply, invert
 from ifvit.sources.dense_synthetic import render_frames
-from ifvit.sources.masters import take
+from ifvit.sources.masters import VALIDATION_FINGERS, masters_of, take
+from ifvit.sources.posed import PoseError, PrintBatch, erring, views_of
 from ifvit.sources.truth import cell_matches
 from ifvit.synthesis import (
     ImpressionParams,
@@ -34,7 +34,7 @@ from ifvit.synthesis import (
 from ifvit.synthesis.scale import log_uniform
 
 SAME_CLASS = 0.7
-"""Share of batches whose fingers are all of one pattern class: their ridges must tell them apart."""
+"""Share of batches whose fingers are all of one pattern class: the ridges must tell them apart."""
 
 UPRIGHT = 0.75
 """Share of prints that stand within ± :data:`LEAN` degrees of upright; others lie in any way."""
@@ -45,44 +45,12 @@ DIRECTION_PX = 48.0
 """The finger's direction is that of the skin this far above and below the core."""
 
 
-class PoseError(NamedTuple):
-    """Standard deviations of the pose's error to train for: pixels at 500 ppi, degrees, share."""
-
-    shift_px: float = 8.0
-    rotation: float = 5.0
-    scale: float = 0.03
-
-
-class PrintBatch(NamedTuple):
-    """B prints, two by two of one finger; canvases at the network's resolution, normalised."""
-
-    loose: Float[Array, "B H W"]
-    loose_mask: Bool[Array, "B h w"]
-    pose: Pose
-    """The true one, in pixels at 500 ppi of the frame that ``loose`` shows."""
-    posed: Float[Array, "B H W"]
-    posed_mask: Bool[Array, "B h w"]
-    label: Int[Array, " B"]
-    matches0: Int[Array, "B/2 N"]
-    """Cells of the posed print 2i in the posed print 2i + 1 (:mod:`ifvit.sources.truth`)."""
-
-
 def true_pose(params: ImpressionParams, core: Float[Array, "2"], side: int) -> Pose:
     """Return where the master's core lies in an impression's frame, and the finger's rotation."""
     apart = jnp.array([[0.0, 0.0], [0.0, -DIRECTION_PX], [0.0, DIRECTION_PX]])
     place, above, below = from_master(params, core + apart, (side, side))
     down = below - above
     return Pose(place, jnp.arctan2(-down[0], down[1]))
-
-
-def erring(key: PRNGKeyArray, pose: Pose, error: PoseError, side: int) -> Float[Array, "2 3"]:
-    """Return the output-to-input transform that draws a print in its pose, but for an error."""
-    normal = jnp.clip(jax.random.normal(key, (4,)), -2.5, 2.5)
-    rotation = pose.rotation + jnp.deg2rad(error.rotation) * normal[0]
-    scale = jnp.exp(error.scale * normal[1])
-    core = pose.core + error.shift_px * normal[2:]
-    cos, sin = scale * jnp.cos(rotation), scale * jnp.sin(rotation)
-    return similarity_at(cos, sin, jnp.array(core_place(side)), core)
 
 
 def draw_prints(
@@ -129,22 +97,23 @@ def print_batch(
     pose = jax.vmap(lambda p, core: true_pose(p, core, side))(params, masters.core)
     keys = jax.random.split(key, len(finger))
     laid = jax.vmap(lambda k, p: erring(k, p, error, side))(keys, pose)
-    loose, loose_mask = network_view(frames, mask, model)
-    posed, posed_mask = network_view(*warp_pairs(frames, mask, laid), model)
-    loose_cells, posed_cells = cell_mask(loose_mask), cell_mask(posed_mask)
+    views = views_of(frames, mask, laid, model)
 
     def truth(
         p0: ImpressionParams, p1: ImpressionParams, H0: Array, H1: Array, m0: Array, m1: Array
-    ):
+    ) -> Array:
         centres = cell_centres(model)
         points1, valid = correspondence(p0, p1, apply(H0, centres), (side, side))
         points0, _ = correspondence(p1, p0, apply(H1, centres), (side, side))
         back1, back0 = apply(invert(H1), points1), apply(invert(H0), points0)
         return cell_matches(back1, valid, back0, m0, m1, model)
 
-    first, second = (jax.tree.map(lambda a: a[i::2], (params, laid, posed_cells)) for i in (0, 1))
+    prints = params, laid, views.posed_mask
+    first, second = (jax.tree.map(itemgetter(slice(start, None, 2)), prints) for start in (0, 1))
     matches0 = jax.vmap(truth)(first[0], second[0], first[1], second[1], first[2], second[2])
-    return PrintBatch(loose, loose_cells, pose, posed, posed_cells, label, matches0)
+    return PrintBatch(
+        views.loose, views.loose_mask, pose, views.posed, views.posed_mask, label, matches0
+    )
 
 
 class SyntheticPrints:
@@ -191,3 +160,20 @@ class SyntheticPrints:
             zoom=self.zoom,
             error=self.error,
         )
+
+
+def synthetic_sources(config: MatchConfig) -> tuple[SyntheticPrints, SyntheticPrints]:
+    """Return the synthetic training and validation sources."""
+
+    def make(first: int, count: int) -> SyntheticPrints:
+        return SyntheticPrints(
+            config.seed,
+            first + np.arange(count),
+            masters_of(config.seed, first, count),
+            config.model,
+            hard=config.hard,
+            zoom=config.zoom,
+            error=PoseError.of(config),
+        )
+
+    return make(0, config.fingers), make(VALIDATION_FINGERS, config.val_fingers)

@@ -1,7 +1,8 @@
-"""The three losses of the method, in log space.
+"""The losses of both modules, in log space.
 
-L_D over the dual softmax of the coarse cells, L_E over cosines of embeddings, and L_A, ArcFace
-(Deng et al., CVPR 2019), over identities.
+L_D over the dual softmax of the coarse cells, L_P over poses, L_M and L_E, contrastive, over
+similarities of dense maps and of index vectors, and L_A, ArcFace (Deng et al., CVPR 2019), over
+identities.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from jaxtyping import Array, Bool, Float, Int
 
 from ifvit.models.pose_head import PoseMap
 from ifvit.sources.truth import UNMATCHED
+
+NO_OTHER = -1e9
+"""Logit of what is no impostor pair: it adds nothing to a sum of exponentials."""
 
 
 def log1mexp(log_p: Float[Array, "*A"]) -> Float[Array, "*A"]:
@@ -39,38 +43,6 @@ def dense_loss(log_p: Float[Array, "B N M"], matches0: Int[Array, "B N"]) -> Flo
     at = jnp.take_along_axis(log_p, jnp.maximum(matches0, 0)[..., None], axis=-1)[..., 0]
     row = -log1mexp(log_p).sum(-1)
     return _mean_where(-at, matched) + _mean_where(row, matches0 == UNMATCHED)
-
-
-def embedding_loss(
-    embedding0: Float[Array, "B E"],
-    embedding1: Float[Array, "B E"],
-    genuine: Bool[Array, " B"],
-    margin: float,
-    counted: Bool[Array, " B"] | None = None,
-) -> Float[Array, ""]:
-    """L_E: ``1 - cos`` for genuine pairs, ``max(0, cos - margin)`` for impostors, on average.
-
-    Embeddings are L2-normalised. As PyTorch's CosineEmbeddingLoss, which the method names; over the
-    pairs that are ``counted``, 0 where none is.
-    """
-    cosine = (embedding0 * embedding1).sum(-1)
-    loss = jnp.where(genuine, 1 - cosine, jnp.maximum(cosine - margin, 0.0))
-    return loss.mean() if counted is None else _mean_where(loss, counted)
-
-
-def template_loss(
-    embedding: Float[Array, "B E"], label: Int[Array, " B"], alone: Bool[Array, " B"], margin: float
-) -> Float[Array, ""]:
-    """L_E between all stand-alone templates of a batch; 0 where it has none.
-
-    The mean over pairs of one finger and the mean over pairs of two add up: there are many more of
-    these.
-    """
-    cosine = embedding @ embedding.T
-    pairs = jnp.triu(alone[:, None] & alone, 1)
-    same = label[:, None] == label
-    genuine = _mean_where(1 - cosine, pairs & same)
-    return genuine + _mean_where(jnp.maximum(cosine - margin, 0.0), pairs & ~same)
 
 
 def _mean_where(values: Float[Array, "*A"], where: Bool[Array, "*A"]) -> Float[Array, ""]:
@@ -133,6 +105,7 @@ def contrastive_loss(
     logits = scale * similarity
     same = label[:, None] == label
     genuine = same & ~jnp.eye(len(label), dtype=bool)
-    others = jnp.where(same, -jnp.inf, logits)
+    # Not minus infinity: a batch of one finger has no others, and its gradient would be NaN.
+    others = jnp.where(same, NO_OTHER, logits)
     denominator = jnp.logaddexp(jax.nn.logsumexp(others, axis=1, keepdims=True), logits)
     return _mean_where(denominator - logits, genuine)

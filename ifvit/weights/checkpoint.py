@@ -104,11 +104,8 @@ def load_matcher(path: str | Path) -> tuple[MatcherModel, Metadata]:
     Raises as :func:`load_weights`.
     """
     meta = expect_module(path, "matcher")
-    settings = meta.settings()
-    share = getattr(settings, "share_global_local", True)
-    model = nnx.eval_shape(
-        lambda: MatcherModel(settings.model, share_global_local=share, rngs=nnx.Rngs(0))
-    )
+    config = meta.settings().model
+    model = nnx.eval_shape(lambda: MatcherModel(config, rngs=nnx.Rngs(0)))
     load_weights(path, model)
     model.eval()
     return model, meta
