@@ -1,7 +1,7 @@
 """Which weights of the scores separate genuine from impostor pairs best, by logistic regression.
 
 Usage: ``python benchmarks/fusion.py SCORES.csv [SCORES.csv …]``, tables that ``ifvit evaluate``
-wrote in pair mode. The embeddings count as one, fused as ``fusion_global`` says. Pairs that could
+wrote in pair mode. The embeddings count as one, fused as ``global_share`` says. Pairs that could
 not be aligned are left out: no weight changes their score. EER is that of the aligned pairs, with
 the weights beside it and with each table's own.
 """
@@ -14,7 +14,6 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from ifvit.comparison.score import FUSION
-from ifvit.config import MATCH_CONFIG
 from ifvit.evaluation.metrics import eer
 from ifvit.evaluation.scores import read_scores
 
@@ -24,7 +23,7 @@ NAMES = ("ridges", "blocks", "matches", "embeddings")
 def table(path: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores (P, 4) of the aligned pairs, and which of them are genuine."""
     rows = [row for row in read_scores(path) if row.status == "ok"]
-    share = MATCH_CONFIG.fusion_global
+    share = FUSION.global_share
     values = [
         (
             *(r.ridge_score, r.block_score, r.match_score),

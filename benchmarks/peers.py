@@ -114,7 +114,9 @@ def ours(mode: str, dense_ckpt: str | None, matcher_ckpt: str | None) -> Method:
 
     if mode == "pair":
         return Method(extract, lambda a, b: matcher.match(a, b).score)
-    weights = np.array([matcher.fusion_global, 1 - matcher.fusion_global])
+    weights = np.array(
+        [matcher.decision.fusion.global_share, 1 - matcher.decision.fusion.global_share]
+    )
     return Method(
         lambda image: matcher.embed([extract(image)])[0],
         lambda a, b: float((a * b).sum(axis=1) @ weights),

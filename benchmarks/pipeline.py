@@ -16,6 +16,7 @@ import numpy as np
 from flax import nnx
 from timing import measure, print_head
 
+from ifvit.comparison.decision import Decision
 from ifvit.comparison.views import pair_views
 from ifvit.features.features import features_of
 from ifvit.gallery.template import Templates, template_scores
@@ -24,15 +25,15 @@ from ifvit.matcher import EMBED_BATCH, Matcher
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel, MatcherOutput
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
-from ifvit.registration.align import align_config_of, search_angles
+from ifvit.registration.align import AlignedRule, align_config_of, search_angles
 from ifvit.registration.pairing import grouped
 from ifvit.registration.rectify import starts_of
 from ifvit.registration.refine import refine_pairs
 from ifvit.sources.masters import grow_masters
 from ifvit.synthesis import Master, draw_impression, finger_key, render
 
-NEVER_REFUSE = {"min_confidence": 0.0, "min_inliers": 0}
-"""Random weights align nothing; with these settings a match takes all its steps nevertheless."""
+NEVER_REFUSE = Decision(rule=AlignedRule(min_inliers=0))
+"""Random weights align nothing; with this rule a match takes all its steps nevertheless."""
 
 GALLERY = 4000
 
@@ -41,8 +42,8 @@ def make(preset: str) -> tuple[Matcher, list[np.ndarray]]:
     """Return a matcher of random weights, and two prints as grey canvases at 500 ppi."""
     dense = DenseRegModel(DENSE_PRESETS[preset].model, rngs=nnx.Rngs(0))
     config = MATCH_PRESETS[preset]
-    search = replace(align_config_of(DENSE_PRESETS[preset]), **NEVER_REFUSE)
-    matcher = Matcher(dense, MatcherModel(config.model, rngs=nnx.Rngs(1)), config, search)
+    search = replace(align_config_of(DENSE_PRESETS[preset]), min_confidence=0.0)
+    matcher = Matcher(dense, MatcherModel(config.model, rngs=nnx.Rngs(1)), NEVER_REFUSE, search)
     master = Master(*(jnp.asarray(array[0]) for array in grow_masters(0, np.arange(1))))
     shape = (frame_side(config.model),) * 2
     prints = [render(master, draw_impression(finger_key(0, 0), i), shape).image for i in (0, 1)]
@@ -91,8 +92,8 @@ def bench_templates(matcher: Matcher, prints: list[np.ndarray], repeats: int) ->
     measure(name, "print", EMBED_BATCH, repeats, lambda _: matcher.embed(canvases))
     vectors = np.random.default_rng(0).normal(size=(GALLERY, 2, matcher.config.embedding_dim))
     vectors = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
-    gallery = Templates(("",) * GALLERY, vectors, "", matcher.fusion_global)
-    probes = Templates(("",) * 1000, vectors[:1000], "", matcher.fusion_global)
+    gallery = Templates(("",) * GALLERY, vectors, "", matcher.decision.fusion.global_share)
+    probes = Templates(("",) * 1000, vectors[:1000], "", matcher.decision.fusion.global_share)
     millions = len(probes) * len(gallery) // 1_000_000
     name = f"a million comparisons of templates, {millions} a call"
     measure(name, "million", millions, repeats, lambda _: template_scores(probes, gallery))

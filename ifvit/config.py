@@ -207,8 +207,6 @@ class MatchConfig(TrainConfig):
     arcface_scale: float = 64.0
     arcface_margin: float = 0.4
     """Additive angular margin, radians."""
-    fusion_global: float = 0.6
-    """Weight of the global score in the fused one; the local score has the rest."""
     template_ratio: float = 0.25
     """Share of a batch that shows genuine pairs as two stand-alone templates, (print, print)."""
     alignment_shift_px: float = 8.0
@@ -226,7 +224,7 @@ def to_json(config: Any) -> str:
     return json.dumps(dataclasses.asdict(config), sort_keys=True)
 
 
-RETIRED = ("fusion_ridge", "fusion_match")
+RETIRED = ("fusion_global", "fusion_ridge", "fusion_match")
 """Settings of earlier versions that decide nothing any more; the score's weights are now with the
 score (:mod:`ifvit.comparison.score`)."""
 

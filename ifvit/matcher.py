@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from flax import nnx
 from jaxtyping import Float
 
-from ifvit.comparison.calibration import CALIBRATION_FILE, Calibration, calibration_of
+from ifvit.comparison.decision import DECISION, DECISION_FILE, Decision, decision_of, holding
+from ifvit.comparison.fingerprint import fingerprint_of
 from ifvit.comparison.result import MatchResult, result_of
-from ifvit.comparison.score import FUSION, Fusion, scores
+from ifvit.comparison.score import scores
 from ifvit.comparison.views import pair_views, template_input
-from ifvit.config import MATCH_CONFIG, MatchConfig
 from ifvit.data.given import Ppi, PrintSource
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.extractor import Extractor
@@ -46,34 +43,27 @@ class Matcher:
         self,
         dense: DenseRegModel,
         matcher: MatcherModel,
-        match_config: MatchConfig = MATCH_CONFIG,
+        decision: Decision = DECISION,
         align_config: AlignConfig = ALIGN_CONFIG,
         enhancer: EnhancerName = "gabor",
         fit_config: FitConfig = FIT_CONFIG,
-        fusion: Fusion = FUSION,
-        *,
-        dense_sha256: str = "",
-        matcher_sha256: str = "",
     ) -> None:
         """Take both models, which are used in eval mode and must have one ``ModelConfig``.
 
-        Of ``match_config`` the weight of the global embedding is used. Raises ValueError where the
-        models differ in shape, or have a resolution that does not divide 500 ppi.
+        Raises ValueError where the models differ in shape, or have a resolution that does not
+        divide 500 ppi.
         """
         check_same_shape(dense, matcher)
         self.config = matcher.config
-        self.fusion_global = match_config.fusion_global
-        self.fusion = fusion
+        self.decision = decision
         self.aligner = Aligner(
             dense,
             align_config,
             enhancer=enhancer,
             fit_config=fit_config,
-            dense_sha256=dense_sha256,
+            dense_sha256=decision.dense_sha256,
+            rule=decision.rule,
         )
-        self.dense_sha256, self.sha256 = dense_sha256, matcher_sha256
-        """Of Module 1's and Module 2's checkpoints, where they came from such."""
-        self.calibration: Calibration | None = None
         self._embed = compiled(nnx.view(matcher, use_running_average=True), MatcherModel.__call__)
 
     @classmethod
@@ -93,31 +83,24 @@ class Matcher:
         Raises FileNotFoundError and ValueError as ``load_pair`` and ``checkpoint_pair`` do, and
         ValueError for a canvas that is too small, or a calibration that does not hold.
         """
-        dense_ckpt, matcher_ckpt = checkpoint_pair(dense_ckpt, matcher_ckpt)
-        (dense, dense_metadata), (matcher, metadata) = load_pair(dense_ckpt, matcher_ckpt)
-        settings = metadata.settings()
-        assert isinstance(settings, MatchConfig), "load_matcher accepts no other module"
-        fit = FIT_CONFIG if canvas is None else of_one_canvas(matcher.config, canvas)
-        search = align_config_of(dense_metadata.settings())
-        shas = sha256_of(dense_ckpt), sha256_of(matcher_ckpt)
-        loaded = cls(
-            dense,
-            matcher,
-            settings,
-            search,
-            enhancer,
-            fit,
-            dense_sha256=shas[0],
-            matcher_sha256=shas[1],
-        )
-        if enhancer == "gabor" and canvas is None:  # otherwise the scores are others
-            origin = (*shas, loaded.settings_sha256)
-            loaded.calibration = calibration_of(matcher_ckpt, calibration, origin)
-        elif calibration is not None:
+        usual = enhancer == "gabor" and canvas is None
+        if calibration is not None and not usual:
             raise ValueError(
                 f"{calibration} does not hold for the enhancer {enhancer!r} and canvas {canvas}: "
                 "a calibration is of both as they are by default"
             )
+        dense_ckpt, matcher_ckpt = checkpoint_pair(dense_ckpt, matcher_ckpt)
+        (dense, dense_metadata), (matcher, _) = load_pair(dense_ckpt, matcher_ckpt)
+        weights = sha256_of(dense_ckpt), sha256_of(matcher_ckpt)
+        decision = decision_of(matcher_ckpt, calibration, weights)
+        fit = FIT_CONFIG if canvas is None else of_one_canvas(matcher.config, canvas)
+        search = align_config_of(dense_metadata.settings())
+        loaded = cls(dense, matcher, decision, search, enhancer, fit)
+        if usual:  # otherwise the scores are others
+            fingerprint = loaded.fingerprint
+            loaded.decision = holding(decision, matcher_ckpt, calibration, fingerprint)
+        else:
+            loaded.decision = replace(decision, impostor=None)
         return loaded
 
     @property
@@ -126,22 +109,18 @@ class Matcher:
         return self.aligner.extractor
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """Return every setting that decides a score, beside the weights."""
+    def fingerprint(self) -> str:
+        """Return the sha256 of every setting that decides a score, beside the weights."""
         aligner, extractor = self.aligner, self.extractor
-        return {
-            "fit": asdict(extractor.fit_config),
-            "align": asdict(aligner.align_config),
-            "refine": asdict(aligner.refine_config),
-            "enhancer": extractor.enhancer,
-            "fusion_global": self.fusion_global,
-            "fusion": self.fusion._asdict(),
-        }
-
-    @property
-    def settings_sha256(self) -> str:
-        """Return a digest of :attr:`settings`, by which a calibration knows its scores."""
-        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
+        return fingerprint_of(
+            {
+                "fit": asdict(extractor.fit_config),
+                "align": asdict(aligner.align_config),
+                "refine": asdict(aligner.refine_config),
+                "enhancer": extractor.enhancer,
+                **self.decision.record,
+            }
+        )
 
     @classmethod
     def from_pretrained(cls, name: str = DEFAULT) -> Matcher:
@@ -201,11 +180,10 @@ class Matcher:
             alignments = self.aligner.register_group(group)
             H_0to1 = np.stack([one.H_0to1 for one in alignments])
             views, corners = pair_views(group.frames0, group.frames1, H_0to1, self.config)
-            found = np.stack(scores(self._embed(views), self.fusion_global), axis=1)
+            share = self.decision.fusion.global_share
+            found = np.stack(scores(self._embed(views), share), axis=1)
             for row, pair in enumerate(group.pairs):
-                result = result_of(
-                    pair, alignments[row], found[row], corners[row], self.fusion, self.calibration
-                )
+                result = result_of(pair, alignments[row], found[row], corners[row], self.decision)
                 made[pair.place] = pair.given(result)
         return [made[index] for index in range(len(pairs))]
 
@@ -248,7 +226,7 @@ def match(
     be had.
     """
     dense, module2 = checkpoint_pair(dense_ckpt, matcher_ckpt)
-    files = dense, module2, Path(calibration or module2.with_name(CALIBRATION_FILE))
+    files = dense, module2, Path(calibration or module2.with_name(DECISION_FILE))
     written = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
     matcher = _loaded(dense, module2, enhancer, canvas, calibration, written)
     return matcher.match(print0, print1, ppi=ppi)

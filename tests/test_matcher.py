@@ -13,6 +13,7 @@ from ifvit.config import DenseConfig, MatchConfig, ModelConfig
 from ifvit.features.features import features_of
 from ifvit.features.fit import FitConfig
 from ifvit.features.frame_features import FrameFeatures, stacked
+from ifvit.files import sha256_of
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import cell_centres
 from ifvit.geometry.transforms import apply, invert
@@ -193,7 +194,7 @@ def _checkpoints(folder: Path, small: ModelConfig, role: str) -> tuple[Path, Pat
         lineage.update(file="", sha256="")
     metadata = Metadata(
         "matcher",
-        dataclasses.asdict(MatchConfig(model=small, fusion_global=0.25)),
+        dataclasses.asdict(MatchConfig(model=small)),
         lineage=(lineage,),
     )
     save_weights(paths[1], MatcherModel(small, rngs=nnx.Rngs(2)), metadata)
@@ -202,7 +203,7 @@ def _checkpoints(folder: Path, small: ModelConfig, role: str) -> tuple[Path, Pat
 
 def test_checkpoints_must_belong_together(tmp_path: Path, small: ModelConfig) -> None:
     dense, module2, stranger = _checkpoints(tmp_path, small, "dense_reg")
-    assert Matcher.from_checkpoints(dense, module2).fusion_global == 0.25
+    assert Matcher.from_checkpoints(dense, module2).decision.matcher_sha256 == sha256_of(module2)
     with pytest.raises(ValueError, match=r"was not trained from .*x\.safetensors"):
         Matcher.from_checkpoints(stranger, module2)
     with pytest.raises(ValueError, match="Module 1"):

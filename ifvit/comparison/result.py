@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.comparison.calibration import Calibration
-from ifvit.comparison.score import NOT_ALIGNED, Fusion, pair_score
+from ifvit.comparison.decision import Decision
 from ifvit.geometry.transforms import apply
 from ifvit.registration.alignment import Alignment
 from ifvit.registration.pairing import OrderedPair
@@ -112,8 +111,7 @@ def result_of(
     framed: Alignment,
     found: Float[np.ndarray, "3"],
     corners: Float[np.ndarray, "4 2"],
-    fusion: Fusion,
-    calibration: Calibration | None,
+    decision: Decision,
 ) -> MatchResult:
     """Return all that is known of a pair; Module 2's word counts where the prints align.
 
@@ -122,8 +120,7 @@ def result_of(
     """
     (print0, print1), (frame0, frame1) = pair.prints, pair.frames
     alignment, ok = framed.on_prints(frame0, frame1), framed.ok
-    evidence, embedded = alignment.evidence, float(found[2])
-    score = pair_score(embedded, evidence, fusion) if ok else NOT_ALIGNED
+    score = decision.score(float(found[2]), alignment)
     return MatchResult(
         status="ok" if ok else "not_aligned",
         reason=alignment.reason,
@@ -144,5 +141,5 @@ def result_of(
         roi1=frame1.on_print(apply(framed.H_0to1, corners)) if ok else None,
         overlap_mm2=alignment.overlap_mm2,
         left_out=max(one.left_out(pair.fit) for one in pair.prints),
-        fmr=None if calibration is None else calibration.fmr(score),
+        fmr=decision.fmr(score),
     )

@@ -27,28 +27,37 @@ def cosine(a: Float[Array, "B E"], b: Float[Array, "B E"]) -> Float[Array, " B"]
     return jnp.clip(jnp.einsum("be,be->b", a, b, precision="highest"), -1.0, 1.0)
 
 
-def scores(output: MatcherOutput, fusion_global: float) -> Scores:
-    """Score pairs from Module 2's embeddings; ``fusion_global`` in [0, 1] weighs the global one.
+def scores(output: MatcherOutput, global_share: float) -> Scores:
+    """Score pairs from Module 2's embeddings; ``global_share`` in [0, 1] weighs the global one.
 
     Raises ValueError for a weight outside [0, 1].
     """
-    _check_share("fusion_global", fusion_global)
+    _check_share("global_share", global_share)
     global_score = cosine(output.global0, output.global1)
     local_score = cosine(output.local0, output.local1)
-    fused = fusion_global * global_score + (1.0 - fusion_global) * local_score
+    fused = global_share * global_score + (1.0 - global_share) * local_score
     return Scores(global_score, local_score, fused)
 
 
 class Fusion(NamedTuple):
-    """Weights of what is known of an aligned pair. Each lies in [0, 1], and so does their sum; the
-    embeddings have the rest."""
+    """Weights of what is known of an aligned pair.
+
+    Those of ridges, blocks and matches lie in [0, 1], and so does their sum; the embeddings have
+    the rest, of which the global one has its share, and the local one what is left.
+    """
 
     ridge: float
     block: float
     match: float
+    global_share: float
+
+    @property
+    def evidence(self) -> dict[str, float]:
+        """Return the weights of an alignment's evidence, in the order of ``Evidence``."""
+        return {"ridge": self.ridge, "block": self.block, "match": self.match}
 
 
-FUSION = Fusion(ridge=0.35, block=0.15, match=0.40)
+FUSION = Fusion(ridge=0.35, block=0.15, match=0.40, global_share=0.6)
 """No worse than the weights without blocks on any set that was looked at, and better on pulled
 prints (``docs/results/development_sets.md``); ``benchmarks/fusion.py`` finds a table's best."""
 
@@ -58,13 +67,15 @@ def pair_score(embedding_score: float, evidence: Evidence | None, fusion: Fusion
 
     Without evidence the embeddings' score stands. Raises ValueError for weights that are no shares.
     """
-    for name, weight in fusion._asdict().items():
+    weights = fusion.evidence
+    for name, weight in weights.items():
         _check_share(f"fusion_{name}", weight)
-    rest = 1.0 - sum(fusion)
-    _check_share(" + ".join(f"fusion_{name}" for name in fusion._fields), 1.0 - rest)
+    rest = 1.0 - sum(weights.values())
+    _check_share(" + ".join(f"fusion_{name}" for name in weights), 1.0 - rest)
     if evidence is None:
         return embedding_score
-    weighed = sum(weight * value for weight, value in zip(fusion, evidence, strict=True))
+    both = zip(weights.values(), evidence, strict=True)
+    weighed = sum(weight * value for weight, value in both)
     return rest * embedding_score + weighed
 
 

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ifvit.comparison.calibration import Calibration, save_calibration
+from ifvit.comparison.decision import Decision, save_decision
+from ifvit.comparison.score import Fusion
 from ifvit.evaluation.evaluate import RUN_FILE
 from ifvit.evaluation.scores import read_scores
+from ifvit.registration.align import AlignedRule
 
 
-def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str) -> Calibration:
+def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str) -> Decision:
     """Calibrate by the impostor comparisons of tables that :func:`evaluate` wrote in pair mode.
 
     Those that could not be aligned count with the lowest score. Writes ``out``. Raises
@@ -22,16 +24,21 @@ def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str
     if not tables:
         raise ValueError("no scores given: expected a table that `ifvit evaluate` wrote")
     runs = [_run_of(table, matcher_sha256) for table in tables]
-    dense, settings = (
+    dense, fingerprint = (
         _one_of(runs, tables, key, what)
         for key, what in (
             ("dense_ckpt_sha256", "Modules 1"),
-            ("settings_sha256", "settings of registration and score"),
+            ("fingerprint", "settings of registration and score"),
         )
     )
     scores = [row.fused for table in tables for row in read_scores(table) if not row.label]
-    made = Calibration.of(scores, dense, matcher_sha256, settings)
-    save_calibration(out, made)
+    made = Decision(
+        fusion=Fusion(**runs[0]["fusion"]),
+        rule=AlignedRule(**runs[0]["rule"]),
+        dense_sha256=dense,
+        matcher_sha256=matcher_sha256,
+    ).calibrated(scores, fingerprint)
+    save_decision(out, made)
     return made
 
 
@@ -70,5 +77,10 @@ def _run_of(scores_csv: str | Path, matcher_sha256: str) -> dict[str, Any]:
         raise ValueError(
             f"{scores_csv} is of other weights ({run['matcher_ckpt_sha256'][:12]}, not "
             f"{matcher_sha256[:12]}): evaluate with these, or name the checkpoint that it is of"
+        )
+    if "fingerprint" not in run:
+        raise ValueError(
+            f"{scores_csv} is of an earlier version of ifvit, which did not record all that "
+            "decides a score: evaluate again"
         )
     return run

@@ -8,6 +8,7 @@ import json
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -158,7 +159,7 @@ def _template_scores(
     used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
     made = {index: item for index in used if (item := features[index]) is not None}
     embedded = dict(zip(made, matcher.embed(list(made.values())), strict=True))
-    share = matcher.fusion_global
+    share = matcher.decision.fusion.global_share
 
     def one(pair: Pair) -> ScoreRow:
         name0, name1 = names[pair.index0], names[pair.index1]
@@ -183,6 +184,7 @@ def _describe(
     config: EvaluateConfig, pairs: Sequence[Pair], names: Sequence[str], matcher: Matcher
 ) -> dict:
     """What makes two runs the same run."""
+    decision = matcher.decision
     listed = "\n".join(f"{names[p.index0]} {names[p.index1]} {p.genuine}" for p in pairs)
     return {
         "dataset": Path(config.dataset_root).resolve().name,
@@ -191,11 +193,13 @@ def _describe(
         "ppi": config.ppi,
         "enhancer": config.enhancer,
         "canvas": config.canvas,
-        "settings_sha256": matcher.settings_sha256,
+        "fingerprint": matcher.fingerprint,
+        "version": version("ifvit"),
+        **decision.record,
         "comparisons": len(pairs),
         "comparisons_sha256": hashlib.sha256(listed.encode()).hexdigest(),
-        "dense_ckpt_sha256": matcher.dense_sha256,
-        "matcher_ckpt_sha256": matcher.sha256,
+        "dense_ckpt_sha256": decision.dense_sha256,
+        "matcher_ckpt_sha256": decision.matcher_sha256,
     }
 
 

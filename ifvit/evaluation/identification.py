@@ -17,7 +17,7 @@ from tqdm import tqdm
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.files import write_atomically
-from ifvit.gallery.template import Templates, template_scores
+from ifvit.gallery.template import Templates, template_scores, templates_of
 from ifvit.matcher import Matcher
 
 RANKS = (1, 5, 10)
@@ -114,7 +114,7 @@ def identify(config: IdentifyConfig) -> Identification:
 
     def some(numbers: list[int]) -> Templates:
         names = tuple(prints[n].finger for n in numbers)
-        return Templates(names, embeddings[numbers], matcher.sha256, matcher.fusion_global)
+        return templates_of(matcher, names, embeddings[numbers])
 
     chosen, searched = some(probes), some(gallery)
     scores = template_scores(chosen, searched)

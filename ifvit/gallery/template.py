@@ -46,7 +46,16 @@ def embed_files(matcher: Matcher, paths: Sequence[str | Path], ppi: int | None =
     """
     prints = [matcher.extract(path, ppi) for path in paths]
     names = tuple(Path(path).name for path in paths)
-    return Templates(names, matcher.embed(prints), matcher.sha256, matcher.fusion_global)
+    return templates_of(matcher, names, matcher.embed(prints))
+
+
+def templates_of(
+    matcher: Matcher, names: Sequence[str], embeddings: Float[np.ndarray, "P 2 E"]
+) -> Templates:
+    """Return embeddings with what they can be compared by: the weights, and the branches' share."""
+    decision = matcher.decision
+    share = decision.fusion.global_share
+    return Templates(tuple(names), embeddings, decision.matcher_sha256, share)
 
 
 def template_scores(templates0: Templates, templates1: Templates) -> Float[np.ndarray, "P Q"]:

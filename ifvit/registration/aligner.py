@@ -21,7 +21,9 @@ from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.registration.align import (
     ALIGN_CONFIG,
+    ALIGNED_RULE,
     AlignConfig,
+    AlignedRule,
     align_config_of,
     judged,
     matched,
@@ -58,6 +60,7 @@ class Aligner:
         enhancer: EnhancerName = "gabor",
         fit_config: FitConfig = FIT_CONFIG,
         dense_sha256: str = "",
+        rule: AlignedRule = ALIGNED_RULE,
     ) -> None:
         """Take the model, which is used in eval mode, and the sha256 of its checkpoint, if any.
 
@@ -66,6 +69,7 @@ class Aligner:
         self.config = dense.config
         self.align_config = align_config
         self.refine_config = refine_config
+        self.rule = rule
         self.side = frame_side(self.config)
         self.extractor = Extractor(dense, enhancer, fit_config, dense_sha256)
         view = nnx.view(dense, use_running_average=True)
@@ -122,7 +126,7 @@ class Aligner:
         ridges = frames0.ridges, frames1.ridges
         refined = refine_pairs(*ridges, starts, config, self.refine_config)
         placed = placed_by_ridges(found, refined, self.centres(group.canvas), config, settings)
-        return [judged(one, settings) for one in placed]
+        return [judged(one, self.rule) for one in placed]
 
     def search(
         self,
@@ -186,6 +190,6 @@ class Aligner:
         log_p = self._pairs_log_p(frames0, frames1, jnp.asarray(H_0to1))
         centres = self.centres(self.config.canvas)
         found = matched(log_p[:, None], start[:, None], centres, self.align_config)
-        enough = found.num_inliers >= self.align_config.min_inliers
+        enough = found.num_inliers >= self.rule.min_inliers
         kept = np.where(enough[..., None, None], found.H_0to1, start[:, None])
         return kept[:, 0].astype(np.float32)

@@ -7,6 +7,7 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from ifvit.comparison.score import FUSION
 from ifvit.config import MatchConfig
 from ifvit.evaluation.metrics import auc, eer
 from ifvit.models.embedding import MatcherInput, MatcherModel
@@ -55,10 +56,10 @@ def held_templates(source: MatchSource, config: MatchConfig, prints: int) -> lis
 
 
 def template_scores(
-    model: MatcherModel, held: Sequence[HeldPrints], fusion_global: float
+    model: MatcherModel, held: Sequence[HeldPrints]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the fused scores of all genuine and all impostor pairs of templates, in eval mode."""
-    view, share = as_used(model), fusion_global
+    view, share = as_used(model), FUSION.global_share
     made = [(gathered(stand_alone_embeddings(view, views)), label) for views, label in held]
     embeddings, label = (np.concatenate(parts) for parts in zip(*made, strict=True))
     score = np.einsum("pbe,qbe,b->pq", embeddings, embeddings, [share, 1 - share])
@@ -67,19 +68,15 @@ def template_scores(
     return score[genuine], score[~genuine]
 
 
-def held_scores(
-    model: MatcherModel, held: Sequence[HeldViews], fusion_global: float
-) -> tuple[np.ndarray, np.ndarray]:
+def held_scores(model: MatcherModel, held: Sequence[HeldViews]) -> tuple[np.ndarray, np.ndarray]:
     """Return the fused scores of genuine and of impostor pairs, in eval mode."""
     view = as_used(model)
-    found = [(gathered(fused_scores(view, v, fusion_global)), genuine) for v, genuine in held]
+    found = [(gathered(fused_scores(view, v)), genuine) for v, genuine in held]
     score, genuine = (np.concatenate(parts) for parts in zip(*found, strict=True))
     return score[genuine], score[~genuine]
 
 
-def verification(
-    model: MatcherModel, held: Sequence[HeldViews], fusion_global: float
-) -> dict[str, float]:
+def verification(model: MatcherModel, held: Sequence[HeldViews]) -> dict[str, float]:
     """Return ROC-AUC and EER of the fused score, in eval mode."""
-    scores = held_scores(model, held, fusion_global)
+    scores = held_scores(model, held)
     return {"auc": auc(*scores), "eer": eer(*scores)}

@@ -149,9 +149,9 @@ def _task(
         return ahead.of(losses)
 
     def validate() -> dict[str, float]:
-        measured = verification(averages.weights, views_held, config.fusion_global)
+        measured = verification(averages.weights, views_held)
         if prints_held:
-            scores = template_scores(averages.weights, prints_held, config.fusion_global)
+            scores = template_scores(averages.weights, prints_held)
             measured["template_eer"] = eer(*scores)
         return {f"val_{name}": value for name, value in measured.items()}
 
@@ -160,7 +160,7 @@ def _task(
         save_weights(path, averages.weights, meta)
 
     def pictures() -> dict[str, bytes]:
-        scores = held_scores(averages.weights, views_held, config.fusion_global)
+        scores = held_scores(averages.weights, views_held)
         return {"DET": det_plot({"validation": scores})}
 
     losses = ("L_D", "L_E", "L_A")

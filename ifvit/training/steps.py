@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from ifvit.comparison.score import scores
+from ifvit.comparison.score import FUSION, scores
 from ifvit.comparison.views import matcher_input
 from ifvit.config import MatchConfig, ModelConfig
 from ifvit.features.network_view import enhanced_view, frame_foreground
@@ -148,7 +148,7 @@ def stand_alone_embeddings(model: MatcherModel, views: MatcherInput) -> Float[Ar
     return jnp.stack([output.global0, output.local0], axis=1)
 
 
-@nnx.jit(static_argnames="fusion_global")
-def fused_scores(model: MatcherModel, views: MatcherInput, fusion_global: float) -> Array:
+@nnx.jit
+def fused_scores(model: MatcherModel, views: MatcherInput) -> Array:
     """Return the fused score of each pair of views."""
-    return scores(model(views), fusion_global).fused
+    return scores(model(views), FUSION.global_share).fused

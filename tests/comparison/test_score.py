@@ -19,18 +19,18 @@ def test_scores_by_hand() -> None:
 
 
 def test_weight_outside_its_range_is_refused() -> None:
-    with pytest.raises(ValueError, match="fusion_global"):
+    with pytest.raises(ValueError, match="global_share"):
         scores(OUTPUT, 1.5)
 
 
 def test_the_score_of_a_pair_by_hand() -> None:
-    fusion, evidence = Fusion(0.5, 0.1, 0.3), Evidence(0.8, 0.9, 0.4)
+    fusion, evidence = Fusion(0.5, 0.1, 0.3, 0.6), Evidence(0.8, 0.9, 0.4)
     assert pair_score(0.5, evidence, fusion) == pytest.approx(0.1 * 0.5 + 0.4 + 0.09 + 0.12)
     assert pair_score(0.5, None, fusion) == 0.5
     with pytest.raises(ValueError, match=r"fusion_ridge \+ fusion_block \+ fusion_match"):
-        pair_score(0.5, evidence, Fusion(0.8, 0.1, 0.3))
+        pair_score(0.5, evidence, Fusion(0.8, 0.1, 0.3, 0.6))
     with pytest.raises(ValueError, match="fusion_block must lie"):
-        pair_score(0.5, evidence, Fusion(0.3, -0.1, 0.3))
+        pair_score(0.5, evidence, Fusion(0.3, -0.1, 0.3, 0.6))
 
 
 def test_blocks_that_say_nothing_have_no_say() -> None:
