@@ -55,7 +55,7 @@ def bench_pair(matcher: Matcher, prints: list[np.ndarray], pairs: int, repeats: 
     aligner = matcher.aligner
     prepared = [features_of(one) for one in prints]
     many = [(prepared[0], prepared[1])] * pairs
-    (group,) = grouped(many, matcher.extractor)
+    (group,) = grouped(many, matcher.extractor, pairs)
     name = f"rotation search, Module 1 and RANSAC, {pairs} a call"
     turns, none = np.tile(search_angles()[:3], (pairs, 1)), np.zeros((pairs, 0, 2, 3))
     measure(name, "pair", pairs, repeats, lambda _: aligner.search(group, turns, none).H_0to1)
@@ -73,7 +73,7 @@ def bench_pair(matcher: Matcher, prints: list[np.ndarray], pairs: int, repeats: 
     for name, call in {
         "refinement by the ridges": lambda _: refine_pairs(*ridges, starts, *settings),
         "Module 2's views and embeddings": lambda _: embedded().global0,
-        "match, prints prepared": lambda _: matcher.match_pairs(many)[0].score,
+        "match, prints prepared": lambda _: matcher.match_pairs(many, pairs)[0].score,
     }.items():
         measure(f"{name}, {pairs} a call", "pair", pairs, repeats, call)
 

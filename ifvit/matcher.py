@@ -1,22 +1,21 @@
-"""The whole method: two prints to one decision that can be looked at, prints to templates."""
+"""The Matcher, the whole method: two prints to one decision, one print against many, templates."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 from flax import nnx
 from jaxtyping import Float
 
-from ifvit.comparison.decision import DECISION, DECISION_FILE, Decision, decision_of, holding
+from ifvit.comparison.decision import DECISION, Decision, decision_of, holding
 from ifvit.comparison.fingerprint import fingerprint_of
 from ifvit.comparison.result import MatchResult, result_of
 from ifvit.comparison.score import scores
 from ifvit.comparison.views import pair_views, template_input
-from ifvit.data.given import Ppi, PrintSource
+from ifvit.data.given import Ppi, PrintSource, each_ppi
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
@@ -28,7 +27,7 @@ from ifvit.models.embedding import MatcherModel
 from ifvit.registration.align import ALIGN_CONFIG, AlignConfig, align_config_of
 from ifvit.registration.aligner import Aligner
 from ifvit.registration.pairing import grouped
-from ifvit.runtime.jax_runtime import compiled
+from ifvit.runtime.jax_runtime import compiled, pairs_at_once
 from ifvit.weights.checkpoint import check_same_shape, load_pair
 from ifvit.weights.pretrained import DEFAULT, checkpoint_pair, pretrained_files
 
@@ -168,15 +167,40 @@ class Matcher:
         transposed alignment. Two prints that cannot be aligned give a result that says so. Raises
         as :meth:`extract` does.
         """
-        return self.match_pairs([self.extractor.extract_both(print0, print1, ppi)])[0]
+        return self.match_pairs([self.extractor.extract_both(print0, print1, ppi)], 1)[0]
 
-    def match_pairs(self, pairs: Sequence[tuple[Features, Features]]) -> list[MatchResult]:
-        """Match pairs of prints, each as :meth:`match` does, in calls that they share.
+    def match_many(
+        self,
+        probe: PrintSource | Features,
+        candidates: Sequence[PrintSource | Features],
+        *,
+        ppi: Ppi = None,
+    ) -> list[MatchResult]:
+        """Match one print with many, each pair as :meth:`match` does; results are in their order.
 
-        Compiled once for each number of pairs and each canvas.
+        The probe is read once, and drawn once for each factor that a candidate asks for. ``ppi`` is
+        the resolution of all, or the probe's and that of all candidates. Raises as :meth:`extract`
+        does.
+        """
+        (ppi0, ppi1), size = each_ppi(ppi), pairs_at_once()
+        features, made = self.extract(probe, ppi0, "the probe"), list[MatchResult]()
+        # Some at a time: what is made of a candidate can be forgotten after its match.
+        for start in range(0, len(candidates), size):
+            few = enumerate(candidates[start : start + size], start)
+            found = [self.extract(one, ppi1, f"candidate {place}") for place, one in few]
+            made += self.match_pairs([(features, one) for one in found], size)
+        return made
+
+    def match_pairs(
+        self, pairs: Sequence[tuple[Features, Features]], at_once: int | None = None
+    ) -> list[MatchResult]:
+        """Match pairs of prints, each as :meth:`match` does.
+
+        ``at_once`` share one call, which is compiled once for that number and each canvas; if not
+        given as many as are worth it on this machine (:func:`pairs_at_once`).
         """
         made: dict[int, MatchResult] = {}
-        for group in grouped(pairs, self.extractor):
+        for group in grouped(pairs, self.extractor, at_once or pairs_at_once()):
             alignments = self.aligner.register_group(group)
             H_0to1 = np.stack([one.H_0to1 for one in alignments])
             views, corners = pair_views(group.frames0, group.frames1, H_0to1, self.config)
@@ -186,47 +210,3 @@ class Matcher:
                 result = result_of(pair, alignments[row], found[row], corners[row], self.decision)
                 made[pair.place] = pair.given(result)
         return [made[index] for index in range(len(pairs))]
-
-
-@lru_cache(maxsize=1)
-def _loaded(
-    dense_ckpt: Path,
-    matcher_ckpt: Path,
-    enhancer: EnhancerName,
-    canvas: int | None,
-    calibration: str | Path | None,
-    _written: tuple[int, ...],
-) -> Matcher:
-    return Matcher.from_checkpoints(dense_ckpt, matcher_ckpt, enhancer, canvas, calibration)
-
-
-def match(
-    print0: PrintSource,
-    print1: PrintSource,
-    *,
-    dense_ckpt: str | Path | None = None,
-    matcher_ckpt: str | Path | None = None,
-    ppi: Ppi = None,
-    enhancer: EnhancerName = "gabor",
-    canvas: int | None = None,
-    calibration: str | Path | None = None,
-) -> MatchResult:
-    """Match two prints; see :class:`MatchResult`.
-
-    A print is a path, the bytes of an image file, an open binary file, a PIL image, or an array
-    (H, W) of grey values, ridges dark (:func:`ifvit.data.given.grey_values`). ``ppi`` is the
-    resolution of both, 500 if not given, or a pair: that of each.
-    Without checkpoints by the weights that ship with ifvit; ``enhancer`` is one of
-    :data:`ifvit.features.enhancer.EnhancerName`, of which only the first is calibrated; ``canvas``
-    and ``calibration`` as in :meth:`Matcher.from_checkpoints`, and another canvas is not calibrated
-    either. The loaded and compiled models are kept for the next call with the same, unchanged
-    files. Prints that cannot be aligned give a result that says so. Raises FileNotFoundError for a
-    missing file and ValueError for one that is no print or no checkpoint of its kind, for
-    checkpoints that do not belong together, one without the other, and for an enhancer that cannot
-    be had.
-    """
-    dense, module2 = checkpoint_pair(dense_ckpt, matcher_ckpt)
-    files = dense, module2, Path(calibration or module2.with_name(DECISION_FILE))
-    written = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
-    matcher = _loaded(dense, module2, enhancer, canvas, calibration, written)
-    return matcher.match(print0, print1, ppi=ppi)

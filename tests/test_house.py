@@ -31,6 +31,7 @@ ORDER = (
     ("registered_pair",),
     ("comparison",),
     ("matcher",),
+    ("one_call",),
     ("gallery",),
     ("sources",),
     ("viz",),

@@ -12,7 +12,8 @@ import tyro
 from ifvit.comparison.decision import DECISION_FILE, load_decision
 from ifvit.comparison.result import MatchResult
 from ifvit.features.enhancer import EnhancerName
-from ifvit.matcher import Matcher, match
+from ifvit.matcher import Matcher
+from ifvit.one_call import match
 from ifvit.weights.pretrained import checkpoint_pair
 
 

@@ -12,7 +12,6 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-import jax
 import numpy as np
 from tqdm import tqdm
 
@@ -24,6 +23,7 @@ from ifvit.evaluation.scores import ScoreRow, read_scores, row_of
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.features import Features
 from ifvit.matcher import Matcher
+from ifvit.runtime.jax_runtime import pairs_at_once
 
 logger = logging.getLogger("ifvit")
 
@@ -87,7 +87,7 @@ def evaluate(config: EvaluateConfig) -> Path:
         *(sum(p.genuine for p in pairs), sum(not p.genuine for p in pairs), done),
     )
     features = _Extracted(matcher, prints)
-    size = config.batch_size or (1 if jax.default_backend() == "cpu" else 16)
+    size = config.batch_size or pairs_at_once()
     make = _pair_scores if config.mode == "pair" else _template_scores
     score = make(matcher, features, pairs, names, size)
     with (
@@ -139,14 +139,9 @@ def _pair_scores(
             if print0 is not None and print1 is not None:
                 usable.append(index)
                 both.append((print0, print1))
-        if usable:
-            # Filled up to one size: every other one would be compiled anew.
-            both += both[-1:] * (size - len(both))
-            found = matcher.match_pairs(both)
-            for index, result in zip(usable, found, strict=False):
-                made[index] = row_of(
-                    result, made[index].name0, made[index].name1, few[index].genuine
-                )
+        for index, result in zip(usable, matcher.match_pairs(both, size), strict=True):
+            row = made[index]
+            made[index] = row_of(result, row.name0, row.name1, few[index].genuine)
         return made
 
     return score

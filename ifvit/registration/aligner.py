@@ -105,7 +105,7 @@ class Aligner:
         Compiled once for each number of pairs and each canvas.
         """
         made: dict[int, Alignment] = {}
-        for group in grouped(pairs, self.extractor):
+        for group in grouped(pairs, self.extractor, len(pairs)):
             found = self.register_group(group)
             for pair, one in zip(group.pairs, found, strict=False):
                 made[pair.place] = pair.given(one.on_prints(*pair.frames))

@@ -64,17 +64,21 @@ def in_order(place: int, pair: tuple[Features, Features], fit: Fit) -> OrderedPa
     return OrderedPair(place, pair[::-1] if swapped else pair, fit, swapped)
 
 
-def grouped(pairs: Sequence[tuple[Features, Features]], extractor: Extractor) -> Iterator[Group]:
+def grouped(
+    pairs: Sequence[tuple[Features, Features]], extractor: Extractor, at_once: int
+) -> Iterator[Group]:
     """Draw pairs of prints, and yield those that are drawn on canvases of one size together.
 
-    Each group is filled up, by its last pair, to the number of all pairs: every other number would
-    be compiled anew.
+    Each group has ``at_once`` pairs, filled up by its last: every other number would be compiled
+    anew.
     """
     ordered = [in_order(place, pair, extractor.fit(*pair)) for place, pair in enumerate(pairs)]
     for side in sorted({pair.fit.canvas for pair in ordered}):
-        own = [pair for pair in ordered if pair.fit.canvas == side]
-        filled = own + own[-1:] * (len(pairs) - len(own))
-        first = stacked([extractor.at(pair.prints[0], pair.fit) for pair in filled])
-        second = stacked([extractor.at(pair.prints[1], pair.fit) for pair in filled])
-        maps = stacked([extractor.map_at(pair.prints[0], pair.fit) for pair in filled])
-        yield Group(own, first, second, maps)
+        same = [pair for pair in ordered if pair.fit.canvas == side]
+        for start in range(0, len(same), at_once):
+            own = same[start : start + at_once]
+            filled = own + own[-1:] * (at_once - len(own))
+            first = stacked([extractor.at(pair.prints[0], pair.fit) for pair in filled])
+            second = stacked([extractor.at(pair.prints[1], pair.fit) for pair in filled])
+            maps = stacked([extractor.map_at(pair.prints[0], pair.fit) for pair in filled])
+            yield Group(own, first, second, maps)

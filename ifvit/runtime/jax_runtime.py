@@ -9,6 +9,11 @@ import jax
 from flax import nnx
 
 
+def pairs_at_once() -> int:
+    """Return how many pairs are worth one call: one where it fills a CPU's cores, else 16."""
+    return 1 if jax.default_backend() == "cpu" else 16
+
+
 def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., Any]:
     """Bind ``function(model, ...)`` to a model's weights, traced once per shape of the rest."""
     graph, state = nnx.split(model)
