@@ -60,8 +60,8 @@ def bench_pair(matcher: Matcher, prints: list[np.ndarray], pairs: int, repeats: 
     turns, none = np.tile(search_angles()[:3], (pairs, 1)), np.zeros((pairs, 0, 2, 3))
     measure(name, "pair", pairs, repeats, lambda _: aligner.search(group, turns, none).H_0to1)
     found = aligner.search(group, turns, none)
-    config = replace(matcher.config, canvas=group.canvas)
-    starts = starts_of(found, aligner.centres(group.canvas))
+    config = group.config
+    starts = starts_of(found, aligner.centres(config))
     H_0to1 = found.H_0to1[:, 0]
     ridges = group.frames0.ridges, group.frames1.ridges
     both = group.frames0, group.frames1

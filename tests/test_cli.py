@@ -22,6 +22,7 @@ from ifvit.commands import COMMANDS
 from ifvit.comparison.decision import DECISION_FILE, Decision, save_decision
 from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS
+from ifvit.verbs import VERBS
 from ifvit.weights.convert import TABLE
 from ifvit.weights.loftr import transformer_shapes
 
@@ -69,6 +70,21 @@ def test_without_a_command_it_shows_how_it_is_used(capsys):
 def test_an_unknown_command_names_the_known_ones(capsys):
     line = complaint(capsys, "mtach", "a.png", "b.png")
     assert line.startswith("unknown command 'mtach'") and "match" in line
+
+
+def test_the_verbs_that_are_shown_are_those_there_are():
+    assert sorted(verb for verbs in VERBS.values() for verb in verbs) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_and_version_load_no_numeric_library(argument):
+    code = (
+        "import sys; from ifvit.cli import main; "
+        f"assert main([{argument!r}]) == 0; "
+        "heavy = {'jax', 'numpy', 'cv2', 'flax', 'PIL', 'tyro'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("command", ["train-dense", "train-match"])

@@ -37,7 +37,7 @@ ORDER = (
     ("viz",),
     ("evaluation",),
     ("training",),
-    ("demo", "commands", "cli"),
+    ("demo", "verbs", "commands", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 

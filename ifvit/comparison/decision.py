@@ -71,14 +71,16 @@ class Decision:
             )
         return replace(self, impostor=impostor, fingerprint=fingerprint, version=version("ifvit"))
 
-    def score(self, embedding_score: float, alignment: Alignment) -> float:
-        """Return the score of a pair: its evidence, weighed, where the prints are aligned.
+    def decide(self, embedding_score: float, alignment: Alignment) -> tuple[float, float | None]:
+        """Return the score of a pair, and its false match rate where that is known.
 
-        Raises ValueError for weights that are no shares.
+        The score is the evidence, weighed, where the prints are aligned. Raises ValueError for
+        weights that are no shares.
         """
-        if not alignment.ok:
-            return NOT_ALIGNED
-        return pair_score(embedding_score, alignment.evidence, self.fusion)
+        score = NOT_ALIGNED
+        if alignment.ok:
+            score = pair_score(embedding_score, alignment.evidence, self.fusion)
+        return score, self.fmr(score)
 
     def fmr(self, score: float) -> float | None:
         """Return the false match rate of accepting this score and all above, where it is known."""

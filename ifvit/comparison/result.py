@@ -120,7 +120,11 @@ def result_of(
     """
     (print0, print1), (frame0, frame1) = pair.prints, pair.frames
     alignment, ok = framed.on_prints(frame0, frame1), framed.ok
-    score = decision.score(float(found[2]), alignment)
+    score, fmr = decision.decide(float(found[2]), alignment)
+    corners1 = apply(framed.H_0to1, corners)
+    frame = np.array([[0, 0], [pair.fit.side, pair.fit.side]]) - 0.5
+    roi0, roi1 = frame0.on_print(corners), frame1.on_print(corners1)
+    seen0, seen1 = frame0.on_print(frame), frame1.on_print(frame)
     return MatchResult(
         status="ok" if ok else "not_aligned",
         reason=alignment.reason,
@@ -137,9 +141,9 @@ def result_of(
         image1=print1.image,
         name0=print0.name,
         name1=print1.name,
-        roi0=frame0.on_print(corners) if ok else None,
-        roi1=frame1.on_print(apply(framed.H_0to1, corners)) if ok else None,
+        roi0=roi0 if ok else None,
+        roi1=roi1 if ok else None,
         overlap_mm2=alignment.overlap_mm2,
-        left_out=max(one.left_out(pair.fit) for one in pair.prints),
-        fmr=decision.fmr(score),
+        left_out=max(print0.left_out(seen0), print1.left_out(seen1)),
+        fmr=fmr,
     )

@@ -17,8 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ifvit.config import DenseConfig, MatchConfig
-from ifvit.geometry.field import Displacement
 from ifvit.geometry.transforms import apply
+from ifvit.geometry.warp import sample_each
 from ifvit.models.coarse_matching import mutual_matches
 from ifvit.registration.alignment import Alignment
 from ifvit.registration.hypotheses import Hypotheses
@@ -161,17 +161,17 @@ def matched(
     (*lead, count, _), cells = log_p.shape, round(log_p.shape[-1] ** 0.5)
     cell_px = float(2 * centres[0, 0] + 1)
     found = _correspondences(log_p.reshape(-1, *log_p.shape[2:]), settings.min_confidence)
-    matches0, confidence, place = (np.asarray(array) for array in found)
-    kept = matches0 >= 0
-    turned = cell_px * place.astype(np.float64) + (cell_px - 1) / 2
+    matches0, confidence, place = map(np.asarray, found)
+    kept, place = matches0 >= 0, place.astype(np.float64)
+    turned = cell_px * place + (cell_px - 1) / 2
     if fields is not None:
-        turned = turned + Displacement.read(fields.reshape(-1, *fields.shape[2:]), turned, cell_px)
+        turned = turned + sample_each(fields.reshape(-1, *fields.shape[2:]), place)
     points1 = apply(transforms.reshape(-1, 2, 3), turned)
     fitted = [_fit(centres[who], to[who], settings) for who, to in zip(kept, points1, strict=True)]
     H = np.array([np.eye(2, 3) if one is None else one for one in fitted]).reshape(-1, 2, 3)
+    known = np.array([one is not None for one in fitted], bool)
     # Judged by the final least-squares transform, not by the sample that RANSAC drew it from.
     away = np.linalg.norm(apply(H, np.broadcast_to(centres, points1.shape)) - points1, axis=-1)
-    known = np.array([one is not None for one in fitted], bool)
     return Hypotheses(
         H_0to1=H.reshape(*lead, 2, 3),
         displacement=np.zeros((*lead, cells, cells, 2)),

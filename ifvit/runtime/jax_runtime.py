@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -22,4 +23,4 @@ def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., A
     def run(state: Any, *args: Any) -> Any:
         return function(nnx.merge(graph, state), *args)
 
-    return lambda *args: run(state, *args)
+    return partial(run, state)

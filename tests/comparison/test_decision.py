@@ -96,5 +96,6 @@ def test_the_file_beside_the_weights_decides_for_these_weights_alone(tmp_path: P
 def test_prints_that_are_not_aligned_have_the_lowest_score():
     none = np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0, bool)
     few = judged(Alignment(True, "", np.eye(2, 3), *none, 0.0), NINE.rule)
-    assert not few.ok and "5 are needed" in few.reason and NINE.score(0.9, few) == -1.0
-    assert NINE.score(0.9, replace(few, ok=True)) == 0.9  # no evidence: the embeddings' word
+    assert not few.ok and "5 are needed" in few.reason and NINE.decide(0.9, few) == (-1.0, 1.0)
+    # Without evidence it is the embeddings' word.
+    assert NINE.decide(0.9, replace(few, ok=True)) == (0.9, pytest.approx(0.2))
