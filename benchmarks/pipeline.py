@@ -17,6 +17,7 @@ import numpy as np
 from flax import nnx
 from timing import measure, print_head
 
+from ifvit.comparison.decision import Decision
 from ifvit.features.features import features_of
 from ifvit.gallery.template import Stage, Templates, template_scores
 from ifvit.geometry.grid import frame_side
@@ -24,15 +25,15 @@ from ifvit.matcher import Matcher
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
-from ifvit.registration.align import align_config_of, search_angles
+from ifvit.registration.align import AlignedRule, align_config_of, search_angles
 from ifvit.registration.pairing import grouped
 from ifvit.registration.rectify import starts_of
 from ifvit.registration.refine import refine_pairs
 from ifvit.sources.masters import grow_masters
 from ifvit.synthesis import Master, draw_impression, finger_key, render
 
-NEVER_REFUSE = {"min_confidence": 0.0, "min_inliers": 0}
-"""Random weights align nothing; with these settings a match takes all its steps nevertheless."""
+NEVER_REFUSE = Decision(rule=AlignedRule(min_inliers=0))
+"""Random weights align nothing; with this rule a match takes all its steps nevertheless."""
 
 STAGES: dict[Stage, int] = {"index": 4000, "map": 500}
 """Templates on each side of a comparison in bulk."""
@@ -42,8 +43,8 @@ def make(preset: str) -> tuple[Matcher, list[np.ndarray]]:
     """Return a matcher of random weights, and two prints as grey canvases at 500 ppi."""
     dense = DenseRegModel(DENSE_PRESETS[preset].model, rngs=nnx.Rngs(0))
     config = MATCH_PRESETS[preset]
-    search = replace(align_config_of(DENSE_PRESETS[preset]), **NEVER_REFUSE)
-    matcher = Matcher(dense, MatcherModel(config.model, rngs=nnx.Rngs(1)), search)
+    search = replace(align_config_of(DENSE_PRESETS[preset]), min_confidence=0.0)
+    matcher = Matcher(dense, MatcherModel(config.model, rngs=nnx.Rngs(1)), NEVER_REFUSE, search)
     master = Master(*(jnp.asarray(array[0]) for array in grow_masters(0, np.arange(1))))
     shape = (frame_side(config.model),) * 2
     prints = [render(master, draw_impression(finger_key(0, 0), i), shape).image for i in (0, 1)]
@@ -55,19 +56,19 @@ def bench_pair(matcher: Matcher, prints: list[np.ndarray], pairs: int, repeats: 
     aligner = matcher.aligner
     prepared = [features_of(one) for one in prints]
     many = [(prepared[0], prepared[1])] * pairs
-    (group,) = grouped(many, matcher.extractor)
+    (group,) = grouped(many, matcher.extractor, pairs)
     name = f"rotation search, Module 1 and RANSAC, {pairs} a call"
     turns, none = np.tile(search_angles()[:3], (pairs, 1)), np.zeros((pairs, 0, 2, 3))
     measure(name, "pair", pairs, repeats, lambda _: aligner.search(group, turns, none).H_0to1)
     found = aligner.search(group, turns, none)
-    config = replace(matcher.config, canvas=group.canvas)
-    starts = starts_of(found, aligner.centres(group.canvas))
+    config = group.config
+    starts = starts_of(found, aligner.centres(config))
     ridges = group.frames0.ridges, group.frames1.ridges
     settings = config, aligner.refine_config
 
     for name, call in {
         "refinement by the ridges": lambda _: refine_pairs(*ridges, starts, *settings),
-        "match, prints prepared": lambda _: matcher.match_pairs(many)[0].score,
+        "match, prints prepared": lambda _: matcher.match_pairs(many, pairs)[0].score,
     }.items():
         measure(f"{name}, {pairs} a call", "pair", pairs, repeats, call)
 

@@ -22,16 +22,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from ifvit.sources.aligned import AlignmentError
+from ifvit.sources.match_synthetic import PLACEMENT_ROTATION, SyntheticAligned
 from timing import machine, measure, print_head
 
 from ifvit.config import ModelConfig
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
-from ifvit.sources.aligned import AlignmentError
 from ifvit.sources.dense_synthetic import synthetic_source
 from ifvit.sources.masters import masters_of
-from ifvit.sources.match_synthetic import PLACEMENT_ROTATION, SyntheticAligned
 from ifvit.sources.truth import PairBatch
 from ifvit.training.compute import set_compute
 from ifvit.training.loop import make_optimizer

@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ifvit.comparison.result import MatchResult
-    from ifvit.matcher import Matcher, match
+    from ifvit.matcher import Matcher
+    from ifvit.one_call import match
     from ifvit.registered_pair import Registration, register
     from ifvit.weights.pretrained import list_weights
 
     load = from_pretrained = Matcher.from_pretrained
 
 _PLACES = {
-    "match": "ifvit.matcher",
+    "match": "ifvit.one_call",
     "Matcher": "ifvit.matcher",
     "MatchResult": "ifvit.comparison.result",
     "register": "ifvit.registered_pair",

@@ -11,15 +11,10 @@ from collections.abc import Sequence
 from importlib.metadata import version
 from typing import Any
 
-import tyro
-
-from ifvit.commands import COMMANDS
-from ifvit.commands.compiled import keep_compiled
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS, preset
+from ifvit.verbs import usage
 
 PRESETS: dict[str, dict[str, Any]] = {"train-dense": DENSE_PRESETS, "train-match": MATCH_PRESETS}
-
-USAGE = f"usage: ifvit COMMAND [options]\ncommands: {', '.join(COMMANDS)}\nifvit COMMAND --help"
 
 
 def _take_preset(arguments: list[str], known: dict[str, Any]) -> Any:
@@ -36,6 +31,10 @@ def _take_preset(arguments: list[str], known: dict[str, Any]) -> Any:
 
 def parse(command: str, arguments: list[str]) -> Any:
     """Parse a command's arguments to its dataclass. Exits with code 2 for wrong ones."""
+    import tyro
+
+    from ifvit.commands import COMMANDS
+
     cls, _ = COMMANDS[command]
     options: dict[str, Any] = {}
     if command in PRESETS:
@@ -49,11 +48,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     arguments = list(sys.argv[1:] if argv is None else argv)
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(USAGE)
+        print(usage())
         return 0 if arguments else 2
     if arguments[0] == "--version":
         print(f"ifvit {version('ifvit')}")
         return 0
+    # Only now: the commands load JAX, which takes seconds.
+    from ifvit.commands import COMMANDS
+    from ifvit.commands.compiled import keep_compiled
+
     command = arguments.pop(0)
     logging.basicConfig(level=logging.WARNING, format="%(message)s")
     logging.getLogger("ifvit").setLevel(logging.INFO)

@@ -246,7 +246,7 @@ def to_json(config: Any) -> str:
     return json.dumps(dataclasses.asdict(config), sort_keys=True)
 
 
-RETIRED = ("fusion_ridge", "fusion_match")
+RETIRED = ("fusion_global", "fusion_ridge", "fusion_match")
 """Settings of earlier versions that decide nothing any more; the score's weights are now with the
 score (:mod:`ifvit.comparison.score`)."""
 

@@ -1,19 +1,15 @@
-"""The whole method: two prints to one decision that can be looked at, prints to templates."""
+"""The Matcher, the whole method: two prints to one decision, one print against many, templates."""
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Sequence
-from dataclasses import asdict
-from functools import lru_cache
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
 
-from ifvit.comparison.calibration import CALIBRATION_FILE, Calibration, calibration_of
+from ifvit.comparison.decision import DECISION, Decision, decision_of, holding
+from ifvit.comparison.fingerprint import fingerprint_of
 from ifvit.comparison.result import MatchResult, result_of
-from ifvit.comparison.score import FUSION, Fusion
-from ifvit.data.given import Ppi, PrintSource
+from ifvit.data.given import Ppi, PrintSource, each_ppi
 from ifvit.features.coder import Coder, Template
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.extractor import Extractor
@@ -25,6 +21,7 @@ from ifvit.models.embedding import MatcherModel
 from ifvit.registration.align import ALIGN_CONFIG, AlignConfig, align_config_of
 from ifvit.registration.aligner import Aligner
 from ifvit.registration.pairing import grouped
+from ifvit.runtime.jax_runtime import pairs_at_once
 from ifvit.weights.checkpoint import check_same_shape, load_pair
 from ifvit.weights.pretrained import DEFAULT, checkpoint_pair, pretrained_files
 
@@ -36,13 +33,10 @@ class Matcher:
         self,
         dense: DenseRegModel,
         matcher: MatcherModel,
+        decision: Decision = DECISION,
         align_config: AlignConfig = ALIGN_CONFIG,
         enhancer: EnhancerName = "gabor",
         fit_config: FitConfig = FIT_CONFIG,
-        fusion: Fusion = FUSION,
-        *,
-        dense_sha256: str = "",
-        matcher_sha256: str = "",
     ) -> None:
         """Take both models, which are used in eval mode and must have one ``ModelConfig``.
 
@@ -51,18 +45,16 @@ class Matcher:
         """
         check_same_shape(dense, matcher)
         self.config = matcher.config
-        self.fusion = fusion
+        self.decision = decision
         self.aligner = Aligner(
             dense,
             align_config,
             enhancer=enhancer,
             fit_config=fit_config,
-            dense_sha256=dense_sha256,
+            dense_sha256=decision.dense_sha256,
+            rule=decision.rule,
         )
-        self.dense_sha256, self.sha256 = dense_sha256, matcher_sha256
-        """Of Module 1's and Module 2's checkpoints, where they came from such."""
-        self.calibration: Calibration | None = None
-        self.coder = Coder(matcher, fit_config, matcher_sha256)
+        self.coder = Coder(matcher, fit_config, decision.matcher_sha256)
 
     @classmethod
     def from_checkpoints(
@@ -81,28 +73,24 @@ class Matcher:
         Raises FileNotFoundError and ValueError as ``load_pair`` and ``checkpoint_pair`` do, and
         ValueError for a canvas that is too small, or a calibration that does not hold.
         """
-        dense_ckpt, matcher_ckpt = checkpoint_pair(dense_ckpt, matcher_ckpt)
-        (dense, dense_metadata), (matcher, _) = load_pair(dense_ckpt, matcher_ckpt)
-        fit = FIT_CONFIG if canvas is None else of_one_canvas(matcher.config, canvas)
-        search = align_config_of(dense_metadata.settings())
-        shas = sha256_of(dense_ckpt), sha256_of(matcher_ckpt)
-        loaded = cls(
-            dense,
-            matcher,
-            search,
-            enhancer,
-            fit,
-            dense_sha256=shas[0],
-            matcher_sha256=shas[1],
-        )
-        if enhancer == "gabor" and canvas is None:  # otherwise the scores are others
-            origin = (*shas, loaded.settings_sha256)
-            loaded.calibration = calibration_of(matcher_ckpt, calibration, origin)
-        elif calibration is not None:
+        usual = enhancer == "gabor" and canvas is None
+        if calibration is not None and not usual:
             raise ValueError(
                 f"{calibration} does not hold for the enhancer {enhancer!r} and canvas {canvas}: "
                 "a calibration is of both as they are by default"
             )
+        dense_ckpt, matcher_ckpt = checkpoint_pair(dense_ckpt, matcher_ckpt)
+        (dense, dense_metadata), (matcher, _) = load_pair(dense_ckpt, matcher_ckpt)
+        weights = sha256_of(dense_ckpt), sha256_of(matcher_ckpt)
+        decision = decision_of(matcher_ckpt, calibration, weights)
+        fit = FIT_CONFIG if canvas is None else of_one_canvas(matcher.config, canvas)
+        search = align_config_of(dense_metadata.settings())
+        loaded = cls(dense, matcher, decision, search, enhancer, fit)
+        if usual:  # otherwise the scores are others
+            fingerprint = loaded.fingerprint
+            loaded.decision = holding(decision, matcher_ckpt, calibration, fingerprint)
+        else:
+            loaded.decision = replace(decision, impostor=None)
         return loaded
 
     @property
@@ -111,21 +99,18 @@ class Matcher:
         return self.aligner.extractor
 
     @property
-    def settings(self) -> dict[str, Any]:
-        """Return every setting that decides a score, beside the weights."""
+    def fingerprint(self) -> str:
+        """Return the sha256 of every setting that decides a score, beside the weights."""
         aligner, extractor = self.aligner, self.extractor
-        return {
-            "fit": asdict(extractor.fit_config),
-            "align": asdict(aligner.align_config),
-            "refine": asdict(aligner.refine_config),
-            "enhancer": extractor.enhancer,
-            "fusion": self.fusion._asdict(),
-        }
-
-    @property
-    def settings_sha256(self) -> str:
-        """Return a digest of :attr:`settings`, by which a calibration knows its scores."""
-        return hashlib.sha256(json.dumps(self.settings, sort_keys=True).encode()).hexdigest()
+        return fingerprint_of(
+            {
+                "fit": asdict(extractor.fit_config),
+                "align": asdict(aligner.align_config),
+                "refine": asdict(aligner.refine_config),
+                "enhancer": extractor.enhancer,
+                **self.decision.record,
+            }
+        )
 
     @classmethod
     def from_pretrained(cls, name: str = DEFAULT) -> Matcher:
@@ -159,62 +144,43 @@ class Matcher:
         transposed alignment. Two prints that cannot be aligned give a result that says so. Raises
         as :meth:`extract` does.
         """
-        return self.match_pairs([self.extractor.extract_both(print0, print1, ppi)])[0]
+        return self.match_pairs([self.extractor.extract_both(print0, print1, ppi)], 1)[0]
 
-    def match_pairs(self, pairs: Sequence[tuple[Features, Features]]) -> list[MatchResult]:
-        """Match pairs of prints, each as :meth:`match` does, in calls that they share.
+    def match_many(
+        self,
+        probe: PrintSource | Features,
+        candidates: Sequence[PrintSource | Features],
+        *,
+        ppi: Ppi = None,
+    ) -> list[MatchResult]:
+        """Match one print with many, each pair as :meth:`match` does; results are in their order.
 
-        Compiled once for each number of pairs and each canvas.
+        The probe is read once, and drawn once for each factor that a candidate asks for. ``ppi`` is
+        the resolution of all, or the probe's and that of all candidates. Raises as :meth:`extract`
+        does.
+        """
+        (ppi0, ppi1), size = each_ppi(ppi), pairs_at_once()
+        features, made = self.extract(probe, ppi0, "the probe"), list[MatchResult]()
+        # Some at a time: what is made of a candidate can be forgotten after its match.
+        for start in range(0, len(candidates), size):
+            few = enumerate(candidates[start : start + size], start)
+            found = [self.extract(one, ppi1, f"candidate {place}") for place, one in few]
+            made += self.match_pairs([(features, one) for one in found], size)
+        return made
+
+    def match_pairs(
+        self, pairs: Sequence[tuple[Features, Features]], at_once: int | None = None
+    ) -> list[MatchResult]:
+        """Match pairs of prints, each as :meth:`match` does.
+
+        ``at_once`` share one call, which is compiled once for that number and each canvas; if not
+        given as many as are worth it on this machine (:func:`pairs_at_once`).
         """
         made: dict[int, MatchResult] = {}
-        for group in grouped(pairs, self.extractor):
+        for group in grouped(pairs, self.extractor, at_once or pairs_at_once()):
             alignments = self.aligner.register_group(group)
             for pair, alignment in zip(group.pairs, alignments, strict=False):
                 templates = (self.coder.template(one) for one in pair.prints)
-                found = result_of(pair, alignment, tuple(templates), self.fusion, self.calibration)
+                found = result_of(pair, alignment, tuple(templates), self.decision)
                 made[pair.place] = pair.given(found)
         return [made[index] for index in range(len(pairs))]
-
-
-@lru_cache(maxsize=1)
-def _loaded(
-    dense_ckpt: Path,
-    matcher_ckpt: Path,
-    enhancer: EnhancerName,
-    canvas: int | None,
-    calibration: str | Path | None,
-    _written: tuple[int, ...],
-) -> Matcher:
-    return Matcher.from_checkpoints(dense_ckpt, matcher_ckpt, enhancer, canvas, calibration)
-
-
-def match(
-    print0: PrintSource,
-    print1: PrintSource,
-    *,
-    dense_ckpt: str | Path | None = None,
-    matcher_ckpt: str | Path | None = None,
-    ppi: Ppi = None,
-    enhancer: EnhancerName = "gabor",
-    canvas: int | None = None,
-    calibration: str | Path | None = None,
-) -> MatchResult:
-    """Match two prints; see :class:`MatchResult`.
-
-    A print is a path, the bytes of an image file, an open binary file, a PIL image, or an array
-    (H, W) of grey values, ridges dark (:func:`ifvit.data.given.grey_values`). ``ppi`` is the
-    resolution of both, 500 if not given, or a pair: that of each.
-    Without checkpoints by the weights that ship with ifvit; ``enhancer`` is one of
-    :data:`ifvit.features.enhancer.EnhancerName`, of which only the first is calibrated; ``canvas``
-    and ``calibration`` as in :meth:`Matcher.from_checkpoints`, and another canvas is not calibrated
-    either. The loaded and compiled models are kept for the next call with the same, unchanged
-    files. Prints that cannot be aligned give a result that says so. Raises FileNotFoundError for a
-    missing file and ValueError for one that is no print or no checkpoint of its kind, for
-    checkpoints that do not belong together, one without the other, and for an enhancer that cannot
-    be had.
-    """
-    dense, module2 = checkpoint_pair(dense_ckpt, matcher_ckpt)
-    files = dense, module2, Path(calibration or module2.with_name(CALIBRATION_FILE))
-    written = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
-    matcher = _loaded(dense, module2, enhancer, canvas, calibration, written)
-    return matcher.match(print0, print1, ppi=ppi)

@@ -34,7 +34,7 @@ def failures(report: dict) -> list[str]:
 def second_to_another(folder: Path, prints: int = 4) -> list[str]:
     """Match prints of the demo with themselves; return those that match another as well."""
     from ifvit.evaluation.scores import read_scores
-    from ifvit.matcher import match
+    from ifvit.one_call import match
 
     rows = read_scores(folder / "scores.csv")
     images = {path.stem: path for path in sorted(folder.glob("prints_*/[0-9]*_*.png"))}

@@ -19,10 +19,10 @@ from PIL import Image
 
 from ifvit.cli import main, parse
 from ifvit.commands import COMMANDS
-from ifvit.comparison.calibration import CALIBRATION_FILE, Calibration, save_calibration
-from ifvit.files import sha256_of
+from ifvit.comparison.decision import DECISION_FILE, Decision, save_decision
 from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS
+from ifvit.verbs import VERBS
 from ifvit.weights.convert import TABLE
 from ifvit.weights.loftr import transformer_shapes
 
@@ -70,6 +70,21 @@ def test_without_a_command_it_shows_how_it_is_used(capsys):
 def test_an_unknown_command_names_the_known_ones(capsys):
     line = complaint(capsys, "mtach", "a.png", "b.png")
     assert line.startswith("unknown command 'mtach'") and "match" in line
+
+
+def test_the_verbs_that_are_shown_are_those_there_are():
+    assert sorted(verb for verbs in VERBS.values() for verb in verbs) == sorted(COMMANDS)
+
+
+@pytest.mark.parametrize("argument", ["--help", "--version"])
+def test_help_and_version_load_no_numeric_library(argument):
+    code = (
+        "import sys; from ifvit.cli import main; "
+        f"assert main([{argument!r}]) == 0; "
+        "heavy = {'jax', 'numpy', 'cv2', 'flax', 'PIL', 'tyro'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
 @pytest.mark.parametrize("command", ["train-dense", "train-match"])
@@ -316,12 +331,11 @@ def test_match_decides_at_a_false_match_rate(capsys, caplog, tmp_path, ckpts, pr
     assert "is not calibrated" in plain and "ifvit calibrate" in plain
     matcher = shutil.copy(ckpts.matcher, tmp_path)
     flags = ["--dense-ckpt", ckpts.dense, "--matcher-ckpt", str(matcher)]
-    settings = Matcher.from_checkpoints(ckpts.dense, matcher).settings_sha256
-    shas = sha256_of(ckpts.dense), sha256_of(matcher), settings
+    own = Matcher.from_checkpoints(ckpts.dense, matcher)
     # The highest score and the lowest there can be; prints that are not aligned have the lowest.
     for impostor, accepted in ((-1.0, True), (1.0, False)):
-        calibration = Calibration.of([impostor] * 99, *shas)
-        save_calibration(tmp_path / CALIBRATION_FILE, calibration)
+        calibrated = own.decision.calibrated([impostor] * 99, own.fingerprint)
+        save_decision(tmp_path / DECISION_FILE, calibrated)
         assert main(["match", *prints, *flags, "--json", "--threshold", "0.01"]) == 0
         found = json.loads(capsys.readouterr().out)
         assert found["accepted"] == (accepted and found["status"] == "ok")
@@ -331,13 +345,12 @@ def test_match_decides_at_a_false_match_rate(capsys, caplog, tmp_path, ckpts, pr
     assert main(["match", *prints, *flags, "--threshold", "0.01"]) == 0
     assert "rejected at FMR 0.01" in capsys.readouterr().out
     assert "from 0.01 to 1" in complaint(capsys, "match", *prints, *flags, "--threshold", "0.001")
-    save_calibration(
-        tmp_path / CALIBRATION_FILE, Calibration.of([0.0], "other", "weights", settings)
-    )
+    others = Decision(dense_sha256="other", matcher_sha256="weights")
+    save_decision(tmp_path / DECISION_FILE, others.calibrated([0.0], own.fingerprint))
     assert main(["match", *prints, *flags]) == 0
     assert "FMR" not in capsys.readouterr().out
     assert "is of other weights, and is not used" in caplog.text
-    save_calibration(tmp_path / CALIBRATION_FILE, Calibration.of([0.0], *shas[:2], "other"))
+    save_decision(tmp_path / DECISION_FILE, own.decision.calibrated([0.0], "other"))
     assert main(["match", *prints, *flags]) == 0
     assert "is of other settings of registration and score, and is not used" in caplog.text
 

@@ -10,7 +10,7 @@ import pytest
 
 import ifvit
 from ifvit.cli import main
-from ifvit.comparison.calibration import CALIBRATION_FILE, Calibration, save_calibration
+from ifvit.comparison.decision import DECISION, DECISION_FILE, Decision, save_decision
 from ifvit.evaluation.resume import compared_sha256
 from ifvit.evaluation.scores import ScoreRow, write_scores
 from ifvit.files import sha256_of
@@ -75,9 +75,8 @@ def test_a_match_with_nothing_but_two_prints(capsys, folder, prints, tmp_path):
     assert ifvit.match(*prints).to_json() == ifvit.match(*prints, **named(folder)).to_json()
     assert plain["fmr"] is None
     assert plain["score"] == ifvit.match(*prints).score
-    shas = origin()
     other = tmp_path / "mine.json"
-    save_calibration(other, Calibration.of([-1.0] * 9, *shas))
+    save_decision(other, impostors_of(-1.0, 9))
     calibrated = ["match", *prints, "--calibration", str(other)]
     assert main([*calibrated, "--threshold", "0.1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
@@ -85,14 +84,15 @@ def test_a_match_with_nothing_but_two_prints(capsys, folder, prints, tmp_path):
     assert found["fmr"] == pytest.approx(0.1 if found["score"] > -1 else 1.0)
     assert found["score"] == plain["score"]
     assert "does not hold" in complaint(capsys, *calibrated, "--enhancer", "none")
-    save_calibration(other, Calibration.of([-1.0] * 9, "other", "weights", ""))
+    save_decision(other, Decision(dense_sha256="other").calibrated([-1.0], ""))
     assert "is of other weights" in complaint(capsys, *calibrated)
     assert "does not exist" in complaint(capsys, *calibrated[:-1], str(tmp_path / "none.json"))
 
 
-def origin() -> list[str]:
-    settings = Matcher.from_checkpoints().settings_sha256
-    return [*(sha256_of(path) for path in pretrained_files()), settings]
+def impostors_of(score: float, count: int) -> Decision:
+    """Return the decision of the weights that ship, with so many impostors of one score."""
+    matcher = Matcher.from_checkpoints()
+    return matcher.decision.calibrated([score] * count, matcher.fingerprint)
 
 
 def named(folder) -> dict[str, str]:
@@ -102,24 +102,24 @@ def named(folder) -> dict[str, str]:
 
 
 def test_from_pretrained_is_the_same_weights_calibration_included(folder):
-    shas = origin()
-    save_calibration(folder / "small" / CALIBRATION_FILE, Calibration.of([0.25], *shas))
+    save_decision(folder / "small" / DECISION_FILE, impostors_of(0.25, 1))
     matcher = ifvit.from_pretrained("small")
     assert isinstance(matcher, Matcher)
-    assert [matcher.dense_sha256, matcher.sha256, matcher.settings_sha256] == shas
-    assert matcher.calibration is not None
-    np.testing.assert_array_equal(matcher.calibration.impostor, [0.25])
+    assert matcher.decision.weights == tuple(sha256_of(path) for path in pretrained_files())
+    assert matcher.decision.fingerprint == matcher.fingerprint
+    np.testing.assert_array_equal(matcher.decision.impostor, [0.25])
     with pytest.raises(ValueError, match="one of small"):
         ifvit.from_pretrained("large")
 
 
-def scores_of(folder, shas) -> str:
+def scores_of(folder) -> str:
     """Write a table with one impostor comparison, as an evaluation by these weights leaves it."""
-    keys = ("dense_ckpt_sha256", "matcher_ckpt_sha256", "settings_sha256")
+    keys = ("dense_ckpt_sha256", "matcher_ckpt_sha256", "fingerprint")
+    own = impostors_of(0.0, 1)
+    known = dict(zip(keys, (*own.weights, own.fingerprint), strict=True)) | DECISION.record
     compared = {"comparisons": 1, "comparisons_sha256": compared_sha256([("a", "b", 0)])}
     compared |= {"root": "/prints", "version": ifvit.__version__}
-    record = RUN | dict(zip(keys, shas, strict=True)) | compared
-    (folder / "run.json").write_text(json.dumps(record))
+    (folder / "run.json").write_text(json.dumps(RUN | known | compared))
     row = ScoreRow("a", "b", 0, 0.1, 0.1, 0.1, 0.125, 3, "ok", "1", "2")
     write_scores([row], folder / "scores.csv")
     return str(folder / "scores.csv")
@@ -127,14 +127,14 @@ def scores_of(folder, shas) -> str:
 
 def test_calibrate_writes_into_the_package_only_when_told_to(capsys, folder, tmp_path):
     before = sorted((folder / "small").iterdir())
-    table = scores_of(tmp_path, origin())
+    table = scores_of(tmp_path)
     assert "--out is not given" in complaint(capsys, "calibrate", table)
     mine = tmp_path / "mine.json"
     assert main(["calibrate", table, "--out", str(mine)]) == 0
     assert json.loads(mine.read_text())["impostor"] == [0.125]
     assert sorted((folder / "small").iterdir()) == before
     assert main(["calibrate", table, "--matcher-ckpt", named(folder)["matcher_ckpt"]]) == 0
-    assert (folder / "small" / CALIBRATION_FILE).read_bytes() == mine.read_bytes()
+    assert (folder / "small" / DECISION_FILE).read_bytes() == mine.read_bytes()
 
 
 def test_export_prints_its_record(capsys, trained_pair, exported, tmp_path):

@@ -31,12 +31,13 @@ ORDER = (
     ("registered_pair",),
     ("comparison",),
     ("matcher",),
+    ("one_call",),
     ("gallery",),
     ("sources",),
     ("viz",),
     ("evaluation",),
     ("training",),
-    ("demo", "commands", "cli"),
+    ("demo", "verbs", "commands", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 

@@ -10,8 +10,8 @@ from flax import nnx
 
 from ifvit.comparison.print_similarity import SHRINKAGE, template_similarity
 from ifvit.config import DenseConfig, MatchConfig, ModelConfig
-from ifvit.features.features import features_of
-from ifvit.features.fit import FitConfig
+from ifvit.features.features import Features, features_of
+from ifvit.features.fit import Fit, FitConfig
 from ifvit.features.frame_features import FrameFeatures
 from ifvit.files import sha256_of
 from ifvit.geometry.field import Displacement
@@ -146,6 +146,27 @@ def test_prints_that_cannot_be_aligned_say_so(matcher: Matcher, ridge_print: np.
     assert json.loads(result.to_json())["ridge_score"] is None
 
 
+def test_one_against_many_is_each_pair_and_prepares_the_probe_once(
+    knowing: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = [ridge_print, np.roll(ridge_print, 5, axis=1), np.roll(ridge_print, 9, axis=0)]
+    probe, *candidates = (features_of(one, name=str(i)) for i, one in enumerate(shown))
+    drawn_of: list[str] = []
+    whole = Features.drawn
+
+    def counted(self: Features, fit: Fit) -> np.ndarray:
+        drawn_of.append(self.name)
+        return whole(self, fit)
+
+    monkeypatch.setattr(Features, "drawn", counted)
+    found = knowing.match_many(probe, candidates)
+    assert sorted(drawn_of) == ["0", "1", "2"]
+    assert [(one.name0, one.name1) for one in found] == [("0", "1"), ("0", "2")]
+    for one, candidate in zip(found, candidates, strict=True):
+        assert one.to_json() == knowing.match(probe, candidate).to_json()
+    assert knowing.match_many(probe, []) == []
+
+
 def test_no_pairs_give_no_results(matcher: Matcher) -> None:
     assert matcher.match_pairs([]) == []
     assert matcher.aligner.register_pairs([]) == []
@@ -155,7 +176,7 @@ def test_models_are_traced_once_per_shape(
     matcher: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     both = features_of(ridge_print), features_of(ridge_print)
-    (group,) = grouped([both], matcher.extractor)
+    (group,) = grouped([both], matcher.extractor, 1)
     turn = jnp.eye(2, 3)[None, None]
     first = matcher.aligner._log_p(group.map0, group.frames1, turn)
 
@@ -203,7 +224,7 @@ def _checkpoints(folder: Path, small: ModelConfig, role: str) -> tuple[Path, Pat
 
 def test_checkpoints_must_belong_together(tmp_path: Path, small: ModelConfig) -> None:
     dense, module2, stranger = _checkpoints(tmp_path, small, "dense_reg")
-    assert Matcher.from_checkpoints(dense, module2).sha256 == sha256_of(module2)
+    assert Matcher.from_checkpoints(dense, module2).decision.matcher_sha256 == sha256_of(module2)
     with pytest.raises(ValueError, match=r"was not trained from .*x\.safetensors"):
         Matcher.from_checkpoints(stranger, module2)
     with pytest.raises(ValueError, match="Module 1"):
@@ -255,7 +276,7 @@ def test_pairs_of_different_sizes_in_one_call_are_each_as_by_themselves(small: M
     prints = [features_of(circles(*shape)) for shape in shapes]
     pairs = [(prints[i], prints[j]) for i, j in ((0, 0), (1, 1), (2, 2), (0, 2), (2, 0))]
     assert len({matcher.extractor.fit(*pair) for pair in pairs}) == 3
-    together = matcher.match_pairs(pairs)
+    together = matcher.match_pairs(pairs, 5)
     for pair, found in zip(pairs, together, strict=True):
         alone = matcher.match(*pair)
         assert found.image0 is pair[0].image and found.image1 is pair[1].image

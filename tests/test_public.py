@@ -54,6 +54,9 @@ def test_a_print_in_memory_matches_as_its_file(prints) -> None:
         assert (found.name0, found.name1) == ("print 0", "print 1")
         assert found.score == expected.score
         np.testing.assert_array_equal(found.alignment.H_0to1, expected.alignment.H_0to1)
+    many = ifvit.match(prints[0], [prints[1], prints[0]])
+    assert [one.name1 for one in many] == ["1_2.png", "1_1.png"]
+    assert many[0].to_json() == expected.to_json()
     registered = ifvit.register(*arrays)
     np.testing.assert_array_equal(registered.alignment.H_0to1, expected.alignment.H_0to1)
     with pytest.raises(ValueError, match="no fingerprint found in print 1"):

@@ -10,7 +10,7 @@ from typing import Annotated
 import numpy as np
 import tyro
 
-from ifvit.comparison.calibration import CALIBRATION_FILE
+from ifvit.comparison.decision import DECISION_FILE
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.calibrate import calibrate
 from ifvit.evaluation.evaluate import EvaluateConfig, evaluate
@@ -64,15 +64,16 @@ def run_calibrate(args: CalibrateArgs) -> None:
     if args.out is not None:
         out = Path(args.out)
     elif args.matcher_ckpt is not None:
-        out = Path(args.matcher_ckpt).with_name(CALIBRATION_FILE)
+        out = Path(args.matcher_ckpt).with_name(DECISION_FILE)
     else:
         raise ValueError(
-            "--out is not given: expected a file to write, such as calibration.json, which "
+            "--out is not given: expected a file to write, such as decision.json, which "
             "`ifvit match --calibration` uses; or --matcher-ckpt, to write beside weights of yours"
         )
     known = sha256_of(args.matcher_ckpt or pretrained_files().matcher)
     made = calibrate(args.scores, out, known)
-    print(f"{len(made.impostor)} impostor comparisons: FMRs from {made.fmr(np.inf):.2g}, in {out}")
+    count = 0 if made.impostor is None else len(made.impostor)
+    print(f"{count} impostor comparisons: FMRs from {made.fmr(np.inf):.2g}, in {out}")
 
 
 def run_identify(config: IdentifyConfig) -> None:

@@ -9,11 +9,12 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ifvit.comparison.calibration import CALIBRATION_FILE, load_calibration
+from ifvit.comparison.decision import DECISION_FILE, load_decision
 from ifvit.comparison.result import MatchResult
 from ifvit.features.enhancer import EnhancerName
 from ifvit.files import write_result
-from ifvit.matcher import Matcher, match
+from ifvit.matcher import Matcher
+from ifvit.one_call import match
 from ifvit.weights.pretrained import checkpoint_pair
 
 
@@ -116,8 +117,8 @@ def _limit(result: MatchResult, args: MatchArgs, rate: float) -> float:
             f"--threshold is a false match rate, but {matcher_ckpt} is not calibrated for this: "
             "run `ifvit evaluate` on prints like yours, then `ifvit calibrate`"
         )
-    path = args.calibration or matcher_ckpt.with_name(CALIBRATION_FILE)
-    return load_calibration(path).threshold(rate)
+    path = args.calibration or matcher_ckpt.with_name(DECISION_FILE)
+    return load_decision(path).threshold(rate)
 
 
 def run_register(args: RegisterArgs) -> None:

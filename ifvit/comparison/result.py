@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.comparison.calibration import Calibration
+from ifvit.comparison.decision import Decision
 from ifvit.comparison.print_similarity import template_similarity
-from ifvit.comparison.score import NOT_ALIGNED, Fusion, pair_score
 from ifvit.features.coder import Template
 from ifvit.registration.alignment import Alignment
 from ifvit.registration.pairing import OrderedPair
@@ -114,17 +113,18 @@ def result_of(
     pair: OrderedPair,
     framed: Alignment,
     templates: tuple[Template, Template],
-    fusion: Fusion,
-    calibration: Calibration | None,
+    decision: Decision,
 ) -> MatchResult:
     """Return all that is known of a pair; Module 2's word counts where the prints align.
 
     ``framed`` is the alignment of the pair's frames, ``templates`` are those of its prints.
     """
-    print0, print1 = pair.prints
-    alignment, ok = framed.on_prints(*pair.frames), framed.ok
+    (print0, print1), (frame0, frame1) = pair.prints, pair.frames
+    alignment, ok = framed.on_prints(frame0, frame1), framed.ok
     map_score, index_score = template_similarity(*templates)
-    score = pair_score(map_score, alignment.evidence, fusion) if ok else NOT_ALIGNED
+    score, fmr = decision.decide(map_score, alignment)
+    frame = np.array([[0, 0], [pair.fit.side, pair.fit.side]]) - 0.5
+    seen0, seen1 = frame0.on_print(frame), frame1.on_print(frame)
     return MatchResult(
         status="ok" if ok else "not_aligned",
         reason=alignment.reason,
@@ -143,6 +143,6 @@ def result_of(
         name0=print0.name,
         name1=print1.name,
         overlap_mm2=alignment.overlap_mm2,
-        left_out=max(one.left_out(pair.fit) for one in pair.prints),
-        fmr=None if calibration is None else calibration.fmr(score),
+        left_out=max(print0.left_out(seen0), print1.left_out(seen1)),
+        fmr=fmr,
     )

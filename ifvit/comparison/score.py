@@ -29,13 +29,15 @@ def pair_score(map_score: float, evidence: Evidence | None, fusion: Fusion) -> f
 
     Without evidence the maps' score stands. Raises ValueError for weights that are no shares.
     """
-    for name, weight in fusion._asdict().items():
+    weights = fusion._asdict()
+    for name, weight in weights.items():
         _check_share(f"fusion_{name}", weight)
-    rest = 1.0 - sum(fusion)
-    _check_share(" + ".join(f"fusion_{name}" for name in fusion._fields), 1.0 - rest)
+    rest = 1.0 - sum(weights.values())
+    _check_share(" + ".join(f"fusion_{name}" for name in weights), 1.0 - rest)
     if evidence is None:
         return map_score
-    weighed = sum(weight * value for weight, value in zip(fusion, evidence, strict=True))
+    both = zip(weights.values(), evidence, strict=True)
+    weighed = sum(weight * value for weight, value in both)
     return rest * map_score + weighed
 
 

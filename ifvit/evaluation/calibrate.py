@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ifvit.comparison.calibration import Calibration, save_calibration
+from ifvit.comparison.decision import Decision, save_decision
+from ifvit.comparison.score import Fusion
 from ifvit.evaluation.resume import EXPECTED, RUN_FILE, compared_sha256
 from ifvit.evaluation.scores import ScoreRow, read_scores
+from ifvit.registration.align import AlignedRule
 from ifvit.texts import read_json
 
 NEEDED = (
     *("root", "version", "mode", "enhancer", "canvas", "comparisons", "comparisons_sha256"),
-    *("settings_sha256", "dense_ckpt_sha256", "matcher_ckpt_sha256"),
+    *("fingerprint", "fusion", "rule", "dense_ckpt_sha256", "matcher_ckpt_sha256"),
 )
 """What a run's record has to say, to calibrate by its table."""
 
 
-def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str) -> Calibration:
+def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str) -> Decision:
     """Calibrate by the impostor comparisons of tables that :func:`evaluate` wrote in pair mode.
 
     Those that could not be aligned count with the lowest score. Writes ``out``. Raises
@@ -28,19 +30,24 @@ def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str
     if not tables:
         raise ValueError("no scores given: expected a table that `ifvit evaluate` wrote")
     runs = [_run_of(table, matcher_sha256) for table in tables]
-    dense, settings, _ = (
+    dense, fingerprint, _ = (
         _one_of(runs, tables, key, what)
         for key, what in (
             ("dense_ckpt_sha256", "Modules 1"),
-            ("settings_sha256", "settings of registration and score"),
+            ("fingerprint", "settings of registration and score"),
             ("version", "versions of ifvit"),
         )
     )
     read = [_whole(table, run) for table, run in zip(tables, runs, strict=True)]
     _check_apart(tables, runs, read)
     scores = [row.fused for rows in read for row in rows if not row.label]
-    made = Calibration.of(scores, dense, matcher_sha256, settings)
-    save_calibration(out, made)
+    made = Decision(
+        fusion=Fusion(**runs[0]["fusion"]),
+        rule=AlignedRule(**runs[0]["rule"]),
+        dense_sha256=dense,
+        matcher_sha256=matcher_sha256,
+    ).calibrated(scores, fingerprint)
+    save_decision(out, made)
     return made
 
 

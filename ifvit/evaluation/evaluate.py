@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-import jax
 from tqdm import tqdm
 
 from ifvit.comparison.print_similarity import template_similarity
@@ -30,6 +29,7 @@ from ifvit.features.enhancer import EnhancerName
 from ifvit.features.features import Features
 from ifvit.locks import folder_lock
 from ifvit.matcher import Matcher
+from ifvit.runtime.jax_runtime import pairs_at_once
 
 logger = logging.getLogger("ifvit")
 
@@ -88,9 +88,10 @@ def evaluate(config: EvaluateConfig) -> Path:
     settings = {
         "protocol": config.protocol if config.protocol in ("fvc", "all") else "list",
         **{name: getattr(config, name) for name in ("mode", "ppi", "enhancer", "canvas")},
-        "settings_sha256": matcher.settings_sha256,
-        "dense_ckpt_sha256": matcher.dense_sha256,
-        "matcher_ckpt_sha256": matcher.sha256,
+        "fingerprint": matcher.fingerprint,
+        **matcher.decision.record,
+        "dense_ckpt_sha256": matcher.decision.dense_sha256,
+        "matcher_ckpt_sha256": matcher.decision.matcher_sha256,
     }
     run = describe_run(settings, config.dataset_root, prints, pairs, names)
     out = Path(config.out)
@@ -102,7 +103,7 @@ def evaluate(config: EvaluateConfig) -> Path:
             *(sum(p.genuine for p in pairs), sum(not p.genuine for p in pairs), len(begun.rows)),
         )
         features = _Extracted(matcher, prints)
-        size = config.batch_size or (1 if jax.default_backend() == "cpu" else 16)
+        size = config.batch_size or pairs_at_once()
         make = _pair_scores if config.mode == "pair" else _template_scores
         score = _with_fingers(make(matcher, features, pairs, names, size), prints)
         _compare_anew(out, begun, run, pairs, features, score, size)
@@ -191,14 +192,9 @@ def _pair_scores(
             if print0 is not None and print1 is not None:
                 usable.append(index)
                 both.append((print0, print1))
-        if usable:
-            # Filled up to one size: every other one would be compiled anew.
-            both += both[-1:] * (size - len(both))
-            found = matcher.match_pairs(both)
-            for index, result in zip(usable, found, strict=False):
-                made[index] = row_of(
-                    result, made[index].name0, made[index].name1, few[index].genuine
-                )
+        for index, result in zip(usable, matcher.match_pairs(both, size), strict=True):
+            row = made[index]
+            made[index] = row_of(result, row.name0, row.name1, few[index].genuine)
         return made
 
     return score

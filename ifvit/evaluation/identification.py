@@ -116,7 +116,7 @@ def identify(config: IdentifyConfig) -> Identification:
 
     def some(numbers: list[int]) -> Templates:
         names = [prints[n].finger for n in numbers]
-        return templates_of(names, [made[n] for n in numbers], matcher.sha256)
+        return templates_of(names, [made[n] for n in numbers], matcher.decision.matcher_sha256)
 
     chosen, searched = some(probes), some(gallery)
     scores = template_scores(chosen, searched)

@@ -8,6 +8,7 @@ from dataclasses import replace
 import jax.numpy as jnp
 from flax import nnx
 
+from ifvit.config import ModelConfig
 from ifvit.data.given import Ppi, PrintSource, each_ppi
 from ifvit.features.enhancer import EnhancerName, source_of
 from ifvit.features.features import Features, read_features
@@ -39,6 +40,7 @@ class Extractor:
         self._weights = dense_sha256 or state_sha256(dense)
         self._source = source_of(enhancer)
         view = nnx.view(dense, use_running_average=True)
+        self._configs: dict[int, ModelConfig] = {}
         self._map: Callable[..., FeatureMap] = compiled(view, feature_map)
 
     def extract(
@@ -66,11 +68,17 @@ class Extractor:
         periods = [one.period for one in prints]
         return fit_of(periods, max(reaches), self.config, self.fit_config)
 
+    def config_at(self, canvas: int) -> ModelConfig:
+        """Return the settings of the networks on a canvas of this side."""
+        if canvas not in self._configs:
+            self._configs[canvas] = replace(self.config, canvas=canvas)
+        return self._configs[canvas]
+
     def at(self, features: Features, fit: Fit) -> FrameFeatures:
         """Draw a print and find its foreground and ridges, once for each fit and enhancer."""
         key = self.enhancer, self.config.ppi, fit
         if key not in features.frames:
-            config = replace(self.config, canvas=fit.canvas)
+            config = self.config_at(fit.canvas)
             frame = jnp.asarray(features.drawn(fit))
             source = None if self._source is None else self._source(frame)
             features.frames[key] = frame_features(frame, source, config)

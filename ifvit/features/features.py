@@ -88,11 +88,11 @@ class Features:
         )
         return np.asarray(np.clip(made, 0, 1))
 
-    def left_out(self, fit: Fit) -> float:
-        """Return the share of the ridges that lie beyond the frame."""
-        frame = self.placed(fit)
-        x0, y0 = np.ceil(frame.on_print(np.full(2, -0.5))).astype(int).clip(0)
-        x1, y1 = np.floor(frame.on_print(np.full(2, fit.side - 0.5))).astype(int).clip(-1) + 1
+    def left_out(self, seen: Float[np.ndarray, "2 2"]) -> float:
+        """Return the share of the ridges beyond a frame, by its first and last corner (x, y)."""
+        first, last = seen
+        x0, y0 = np.ceil(first).astype(int).clip(0)
+        x1, y1 = np.floor(last).astype(int).clip(-1) + 1
         inside = np.count_nonzero(self.ridges[y0:y1, x0:x1])
         return 1 - inside / np.count_nonzero(self.ridges) if self.ridges.any() else 0.0
 
@@ -110,7 +110,8 @@ def features_of(pixels: np.ndarray, ppi: float = REFERENCE_PPI, name: str = "") 
             "ridges dark"
         )
     image = resample(pixels, ppi, REFERENCE_PPI)
-    return _measured(pixels, image, ridge_area(image, REFERENCE_PPI), name)
+    ridges = ridge_area(image, REFERENCE_PPI)
+    return _measured(pixels, image, ridges, ridge_middle(ridges), name)
 
 
 def read_features(given: PrintSource, ppi: float | None = None, name: str = "") -> Features:
@@ -120,19 +121,20 @@ def read_features(given: PrintSource, ppi: float | None = None, name: str = "") 
     ``resample`` do, and ValueError where it shows no fingerprint.
     """
     called = str(given) if isinstance(given, str | Path) else name or "the print"
+    shown_as = name_of(given, name)
     pixels = grey_values(given, called)
     image = resample(pixels, REFERENCE_PPI if ppi is None else ppi, REFERENCE_PPI)
     ridges = check_ridges(ridge_area(image, REFERENCE_PPI), called)
-    return _measured(pixels, image, ridges, name_of(given, name))
+    return _measured(pixels, image, ridges, ridge_middle(ridges), shown_as)
 
 
 def _measured(
     pixels: Float[np.ndarray, "H W"],
     image: Float[np.ndarray, "h w"],
     ridges: Bool[np.ndarray, "h w"],
+    middle: tuple[float, float],
     name: str,
 ) -> Features:
-    middle = ridge_middle(ridges)
     return Features(
         pixels=pixels,
         image=image,

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ifvit.config import ModelConfig
+from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.features.period import RidgePeriod, pooled_period
 from ifvit.geometry.grid import frame_side
 
@@ -63,8 +63,11 @@ def fit_of(
     ``reach_px`` is how far from their middles they reach, pixels at 500 ppi.
     """
     scale = scale_of(pooled_period(periods), settings)
-    fits = [drawn_at(scale, canvas_side(size, model), model) for size in settings.sizes]
-    return next((fit for fit in fits if fit.side >= 2 * scale * reach_px), fits[-1])
+    factor = REFERENCE_PPI // model.ppi
+    canvases = [canvas_side(size, model) for size in settings.sizes]
+    held = (canvas for canvas in canvases if factor * canvas >= 2 * scale * reach_px)
+    canvas = next(held, canvases[-1])
+    return Fit(scale, canvas, factor * canvas)
 
 
 def drawn_at(scale: float, canvas: int, model: ModelConfig) -> Fit:

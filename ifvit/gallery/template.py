@@ -3,7 +3,7 @@
 The file is an ``.npz`` of plain arrays: ``names`` (P,), ``cells`` (P, h, w, K) int8, the dense
 maps, ``mask`` (P, h, w) bool, which of their cells show ridges, ``index`` (P, E) int8, the index
 vectors, and the text ``ifvit``, which says by which Module 2 they were made. With a map of
-20 × 20 cells and E = 256 a template is 3,506 bytes: 3,200 of cells, 50 of mask, 256 of index vector.
+20 × 20 cells and E = 256 a template is 3,506 bytes: 3,200 of cells, 50 of mask and 256 of index.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def embed_files(matcher: Matcher, paths: Sequence[str | Path], ppi: int | None =
     One print is in memory at a time. Raises FileNotFoundError and ValueError as the readers do.
     """
     made = [matcher.coder.template(matcher.extract(path, ppi)) for path in paths]
-    return templates_of([Path(path).name for path in paths], made, matcher.sha256)
+    return templates_of([Path(path).name for path in paths], made, matcher.decision.matcher_sha256)
 
 
 def template_scores(

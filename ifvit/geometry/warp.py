@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,7 +14,38 @@ from ifvit.geometry.transforms import Arrays, library_of
 
 def sample(image: Num[Arrays, "H W *C"], points: Float[Arrays, "*P 2"]) -> Float[Arrays, "*P *C"]:
     """Read an image at points (x, y) by bilinear interpolation; the border's value beyond it."""
-    library = library_of(image)
+    return _sample(image, points, library_of(image))
+
+
+def sample_each(
+    images: Float[np.ndarray, "A H W C"], points: Float[np.ndarray, "A K 2"]
+) -> Float[np.ndarray, "A K C"]:
+    """Read A images, each at its own points, as :func:`sample` does."""
+    count, height, width, channels = images.shape
+    # One above the other they are one image; no point reaches into its neighbour.
+    y = points[..., 1].clip(0, height - 1) + height * np.arange(count)[:, None]
+    stacked = images.reshape(count * height, width, channels)
+    return np.asarray(_sample(stacked, np.stack([points[..., 0], y], axis=-1), np))
+
+
+def settled(
+    displacement: Float[np.ndarray, "h w 2"],
+    target: Float[np.ndarray, "K 2"],
+    cell_px: float,
+    first: tuple[float, float],
+    steps: int,
+) -> Float[np.ndarray, "K 2"]:
+    """Return the points that a displacement, added to them, takes to ``target``.
+
+    Its values lie ``cell_px`` apart from ``first`` on. By fixed-point iteration.
+    """
+    points, start = target, np.array(first)
+    for _ in range(steps):
+        points = target - _sample(displacement, (points - start) / cell_px, np)
+    return points
+
+
+def _sample(image: Any, points: Any, library: Any) -> Any:
     height, width, *channels = image.shape
     x = library.clip(points[..., 0], 0, width - 1)
     y = library.clip(points[..., 1], 0, height - 1)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import cv2
 import jax
@@ -16,8 +17,8 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ifvit.config import DenseConfig, MatchConfig
-from ifvit.geometry.field import Displacement
 from ifvit.geometry.transforms import apply
+from ifvit.geometry.warp import sample_each
 from ifvit.models.coarse_matching import mutual_matches
 from ifvit.registration.alignment import Alignment
 from ifvit.registration.hypotheses import Hypotheses
@@ -44,12 +45,6 @@ class AlignConfig:
     coarseness and the skin's distortion."""
     near_px: float = 8.0
     """Residual of a match that counts for the score, by its confidence: half a coarse cell."""
-    min_inliers: int = 8
-    """Agreeing cells below which two prints count as not alignable: about five agree with some
-    similarity by chance, and more with a field that may bend, so that the score decides there."""
-    min_ridge_ncc: float = 0.35
-    """Correlation of the ridges that is as good a witness as ``min_inliers``: two fingers laid on
-    each other as well as possible reach about 0.15, rarely 0.3."""
     scale_range: tuple[float, float] = (0.8, 1.25)
     """Prints have a known resolution, so a scale far from 1 is an error, not a zoom."""
     iterations: int = 2000
@@ -58,6 +53,20 @@ class AlignConfig:
 
 
 ALIGN_CONFIG = AlignConfig()
+
+
+class AlignedRule(NamedTuple):
+    """When two prints count as aligned."""
+
+    min_inliers: int = 8
+    """Agreeing cells below which two prints count as not alignable: about five agree with some
+    similarity by chance, and more with a field that may bend, so that the score decides there."""
+    min_ridge_ncc: float = 0.35
+    """Correlation of the ridges that is as good a witness as ``min_inliers``: two fingers laid on
+    each other as well as possible reach about 0.15, rarely 0.3."""
+
+
+ALIGNED_RULE = AlignedRule()
 
 
 def search_angles(settings: AlignConfig = ALIGN_CONFIG) -> Float[np.ndarray, " A"]:
@@ -152,17 +161,17 @@ def matched(
     (*lead, count, _), cells = log_p.shape, round(log_p.shape[-1] ** 0.5)
     cell_px = float(2 * centres[0, 0] + 1)
     found = _correspondences(log_p.reshape(-1, *log_p.shape[2:]), settings.min_confidence)
-    matches0, confidence, place = (np.asarray(array) for array in found)
-    kept = matches0 >= 0
-    turned = cell_px * place.astype(np.float64) + (cell_px - 1) / 2
+    matches0, confidence, place = map(np.asarray, found)
+    kept, place = matches0 >= 0, place.astype(np.float64)
+    turned = cell_px * place + (cell_px - 1) / 2
     if fields is not None:
-        turned = turned + Displacement.read(fields.reshape(-1, *fields.shape[2:]), turned, cell_px)
+        turned = turned + sample_each(fields.reshape(-1, *fields.shape[2:]), place)
     points1 = apply(transforms.reshape(-1, 2, 3), turned)
     fitted = [_fit(centres[who], to[who], settings) for who, to in zip(kept, points1, strict=True)]
     H = np.array([np.eye(2, 3) if one is None else one for one in fitted]).reshape(-1, 2, 3)
+    known = np.array([one is not None for one in fitted], bool)
     # Judged by the final least-squares transform, not by the sample that RANSAC drew it from.
     away = np.linalg.norm(apply(H, np.broadcast_to(centres, points1.shape)) - points1, axis=-1)
-    known = np.array([one is not None for one in fitted], bool)
     return Hypotheses(
         H_0to1=H.reshape(*lead, 2, 3),
         displacement=np.zeros((*lead, cells, cells, 2)),
@@ -173,17 +182,17 @@ def matched(
     )
 
 
-def judged(alignment: Alignment, settings: AlignConfig) -> Alignment:
+def judged(alignment: Alignment, rule: AlignedRule = ALIGNED_RULE) -> Alignment:
     """Return an alignment, with the reason where too few cells agree on it; nothing is raised."""
     ncc = alignment.ridge_ncc
-    if alignment.num_inliers >= settings.min_inliers:
+    if alignment.num_inliers >= rule.min_inliers:
         return alignment
-    if ncc is not None and ncc >= settings.min_ridge_ncc:
+    if ncc is not None and ncc >= rule.min_ridge_ncc:
         return alignment
     reason = (
         f"the prints cannot be aligned: {alignment.num_inliers} of {len(alignment.points0)} "
-        f"matching cells agree on one placement, {settings.min_inliers} are needed"
+        f"matching cells agree on one placement, {rule.min_inliers} are needed"
     )
     if ncc is not None:
-        reason += f", or ridges that correlate by {settings.min_ridge_ncc}, not {ncc:.2f}"
+        reason += f", or ridges that correlate by {rule.min_ridge_ncc}, not {ncc:.2f}"
     return replace(alignment, ok=False, reason=reason)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -11,7 +10,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Float
 
-from ifvit.config import STRIDE
+from ifvit.config import ModelConfig
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
@@ -21,9 +20,10 @@ from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.registration.align import (
     ALIGN_CONFIG,
+    ALIGNED_RULE,
     AlignConfig,
+    AlignedRule,
     align_config_of,
-    judged,
     matched,
     search_angles,
 )
@@ -58,6 +58,7 @@ class Aligner:
         enhancer: EnhancerName = "gabor",
         fit_config: FitConfig = FIT_CONFIG,
         dense_sha256: str = "",
+        rule: AlignedRule = ALIGNED_RULE,
     ) -> None:
         """Take the model, which is used in eval mode, and the sha256 of its checkpoint, if any.
 
@@ -66,6 +67,7 @@ class Aligner:
         self.config = dense.config
         self.align_config = align_config
         self.refine_config = refine_config
+        self.rule = rule
         self.side = frame_side(self.config)
         self.extractor = Extractor(dense, enhancer, fit_config, dense_sha256)
         view = nnx.view(dense, use_running_average=True)
@@ -101,7 +103,7 @@ class Aligner:
         Compiled once for each number of pairs and each canvas.
         """
         made: dict[int, Alignment] = {}
-        for group in grouped(pairs, self.extractor):
+        for group in grouped(pairs, self.extractor, len(pairs)):
             found = self.register_group(group)
             for pair, one in zip(group.pairs, found, strict=False):
                 made[pair.place] = pair.given(one.on_prints(*pair.frames))
@@ -114,15 +116,14 @@ class Aligner:
         from these, by the ridges themselves, one placement and the skin's distortion.
         """
         frames0, frames1, settings = group.frames0, group.frames1, self.align_config
-        config = replace(self.config, canvas=group.canvas)
+        config, centres = group.config, self.centres(group.config)
         angles = likely_turns(frames0, frames1, search_angles(settings), settings.turns)
         cores = np.asarray(core_on_core(frames0, frames1, config), float)
         found = self.search(group, angles, cores[:, None])
-        starts = starts_of(found, self.centres(group.canvas))
+        starts = starts_of(found, centres)
         ridges = frames0.ridges, frames1.ridges
         refined = refine_pairs(*ridges, starts, config, self.refine_config)
-        placed = placed_by_ridges(found, refined, self.centres(group.canvas), config, settings)
-        return [judged(one, settings) for one in placed]
+        return placed_by_ridges(found, refined, centres, config, settings, self.rule)
 
     def search(
         self,
@@ -137,12 +138,11 @@ class Aligner:
         each says. Deterministic.
         Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
         """
-        cells = group.canvas // STRIDE
         found = self.look(group, rotations(angles, group.pairs[0].fit.side))
         for row, kept in enumerate(self.align_config.followed):
             found = most_confident(found, kept)
             if row == 0:
-                found = joined(suggested(hints, cells), found)
+                found = joined(suggested(hints, found), found)
             found = better(found, self.look(group, found.H_0to1, found.displacement))
         return most_confident(found)
 
@@ -159,17 +159,16 @@ class Aligner:
         nine pixels rather than four, and what a rotation brings in is no edge.
         """
         moved = None if displacement is None else jnp.asarray(displacement, jnp.float32)
+        centres, settings = self.centres(group.config), self.align_config
         log_p = self._log_p(group.map0, group.frames1, jnp.asarray(H_0to1, jnp.float32), moved)
-        centres, settings = self.centres(group.canvas), self.align_config
         found = matched(log_p, H_0to1, centres, settings, displacement)
         return rectified(found, centres, settings.inlier_px, settings.rectify)
 
-    def centres(self, canvas: int) -> Float[np.ndarray, "N 2"]:
-        """Return the coarse cells' centres on a canvas of this side, pixels of the frame."""
-        if canvas not in self._centres:
-            config = replace(self.config, canvas=canvas)
-            self._centres[canvas] = np.asarray(cell_centres(config), np.float64)
-        return self._centres[canvas]
+    def centres(self, config: ModelConfig) -> Float[np.ndarray, "N 2"]:
+        """Return the coarse cells' centres on a canvas, pixels of the frame."""
+        if config.canvas not in self._centres:
+            self._centres[config.canvas] = np.asarray(cell_centres(config), np.float64)
+        return self._centres[config.canvas]
 
     def realign(
         self,
@@ -184,8 +183,8 @@ class Aligner:
         """
         start = np.asarray(H_0to1, np.float64)
         log_p = self._pairs_log_p(frames0, frames1, jnp.asarray(H_0to1))
-        centres = self.centres(self.config.canvas)
+        centres = self.centres(self.config)
         found = matched(log_p[:, None], start[:, None], centres, self.align_config)
-        enough = found.num_inliers >= self.align_config.min_inliers
+        enough = found.num_inliers >= self.rule.min_inliers
         kept = np.where(enough[..., None, None], found.H_0to1, start[:, None])
         return kept[:, 0].astype(np.float32)

@@ -81,11 +81,13 @@ class Alignment:
     def on_prints(self, frame0: Frame, frame1: Frame) -> Alignment:
         """Return an alignment of two frames as one of their prints, pixels at 500 ppi."""
         field, area = self.displacement, self.overlap_mm2
+        matrix0, matrix1 = frame0.matrix, frame1.matrix
+        points0, points1 = frame0.on_print(self.points0), frame1.on_print(self.points1)
         return replace(
             self,
-            H_0to1=compose(compose(frame1.matrix, self.H_0to1), invert(frame0.matrix)),
-            points0=frame0.on_print(self.points0),
-            points1=frame1.on_print(self.points1),
+            H_0to1=compose(compose(matrix1, self.H_0to1), invert(matrix0)),
+            points0=points0,
+            points1=points1,
             displacement=None if field is None else field.on_prints(frame0, frame1),
             overlap_mm2=None if area is None else area / frame0.scale**2,
         )

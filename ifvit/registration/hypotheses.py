@@ -43,18 +43,14 @@ def rotations(angles: Float[np.ndarray, "P A"], side: int) -> Float[np.ndarray, 
     return np.array([[similarity(angle, (middle, middle)) for angle in few] for few in angles])
 
 
-def suggested(H_0to1: Float[np.ndarray, "P K 2 3"], cells: int) -> Hypotheses:
-    """Return alignments that something else suggests, which no match bears out as yet."""
+def suggested(H_0to1: Float[np.ndarray, "P K 2 3"], like: Hypotheses) -> Hypotheses:
+    """Return alignments that something else suggests, which no match bears out as yet.
+
+    Their arrays are ``like`` those of others, and 0.
+    """
     lead = H_0to1.shape[:2]
-    none = np.zeros((*lead, cells**2))
-    return Hypotheses(
-        H_0to1=H_0to1,
-        displacement=np.zeros((*lead, cells, cells, 2)),
-        bent=np.zeros(lead, bool),
-        points1=np.zeros((*lead, cells**2, 2)),
-        confidence=none.astype(np.float32),
-        inliers=none.astype(bool),
-    )
+    blank = Hypotheses(*(np.zeros((*lead, *array.shape[2:]), array.dtype) for array in like))
+    return blank._replace(H_0to1=H_0to1)
 
 
 def joined(first: Hypotheses, second: Hypotheses) -> Hypotheses:

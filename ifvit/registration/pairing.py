@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from ifvit.config import ModelConfig
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
 from ifvit.features.fit import Fit
@@ -47,11 +48,8 @@ class Group(NamedTuple):
     frames1: FrameFeatures
     map0: FeatureMap
     """Of prints 0 alone: prints 1 are drawn anew for each look of Module 1."""
-
-    @property
-    def canvas(self) -> int:
-        """Return the side of their canvas, the network's pixels."""
-        return self.pairs[0].fit.canvas
+    config: ModelConfig
+    """The networks' settings, on a canvas of this size."""
 
 
 def in_order(place: int, pair: tuple[Features, Features], fit: Fit) -> OrderedPair:
@@ -64,17 +62,24 @@ def in_order(place: int, pair: tuple[Features, Features], fit: Fit) -> OrderedPa
     return OrderedPair(place, pair[::-1] if swapped else pair, fit, swapped)
 
 
-def grouped(pairs: Sequence[tuple[Features, Features]], extractor: Extractor) -> Iterator[Group]:
+def grouped(
+    pairs: Sequence[tuple[Features, Features]], extractor: Extractor, at_once: int
+) -> Iterator[Group]:
     """Draw pairs of prints, and yield those that are drawn on canvases of one size together.
 
-    Each group is filled up, by its last pair, to the number of all pairs: every other number would
-    be compiled anew.
+    Each group has ``at_once`` pairs, filled up by its last: every other number would be compiled
+    anew.
     """
     ordered = [in_order(place, pair, extractor.fit(*pair)) for place, pair in enumerate(pairs)]
     for side in sorted({pair.fit.canvas for pair in ordered}):
-        own = [pair for pair in ordered if pair.fit.canvas == side]
-        filled = own + own[-1:] * (len(pairs) - len(own))
-        first = stacked([extractor.at(pair.prints[0], pair.fit) for pair in filled])
-        second = stacked([extractor.at(pair.prints[1], pair.fit) for pair in filled])
-        maps = stacked([extractor.map_at(pair.prints[0], pair.fit) for pair in filled])
-        yield Group(own, first, second, maps)
+        same = [pair for pair in ordered if pair.fit.canvas == side]
+        for start in range(0, len(same), at_once):
+            own = same[start : start + at_once]
+            filled = own + own[-1:] * (at_once - len(own))
+            made = [
+                (extractor.at(one, fit), extractor.at(other, fit), extractor.map_at(one, fit))
+                for _, (one, other), fit, _ in filled
+            ]
+            config = extractor.config_at(side)
+            frames0, frames1, map0 = stacked(made)
+            yield Group(own, frames0, frames1, map0, config)

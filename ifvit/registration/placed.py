@@ -7,9 +7,8 @@ from jaxtyping import Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.geometry.field import Displacement
-from ifvit.geometry.grid import frame_side
 from ifvit.geometry.transforms import angle_of, apply
-from ifvit.registration.align import AlignConfig
+from ifvit.registration.align import AlignConfig, AlignedRule, judged
 from ifvit.registration.alignment import Alignment
 from ifvit.registration.correlate import MIN_OVERLAP
 from ifvit.registration.evidence import block_share
@@ -23,8 +22,9 @@ def placed_by_ridges(
     centres: Float[np.ndarray, "N 2"],
     config: ModelConfig,
     settings: AlignConfig,
+    rule: AlignedRule,
 ) -> list[Alignment]:
-    """Return the alignment of each of P pairs, refined where Module 1 placed it at all.
+    """Return the alignment of each of P pairs, refined where Module 1 placed it at all, and judged.
 
     All hypotheses of a pair lie at one place then: it is the one whose matches say so too.
     """
@@ -33,9 +33,10 @@ def placed_by_ridges(
     placed = apply(H, centres + fields.reshape(-1, *centres.shape))
     away = np.linalg.norm(placed[:, None] - found.points1, axis=-1)
     matched = found.confidence > 0
-    borne_out, near = (matched & (away <= px) for px in (settings.inlier_px, settings.near_px))
+    borne_out, near = matched & (away <= settings.inlier_px), matched & (away <= settings.near_px)
+    side = float(centres[0, 0] + centres[-1, 0] + 1)
     made = []
-    for row, usable in enumerate(found.num_inliers[:, 0] >= 3):
+    for row, usable in enumerate(found.inliers[:, 0].sum(axis=-1) >= 3):
         inliers = borne_out[row] if usable else found.inliers[row]
         best = int(inliers.sum(axis=-1).argmax())
         kept, agree = matched[row, best], inliers[best]
@@ -46,20 +47,20 @@ def placed_by_ridges(
         field = fields[row] if usable else found.displacement[row, best]
         bent = usable or found.bent[row, best]
         transform = H[row] if usable else found.H_0to1[row, best]
-        made.append(
-            Alignment(
-                ok=True,
-                reason="",
-                H_0to1=transform,
-                points0=centres[kept],
-                points1=points1[kept],
-                confidence=found.confidence[row, best][kept],
-                inliers=agree[kept],
-                angle=angle_of(transform),
-                displacement=Displacement.of_frames(field, config) if bent else None,
-                **(_evidence(found, refined, near, (row, best), config) if usable else {}),
-            )
+        evidence = _evidence(found, refined, near, (row, best), side) if usable else {}
+        alignment = Alignment(
+            ok=True,
+            reason="",
+            H_0to1=transform,
+            points0=centres[kept],
+            points1=points1[kept],
+            confidence=found.confidence[row, best][kept],
+            inliers=agree[kept],
+            angle=angle_of(transform),
+            displacement=Displacement.of_frames(field, config) if bent else None,
+            **evidence,
         )
+        made.append(judged(alignment, rule))
     return made
 
 
@@ -68,7 +69,7 @@ def _evidence(
     refined: Refined,
     near: np.ndarray,
     at: tuple[int, int],
-    config: ModelConfig,
+    side: float,
 ) -> dict[str, float]:
     """Return what ridges, blocks and matches say of one pair."""
     row, _ = at
@@ -78,7 +79,7 @@ def _evidence(
     share = float(found.confidence[at][near[at]].sum()) / (
         max(overlap, MIN_OVERLAP) * near.shape[-1]
     )
-    side_mm = frame_side(config) * 25.4 / REFERENCE_PPI
+    side_mm = side * 25.4 / REFERENCE_PPI
     return {
         "ridge_ncc": float(refined.ncc[row]),
         "block_share": block_share(np.asarray(refined.block_ncc[row])),

@@ -92,13 +92,14 @@ def rectified(
     """
     every = np.broadcast_to(centres, found.points1.shape)
     moved = apply(invert(found.H_0to1), found.points1) - every
-    bent, displacement = found.num_inliers >= 3, found.displacement.copy()
+    bent, displacement = found.inliers.sum(axis=-1) >= 3, found.displacement.copy()
     for at in map(tuple, np.argwhere(bent)):
         kept = found.confidence[at] > 0
         few = centres[kept], moved[at][kept], found.confidence[at][kept]
         displacement[at] = matched_displacement(*few, centres, settings)
-    placed = apply(found.H_0to1, every + displacement.reshape(every.shape))
-    away = np.linalg.norm(placed - found.points1, axis=-1)
+    # In frame 1 a similarity shows what is left longer by its scale.
+    scale = np.linalg.norm(found.H_0to1[..., 0, :2], axis=-1)[..., None]
+    away = scale * np.linalg.norm(displacement.reshape(every.shape) - moved, axis=-1)
     agree = (found.confidence > 0) & (away <= inlier_px)
     inliers = np.where(bent[..., None], agree, found.inliers)
     return found._replace(displacement=displacement, bent=bent, inliers=inliers)

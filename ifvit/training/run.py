@@ -13,7 +13,7 @@ from typing import Any
 
 from flax import nnx
 
-from ifvit.config import TrainConfig, to_json
+from ifvit.config import RETIRED, TrainConfig, to_json
 from ifvit.files import keep_earlier
 from ifvit.locks import folder_lock
 from ifvit.training.board import check_board
@@ -198,13 +198,13 @@ def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "")
 
 
 def merged(usual: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with those that are missing as usual."""
+    """Return settings with those that are missing as usual, and without those that were retired."""
     inner = {
         name: merged(usual[name], value)
         for name, value in own.items()
         if isinstance(value, dict) and isinstance(usual.get(name), dict)
     }
-    return {**usual, **own, **inner}
+    return {k: v for k, v in {**usual, **own, **inner}.items() if k not in RETIRED}
 
 
 def _check_shapes(directory: Path, saved: dict[str, Any], wanted: dict[str, list[int]]) -> None:

@@ -1,7 +1,7 @@
 """The weights that ship with ifvit: a folder a name, checked before they are used.
 
-``shipped/NAME`` holds both modules, the calibration of their scores, and ``weights.json``, the
-record of them that ``ifvit export`` writes. To replace weights is to replace that folder.
+``shipped/NAME`` holds both modules, the decision that their scores calibrate, and ``weights.json``,
+the record of them that ``ifvit export`` writes. To replace weights is to replace that folder.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ifvit.comparison.calibration import CALIBRATION_FILE, load_calibration
+from ifvit.comparison.decision import DECISION_FILE, load_decision
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.calibrate import calibrate
@@ -92,6 +92,10 @@ def test_scores_of_another_run_are_not_mixed(config, tmp_path):
     with pytest.raises(ValueError, match=r"comparisons was 6 and is 15"):
         evaluate(replace(config, out=str(tmp_path), protocol="all"))
     run = json.loads((tmp_path / "run.json").read_text())
+    for key in ("fingerprint", "version"):
+        (tmp_path / "run.json").write_text(json.dumps(run | {key: "another"}))
+        with pytest.raises(ValueError, match=f"another run: {key} was another and is"):
+            evaluate(replace(config, out=str(tmp_path)))
     assert run["comparisons"] == 6 and len(run["matcher_ckpt_sha256"]) == 64
 
 
@@ -150,9 +154,9 @@ def test_other_protocols(config, tmp_path):
 
 def test_impostor_scores_calibrate_the_weights_that_gave_them(config, tmp_path):
     table = evaluate(replace(config, mode="pair", protocol="all", out=str(tmp_path / "pair")))
-    sha256, out = sha256_of(config.matcher_ckpt), tmp_path / CALIBRATION_FILE
+    sha256, out = sha256_of(config.matcher_ckpt), tmp_path / DECISION_FILE
     calibrate([table], out, sha256)
-    found = load_calibration(out)
+    found = load_decision(out)
     impostor = sorted(row.fused for row in read_scores(table) if not row.label)
     assert (found.dense_sha256, found.matcher_sha256) == (sha256_of(config.dense_ckpt), sha256)
     np.testing.assert_array_equal(found.impostor, impostor)
@@ -163,6 +167,11 @@ def test_impostor_scores_calibrate_the_weights_that_gave_them(config, tmp_path):
     templates = evaluate(replace(config, out=str(tmp_path / "template")))
     with pytest.raises(ValueError, match="stand-alone templates"):
         calibrate([templates], out, sha256)
-    (tmp_path / "pair" / "run.json").unlink()
+    record = tmp_path / "pair" / "run.json"
+    run = json.loads(record.read_text())
+    record.write_text(json.dumps({k: v for k, v in run.items() if k != "fingerprint"}))
+    with pytest.raises(ValueError, match="of an earlier version"):
+        calibrate([table], out, sha256)
+    record.unlink()
     with pytest.raises(FileNotFoundError, match="ifvit evaluate"):
         calibrate([table], out, sha256)

@@ -13,8 +13,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
+from ifvit.comparison.decision import DECISION, load_decision, save_decision
 
-from ifvit.comparison.calibration import Calibration, load_calibration, save_calibration
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.calibrate import calibrate
@@ -27,7 +27,8 @@ from ifvit.locks import folder_lock
 WEIGHTS = {
     "dense_ckpt_sha256": "d" * 64,
     "matcher_ckpt_sha256": "e" * 64,
-    "settings_sha256": "f" * 64,
+    "fingerprint": "f" * 64,
+    **DECISION.record,
 }
 """What a run records of a matcher."""
 
@@ -214,7 +215,7 @@ def test_only_whole_tables_of_one_kind_calibrate(tmp_path):
     out = tmp_path / "calibration.json"
     made = calibrate(tables, out, WEIGHTS["matcher_ckpt_sha256"])
     scores = sorted(r.fused for t in tables for r in read_scores(t) if not r.label)
-    assert made.impostor.tolist() == load_calibration(out).impostor.tolist() == scores
+    assert made.impostor.tolist() == load_decision(out).impostor.tolist() == scores
     shutil.copytree(tmp_path / "out0", tmp_path / "copy")
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "out0")
@@ -283,7 +284,7 @@ def test_no_damaged_table_gives_a_score_that_was_not_written(tmp_path):
 
 def test_no_damaged_calibration_gives_a_rate(tmp_path):
     path, draw = tmp_path / "calibration.json", random.Random(4)
-    save_calibration(path, Calibration.of([draw.uniform(-1, 1) for _ in range(40)], "a", "b", "c"))
+    save_decision(path, DECISION.calibrated([draw.uniform(-1, 1) for _ in range(40)], "c"))
     whole = json.loads(path.read_text())
     nested: object = whole["impostor"]
     for impostor in (
@@ -292,13 +293,13 @@ def test_no_damaged_calibration_gives_a_rate(tmp_path):
     ):
         path.write_text(json.dumps({**whole, "impostor": impostor}))
         with pytest.raises(ValueError, match=r"calibration\.json cannot be read"):
-            load_calibration(path)
-    for key in ("dense_sha256", "matcher_sha256", "settings_sha256"):
+            load_decision(path)
+    for key in ("dense_sha256", "matcher_sha256", "fingerprint", "version"):
         path.write_text(json.dumps({**whole, key: 3}))
         with pytest.raises(ValueError, match=r"calibration\.json cannot be read"):
-            load_calibration(path)
+            load_decision(path)
     with pytest.raises(ValueError, match="no FMR"):
-        Calibration.of([0.0], "a", "b", "c").fmr(float("nan"))
+        DECISION.calibrated([0.0], "c").fmr(float("nan"))
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -306,8 +307,8 @@ def test_a_threshold_lets_no_more_pass_than_it_says_after_the_file(tmp_path, see
     """Scores that lie closer together than six digits tell."""
     draw = random.Random(seed)
     scores = [0.5 + draw.uniform(-2e-6, 2e-6) for _ in range(199)]
-    save_calibration(tmp_path / "c.json", Calibration.of(scores, "a", "b", "c"))
-    found = load_calibration(tmp_path / "c.json")
+    save_decision(tmp_path / "c.json", DECISION.calibrated(scores, "c"))
+    found = load_decision(tmp_path / "c.json")
     for rate in (0.005, 0.01, 0.05, 0.1, 0.5, 1.0):
         passed = sum(score >= found.threshold(rate) for score in scores)
         assert (passed + 1) / 200 <= rate + 1e-12 or rate == 1.0

@@ -96,9 +96,9 @@ def test_a_frame_shows_the_print_where_its_map_says(scale: float, ppi: float) ->
 
 def test_what_a_frame_leaves_out_is_told() -> None:
     item = features_of(blob((700, 300), (150, 350)))
-    whole, half = Fit(1.0, 400, 800), Fit(2.0, 350, 700)
-    assert item.left_out(whole) == 0.0
-    assert item.left_out(half) == pytest.approx(0.5, abs=0.02)
+    for fit, share in ((Fit(1.0, 400, 800), 0.0), (Fit(2.0, 350, 700), 0.5)):
+        seen = item.placed(fit).on_print(np.array([[0, 0], [fit.side, fit.side]]) - 0.5)
+        assert item.left_out(seen) == pytest.approx(share, abs=0.02)
 
 
 def test_a_print_is_the_same_from_a_file(tmp_path) -> None:

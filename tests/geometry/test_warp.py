@@ -9,7 +9,7 @@ from jax.scipy.ndimage import map_coordinates
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import frame_side
 from ifvit.geometry.transforms import similarity
-from ifvit.geometry.warp import drawn, sample, warp
+from ifvit.geometry.warp import drawn, sample, sample_each, settled, warp
 from ifvit.presets import TINY_MODEL
 
 SIDE = frame_side(TINY_MODEL)
@@ -71,3 +71,19 @@ def test_a_print_drawn_through_a_field_shows_the_skin_that_was_displaced() -> No
     points = np.stack([columns, np.full(len(columns), 100)], axis=1).astype(float)
     moved = Displacement.of_frames(field[0], TINY_MODEL).at(points)[:, 0]
     np.testing.assert_allclose(found[100, columns], 0.5 + 0.001 * (columns + moved + 3), atol=1e-5)
+
+
+def test_many_images_are_read_as_each_by_itself():
+    rng = np.random.default_rng(0)
+    images, points = rng.normal(size=(3, 16, 12, 2)), rng.uniform(-4, 20, (3, 50, 2))
+    expected = [sample(image, few) for image, few in zip(images, points, strict=True)]
+    np.testing.assert_allclose(sample_each(images, points), expected, atol=1e-12)
+
+
+def test_a_displacement_settles_where_it_leads_to_the_target():
+    y, x = np.mgrid[:8, :8]
+    displacement = np.stack([3 * np.sin(y / 3), 2 * np.cos(x / 4)], axis=-1)
+    target = np.random.default_rng(0).uniform(20, 100, (30, 2))
+    points = settled(displacement, target, 16.0, (7.5, 7.5), 12)
+    back = points + sample(displacement, (points - 7.5) / 16)
+    np.testing.assert_allclose(back, target, atol=1e-4)

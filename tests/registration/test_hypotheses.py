@@ -57,7 +57,9 @@ def searched(
     own._log_p = lambda _map, _frames, H, fields: dense(
         np.asarray(H, float), None if fields is None else np.asarray(fields, float)
     )
-    return own.search(Group([pair], None, None, None), search_angles(settings)[None], hints)
+    return own.search(
+        Group([pair], None, None, None, TINY_MODEL), search_angles(settings)[None], hints
+    )
 
 
 def first(found: Hypotheses) -> Alignment:
@@ -78,7 +80,7 @@ def first(found: Hypotheses) -> Alignment:
 
 def align(dense, settings: AlignConfig = ALIGN_CONFIG) -> Alignment:
     """Align one pair by Module 1 alone."""
-    return judged(first(searched(dense, settings)), settings)
+    return judged(first(searched(dense, settings)))
 
 
 def as_it_is(points: np.ndarray) -> np.ndarray:

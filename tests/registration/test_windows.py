@@ -35,9 +35,7 @@ def large_print(finger: int) -> np.ndarray:
 @pytest.mark.slow
 def test_a_window_cut_anywhere_matches_the_print_that_it_is_of() -> None:
     matcher = Matcher.from_pretrained("small")
-    calibration = matcher.calibration
-    assert calibration is not None
-    threshold = calibration.threshold(1e-3)
+    threshold = matcher.decision.threshold(1e-3)
     prints = [features_of(large_print(finger)) for finger in range(FINGERS)]
     scores: dict[tuple[int, int, int], float] = {}
     for finger, item in enumerate(prints):

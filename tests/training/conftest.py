@@ -7,10 +7,10 @@ import logging
 import numpy as np
 import pytest
 from flax import nnx
+from ifvit.sources.match_synthetic import SyntheticAligned
 
 from ifvit.config import DenseConfig, MatchConfig, TrainConfig
 from ifvit.sources.dense_synthetic import SyntheticPairs
-from ifvit.sources.match_synthetic import SyntheticAligned
 from ifvit.training import dense, match
 from ifvit.training.loop import make_optimizer
 

@@ -11,12 +11,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from flax import nnx
+from ifvit.sources.aligned import AlignedBatch, AlignmentError
 from safetensors.numpy import load_file
 
 from ifvit.config import DenseConfig
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.registration.aligner import Aligner
-from ifvit.sources.aligned import AlignedBatch, AlignmentError
 from ifvit.training import dense
 from ifvit.training.ahead import Ahead
 

@@ -10,11 +10,11 @@ import optax
 import pytest
 import torch
 from flax import nnx
+from ifvit.sources.aligned import AlignmentError
 
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
-from ifvit.sources.aligned import AlignmentError
 from ifvit.training import dense, match
 from ifvit.training.steps import MatchTrainer, match_step, match_views
 from ifvit.weights import describe, sha256_of

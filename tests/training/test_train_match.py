@@ -11,6 +11,8 @@ import numpy as np
 import optax
 import pytest
 from flax import nnx
+from ifvit.sources.aligned import AlignmentError
+from ifvit.sources.match_folder import FolderAligned, folder_sources, genuine_pairs, impostor_pairs
 
 from ifvit.config import MatchConfig
 from ifvit.data.readers import read_dataset
@@ -23,8 +25,6 @@ from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherInput, MatcherModel, MatcherOutput
 from ifvit.registration.aligner import Aligner
 from ifvit.registration.alignment import Alignment
-from ifvit.sources.aligned import AlignmentError
-from ifvit.sources.match_folder import FolderAligned, folder_sources, genuine_pairs, impostor_pairs
 from ifvit.training.loop import Task
 from ifvit.training.match import check_classes, held_views, start_weights, train_match, verification
 from ifvit.training.steps import MatchTrainer, match_losses, match_step, match_views
@@ -142,7 +142,7 @@ def test_embedding_losses_are_means_over_both_branches(batch, match_config, micr
 def test_verification_leaves_the_model_alone(aligned, match_config, match_run):
     model, _ = load_matcher(match_run[0])
     before = values(model, nnx.BatchStat)
-    measured = verification(model, held_views(aligned, match_config, 8), 0.6)
+    measured = verification(model, held_views(aligned, match_config, 8))
     assert set(measured) == {"auc", "eer"}
     assert all(0 <= value <= 1 for value in measured.values())
     assert all(same(before, values(model, nnx.BatchStat)))
@@ -208,7 +208,7 @@ def test_real_pairs_that_nobody_can_align_are_an_error(fake, prints):
 
 @pytest.mark.parametrize("finest", [0, 1])
 def test_real_pairs(fake, prints, micro, finest):
-    fake.shift, fake.fit_config = 7.0, FitConfig(finest=finest, period_px=20.0, step=1.5)
+    fake.shift, fake.extractor.fit_config = 7.0, FitConfig(finest=finest, period_px=20.0, step=1.5)
     source = FolderAligned(prints, fake, seed=0, impostor_ratio=0.5)
     assert source.fingers == 3 and len(source.genuine.index) == 3
     batch = source.aligned(1, 8, NONE, 0.0)

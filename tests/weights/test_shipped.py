@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from ifvit.comparison.calibration import CALIBRATION_FILE, load_calibration
+from ifvit.comparison.decision import DECISION_FILE, load_decision
+from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.weights.checkpoint import check_same_shape, load_pair, read_metadata
 from ifvit.weights.pretrained import DEFAULT, RECORD_FILE, SHIPPED, list_weights, pretrained_files
@@ -26,7 +27,7 @@ pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="no weights in the 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_holds_what_ships_and_nothing_else(name):
     files = {path.name for path in (SHIPPED / name).iterdir()}
-    assert files == {DENSE_FILE, MATCHER_FILE, RECORD_FILE, CALIBRATION_FILE}
+    assert files == {DENSE_FILE, MATCHER_FILE, RECORD_FILE, DECISION_FILE}
     assert sum(path.stat().st_size for path in (SHIPPED / name).iterdir()) < MOST_BYTES
 
 
@@ -40,9 +41,17 @@ def test_the_files_are_those_of_the_record(name):
     files = pretrained_files(name)
     (dense, _), (matcher, _) = load_pair(*files)
     check_same_shape(dense, matcher)
-    calibration = load_calibration(files.matcher.with_name(CALIBRATION_FILE))
-    assert calibration.dense_sha256 == record.dense_sha256
-    assert calibration.matcher_sha256 == record.matcher_sha256
+    decision = load_decision(files.matcher.with_name(DECISION_FILE))
+    assert decision.weights == (record.dense_sha256, record.matcher_sha256)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_calibration_holds_for_the_settings_of_now(name):
+    """Where a setting or a constant of the method has changed, its scores have to be made again."""
+    matcher = Matcher.from_pretrained(name)
+    path = pretrained_files(name).matcher.with_name(DECISION_FILE)
+    assert matcher.fingerprint == load_decision(path).fingerprint
+    assert matcher.decision.fmr(2.0) is not None
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -1,0 +1,58 @@
+"""A fingerprint of every setting that decides a score, beside the weights of both modules.
+
+Settings are of two kinds: those that a matcher is made with, and constants in the code. The latter
+are collected from the modules themselves, so that a new one cannot be forgotten: every number, and
+every tuple of numbers, that has a name in capitals. Where in the code it stands does not matter.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from functools import cache
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import Any
+
+METHOD = 1
+"""To be raised where scores change though no setting does: by a step that works otherwise."""
+
+ROOMS = ("geometry", "models", "features", "registration", "comparison")
+FILES = ("config", "data.prints")
+
+
+def fingerprint_of(settings: dict[str, Any]) -> str:
+    """Return the sha256 of settings, plain values for JSON, and of all constants beside them."""
+    everything = {"settings": settings, "constants": constants()}
+    return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
+
+
+@cache
+def constants() -> dict[str, list[str]]:
+    """Return the numbers with names in capitals of all modules that have a part in a score.
+
+    Two of one name are both listed.
+    """
+    found: dict[str, set[str]] = {}
+    for module in _modules():
+        for name, value in vars(module).items():
+            if name.isupper() and _numeric(value):
+                found.setdefault(name, set()).add(repr(value))
+    return {name: sorted(values) for name, values in sorted(found.items())}
+
+
+def _modules() -> Iterator[ModuleType]:
+    for name in FILES:
+        yield import_module(f"ifvit.{name}")
+    for room in ROOMS:
+        package = import_module(f"ifvit.{room}")
+        for entry in iter_modules(package.__path__):
+            yield import_module(f"ifvit.{room}.{entry.name}")
+
+
+def _numeric(value: Any) -> bool:
+    if type(value) is tuple:
+        return all(map(_numeric, value))
+    return isinstance(value, int | float)
