@@ -11,7 +11,8 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
-from ifvit.data.images import MAX_SIDE, MIN_SIDE, BinaryFile, PrintError, decode, grey, read_image
+from ifvit.data.damage import BinaryFile, PrintError
+from ifvit.data.images import MAX_SIDE, MIN_SIDE, decode, grey, read_image
 
 PrintSource = str | Path | bytes | BinaryFile | Image.Image | np.ndarray
 """What :func:`grey_values` reads."""

@@ -14,7 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float32
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.data.images import PrintError, read_image
+from ifvit.data.damage import PrintError
+from ifvit.data.images import read_image
 
 MIN_PPI, MAX_PPI = 100, 4000
 """Below 100 ppi a ridge period (0.46 mm) is under two pixels: ridges cannot be told apart."""
