@@ -36,7 +36,7 @@ ORDER = (
     ("viz",),
     ("evaluation",),
     ("training",),
-    ("demo", "commands", "cli"),
+    ("demo", "endings", "commands", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import tyro
 
 from ifvit.config import DenseConfig, MatchConfig
+from ifvit.files import check_folder, check_output
 from ifvit.synthesis.dataset import DatasetSpec
 
 
@@ -90,6 +91,7 @@ def run_synth(args: SynthArgs) -> None:
     def progress(items: Any, total: int) -> Any:
         return tqdm(items, "prints", total=total, unit="print")
 
+    check_folder(args.out)
     paths = write_dataset(args.out, args.spec, progress)
     sheet = Path(args.out) / "contact_sheet.png"
     shown = paths[: 8 * args.spec.impressions]
@@ -120,6 +122,7 @@ def run_convert(args: ConvertArgs) -> None:
     """Convert LoFTR's weights."""
     from ifvit.weights.convert import convert_loftr
 
+    check_output(args.output, "--output")
     arrays, record = convert_loftr(
         args.pytorch_ckpt,
         args.output,

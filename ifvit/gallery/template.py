@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,6 +23,8 @@ from ifvit.archives import read_arrays
 from ifvit.files import write_result
 from ifvit.matcher import Matcher
 from ifvit.texts import parse_json
+
+logger = logging.getLogger("ifvit")
 
 UNIT = 1e-3
 """How far from 1 the length of a unit vector may be, for files in half precision too."""
@@ -44,14 +48,36 @@ class Templates:
         return len(self.names)
 
 
-def embed_files(matcher: Matcher, paths: Sequence[str | Path], ppi: int | None = None) -> Templates:
-    """Make the templates of prints in files; ``ppi`` is their resolution, 500 if not given.
+def embed_files(
+    matcher: Matcher, paths: Sequence[str | Path], ppi: int | None = None
+) -> tuple[Templates, list[str]]:
+    """Make the templates of prints in files, and return with them the names that have none.
 
-    Raises FileNotFoundError and ValueError as the readers do.
+    A template is called by its path as it was given: two folders can hold the same names. ``ppi``
+    is the prints' resolution, 500 if not given. A print that cannot be read is a warning. Raises
+    ValueError for a path that is given twice.
     """
-    prints = [matcher.registrar.load(path, ppi) for path in paths]
-    names = tuple(Path(path).name for path in paths)
-    return Templates(names, matcher.embed(prints), matcher.sha256, matcher.fusion_global)
+    check_names(paths)
+    prints, names, unreadable = [], [], []
+    for path in paths:
+        try:
+            prints.append(matcher.registrar.load(path, ppi))
+        except (ValueError, OSError) as error:
+            logger.warning("skipping %s: %s", path, error)
+            unreadable.append(str(path))
+        else:
+            names.append(str(path))
+    embedded = matcher.embed(prints)
+    return Templates(tuple(names), embedded, matcher.sha256, matcher.fusion_global), unreadable
+
+
+def check_names(paths: Sequence[str | Path]) -> None:
+    """Raise ValueError for a path that is given twice: its templates could not be told apart."""
+    known: dict[str, str | Path] = {}
+    for path in paths:
+        if (name := os.path.normpath(path)) in known:
+            raise ValueError(f"{path} is given twice ({known[name]}): give each print once")
+        known[name] = path
 
 
 def template_scores(templates0: Templates, templates1: Templates) -> Float[np.ndarray, "P Q"]:
