@@ -14,6 +14,7 @@ from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import each_ppi
 from ifvit.data.images import check_image
 from ifvit.data.prints import check_ppi
+from ifvit.data.tags import warn_of_tags
 from ifvit.endings import flushed
 from ifvit.features.enhancer import EnhancerName
 from ifvit.files import check_output, write_result
@@ -141,9 +142,11 @@ def _check_match(args: MatchArgs) -> None:
 
 
 def _check_prints(image0: str, image1: str, ppi: int | tuple[int, int] | None) -> None:
-    for path, own in zip((image0, image1), each_ppi(ppi), strict=True):
+    both = list(zip((image0, image1), each_ppi(ppi), strict=True))
+    for path, own in both:
         check_image(path)
         check_ppi(REFERENCE_PPI if own is None else own)
+    warn_of_tags(both)
 
 
 def _calibration(args: MatchArgs) -> Calibration:
@@ -197,6 +200,7 @@ def run_embed(args: EmbedArgs) -> None:
     check_output(args.out)
     check_ppi(REFERENCE_PPI if args.ppi is None else args.ppi)
     check_names(args.paths)
+    warn_of_tags((path, args.ppi) for path in args.paths)
     checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
     matcher = Matcher.from_checkpoints(args.dense_ckpt, args.matcher_ckpt)
     templates, unreadable = embed_files(matcher, args.paths, args.ppi)

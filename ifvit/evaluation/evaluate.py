@@ -14,8 +14,10 @@ import numpy as np
 from tqdm import tqdm
 
 from ifvit.comparison.score import NOT_ALIGNED
+from ifvit.data.names import warn_of_doubles
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
+from ifvit.data.tags import warn_of_tags
 from ifvit.evaluation.protocols import Pair, fewer_impostors, print_name, protocol_pairs
 from ifvit.evaluation.resume import (
     RUN_FILE,
@@ -78,6 +80,8 @@ def evaluate(config: EvaluateConfig) -> Path:
     another process evaluates there.
     """
     prints = read_dataset(config.dataset_root, config.ppi)
+    warn_of_doubles(prints)
+    warn_of_tags((item.path, item.ppi) for item in prints)
     pairs = protocol_pairs(prints, config.protocol, config.dataset_root)
     if config.impostors is not None:
         pairs = fewer_impostors(pairs, config.impostors)
