@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from ifvit.data.contrast import brought_to_usual
 from ifvit.data.damage import BinaryFile, PrintError, check_whole
 from ifvit.texts import shortened
 
@@ -105,7 +106,7 @@ def grey(image: Image.Image, path: str | Path) -> Float32[np.ndarray, "H W"]:
     """Return the grey values of a picture of Pillow's, as :func:`read_image`."""
     _check_size(path, *image.size)
     _check_depth(path, image)
-    return _grey(image)
+    return brought_to_usual(_grey(image))
 
 
 class _Quiet:
