@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,7 +59,7 @@ def run_evaluate(config: EvaluateConfig) -> None:
     checkpoint_pair(config.dense_ckpt, config.matcher_ckpt)
     check_folder(config.out)
     path = evaluate(config)
-    print(f"scores are in {path}\nnext: ifvit report {path}")
+    print(f"scores are in {path}\nnext: ifvit report {shlex.quote(str(path))}")
 
 
 def run_calibrate(args: CalibrateArgs) -> None:

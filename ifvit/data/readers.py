@@ -112,8 +112,8 @@ def split_fingers(
     fingers = sorted({(p.dataset, p.finger) for p in prints})
     if not 0 <= holdout < len(fingers):
         raise ValueError(
-            f"cannot hold out {holdout} of {len(fingers)} fingers: expected 0 to "
-            f"{max(0, len(fingers) - 1)}; set --val-fingers"
+            f"cannot hold out {holdout} of {len(fingers)} fingers: expected fewer than there are; "
+            "set --val-fingers, which is 2 at least, or give more fingers"
         )
     order = np.random.default_rng(seed).permutation(len(fingers))
     held = {fingers[i] for i in order[:holdout]}
