@@ -145,7 +145,7 @@ def readers(folder: Path) -> dict[str, Reader]:
         ),
         "run.json": Reader(run.encode(), lambda p: read_json(p, "a record")),
         "arrays": Reader(
-            written(folder, lambda p: np.savez(p.open("wb"), **arrays)),
+            packed(arrays),
             lambda p: read_arrays(p, "arrays"),
         ),
         "checkpoint": Reader(
@@ -158,6 +158,12 @@ def readers(folder: Path) -> dict[str, Reader]:
             f"k/whole{SUFFIX}",
         ),
     }
+
+
+def packed(arrays: dict[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    return buffer.getvalue()
 
 
 def cached(folder: Path, arrays: dict[str, np.ndarray]) -> bytes:

@@ -14,8 +14,8 @@ USUAL = 0.35
 """Range of grey below which an image is faint. The faintest of 320 prints of four FVC sets has
 0.41, so that nothing changes for prints as sensors make them."""
 
-WIDTH = 0.8
-"""Range that a faint image is brought to: that of most prints."""
+WIDTH = 0.95
+"""Range that a faint image is brought to: that of most prints of good contrast."""
 
 LEAST = 0.012
 """Three of 255 levels: what has less is blank."""
