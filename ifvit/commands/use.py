@@ -13,7 +13,7 @@ from ifvit.comparison.calibration import CALIBRATION_FILE, Calibration, load_cal
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import each_ppi
 from ifvit.data.images import check_image
-from ifvit.data.prints import check_ppi
+from ifvit.data.prints import check_ppi, warn_of_several
 from ifvit.data.tags import warn_of_tags
 from ifvit.endings import flushed
 from ifvit.features.enhancer import EnhancerName
@@ -105,6 +105,8 @@ def run_match(args: MatchArgs) -> None:
         canvas=args.canvas,
         calibration=args.calibration,
     )
+    for name, image in ((args.image0, result.image0), (args.image1, result.image1)):
+        warn_of_several(image, REFERENCE_PPI, name)
     calibrated = args.threshold is not None and result.fmr is not None
     limit = _calibration(args).threshold(args.threshold or 0) if calibrated else None
     accepted = None if limit is None else result.ok and result.score >= limit
@@ -182,6 +184,8 @@ def run_register(args: RegisterArgs) -> None:
         ppi=args.ppi,
         enhancer=args.enhancer,
     )
+    for name, image in ((args.image0, found.image0), (args.image1, found.image1)):
+        warn_of_several(image, REFERENCE_PPI, name)
     print(found.summary())
     flushed()
     pictures = draw_registration(found, out)

@@ -14,8 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from ifvit.comparison.score import NOT_ALIGNED
+from ifvit.config import REFERENCE_PPI
 from ifvit.data.names import warn_of_doubles
-from ifvit.data.prints import Print
+from ifvit.data.prints import Print, warn_of_several
 from ifvit.data.readers import read_dataset
 from ifvit.data.tags import warn_of_tags
 from ifvit.evaluation.protocols import Pair, fewer_impostors, print_name, protocol_pairs
@@ -175,7 +176,9 @@ class _Prepared:
         if index not in self._made:
             item, registrar = self.prints[index], self.matcher.registrar
             try:
-                self._made[index] = registrar.load(item.path, item.ppi)
+                made = registrar.load(item.path, item.ppi)
+                warn_of_several(made.image, REFERENCE_PPI, item.path)
+                self._made[index] = made
             except (ValueError, OSError) as error:
                 logger.warning("%s counts as failed: %s", item.path.name, error)
                 self._made[index] = None

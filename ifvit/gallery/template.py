@@ -20,6 +20,8 @@ import numpy as np
 from jaxtyping import Float
 
 from ifvit.archives import read_arrays
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.prints import warn_of_several
 from ifvit.files import write_result
 from ifvit.matcher import Matcher
 from ifvit.texts import parse_json
@@ -67,6 +69,7 @@ def embed_files(
             unreadable.append(str(path))
         else:
             names.append(str(path))
+            warn_of_several(prints[-1].image, REFERENCE_PPI, path)
     embedded = matcher.embed(prints)
     return Templates(tuple(names), embedded, matcher.sha256, matcher.fusion_global), unreadable
 

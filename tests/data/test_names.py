@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from ifvit.data.names import finger_in, warn_of_doubles
+from ifvit.data.prints import fingers_in, warn_of_several
 from ifvit.data.readers import read_dataset
 from ifvit.data.tags import tagged_ppi, warn_of_tags
 
@@ -120,6 +121,27 @@ def test_one_file_under_two_fingers_is_named(tmp_path, caplog):
         and "5_1.png are the same file, listed as two fingers" in caplog.text
     )
     assert "listed as two impressions" in caplog.text and len(caplog.records) == 2
+
+
+@pytest.mark.parametrize("fingers", [0, 1, 2, 3, 4])
+@pytest.mark.parametrize("second", [0.1, 0.3, 0.5, 1.0])
+@pytest.mark.parametrize("ppi", [250, 500, 1000])
+def test_several_fingers_in_one_image_are_counted(caplog, fingers, second, ppi):
+    """Ovals of ridges beside each other, the first the largest; small ones are dirt."""
+    factor = ppi / 500
+    y, x = np.mgrid[: int(200 * factor), : int(160 * 4 * factor)] / factor
+    image = np.ones(y.shape, np.float32)
+    for number in range(fingers):
+        size = 1.0 if number == 0 else second**0.5
+        oval = np.hypot((x - 80 - 160 * number) / 55, (y - 100) / 80) < size
+        ridges = 0.5 + 0.4 * np.cos(2 * np.pi * np.hypot(x - 90, y - 60) / 9)
+        image = np.where(oval, ridges, image).astype(np.float32)
+    expected = fingers if second > 0.4 else min(fingers, 1)
+    assert fingers_in(image, ppi) == expected
+    warn_of_several(image, ppi, "slap.png")
+    assert len(caplog.records) == (expected > 1)
+    if expected > 1:
+        assert f"slap.png shows {fingers} areas of ridges" in caplog.text
 
 
 @pytest.mark.parametrize("kind", ["png", "tif", "bmp", "jpg"])
