@@ -36,11 +36,14 @@ OTHERS = {
 }
 """Formats that are not read, by their first bytes: who gives one is told its name."""
 
+MOST_PAGES = 8
+"""Pages of a TIFF among which the print is looked for."""
+
 MOST_BYTES = 256 << 20
 """More than an image of the largest size has, in colour and at 16 bit."""
 
-MIN_SIDE, MAX_SIDE = 64, 4096
-"""Sides in pixels of an image that is read. 64 px at 500 ppi are 3.3 mm, a third of a fingertip;
+MIN_SIDE, MAX_SIDE = 48, 4096
+"""Sides in pixels of an image that is read. 48 px at 500 ppi are 2.4 mm, what a strip sensor shows;
 4096 px at 1000 ppi are 104 mm, a whole hand."""
 
 
@@ -48,10 +51,10 @@ def read_image(path: str | Path) -> Float32[np.ndarray, "H W"]:
     """Decode a PNG, TIFF, BMP, JPEG or WSQ file to grey values from 0 (black) to 1 (white).
 
     8 or 16 bit; colour becomes luma (ITU-R BT.601), transparency is laid over white, and of a
-    file of several pages the first is read. A pipe is read to its end. Raises FileNotFoundError
-    where there is no such file, and ValueError where it is not such an image, is damaged, needs a
-    decoder that is not installed (WSQ), or has a side outside 64 to 4096 pixels; the size is read
-    from the header, before anything is decoded.
+    file of several pages the first is read that is no smaller copy of another. A pipe is read to
+    its end. Raises FileNotFoundError where there is no such file, and ValueError where it is not
+    such an image, is damaged, needs a decoder that is not installed (WSQ), or has a side outside
+    48 to 4096 pixels; the size is read from the header, before anything is decoded.
     """
     path = Path(path)
     _check_file(path)
@@ -83,6 +86,7 @@ def _opened(file: BinaryFile, path: str | Path) -> Iterator[Image.Image]:
     with _PILLOW_QUIET:
         try:
             with Image.open(file, formats=formats) as image:  # type: ignore[arg-type]
+                _seek_whole_page(image)
                 yield image
         except PrintError:
             raise
@@ -144,6 +148,18 @@ def _check_file(path: Path) -> None:
         raise PrintError(f"{path} is a folder: expected one {EXPECTED}")
     if path.is_file() and path.stat().st_size == 0:
         raise PrintError(f"{path} is empty (0 bytes): expected an image; copy or export it again")
+
+
+def _seek_whole_page(image: Image.Image) -> None:
+    """Go on to the first page of a TIFF that is not said to be a smaller copy of another."""
+    if image.format != "TIFF":
+        return
+    for page in range(min(getattr(image, "n_frames", 1), MOST_PAGES)):
+        image.seek(page)
+        kind = getattr(image, "tag_v2", {}).get(ExifTags.Base.NewSubfileType, 0)
+        if not (isinstance(kind, int) and kind & 1):
+            return
+    image.seek(0)
 
 
 def _whole(file: BinaryFile, path: Path) -> io.BytesIO:

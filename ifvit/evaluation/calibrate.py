@@ -9,6 +9,7 @@ from typing import Any
 from ifvit.comparison.calibration import Calibration, save_calibration
 from ifvit.evaluation.resume import EXPECTED, RUN_FILE, compared_sha256
 from ifvit.evaluation.scores import ScoreRow, read_scores
+from ifvit.files import guarded
 from ifvit.texts import read_json
 
 NEEDED = (
@@ -40,7 +41,8 @@ def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str
     _check_apart(tables, runs, read)
     scores = [row.fused for rows in read for row in rows if not row.label]
     made = Calibration.of(scores, dense, matcher_sha256, settings)
-    save_calibration(out, made)
+    with guarded([*tables, *(Path(table).with_name(RUN_FILE) for table in tables)]):
+        save_calibration(out, made)
     return made
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, TiffImagePlugin
 
 from ifvit.data.damage import PrintError
 from ifvit.data.images import check_image, decode, read_image
@@ -162,3 +162,18 @@ def test_every_damaged_image_is_read_or_refused_by_name(kind):
             assert "damaged" in str(error) and len(str(error)) < 500
         else:
             assert found.dtype == np.float32 and 0 <= found.min() <= found.max() <= 1
+
+
+@pytest.mark.parametrize("thumbnails", range(4))
+def test_a_thumbnail_is_no_print(thumbnails):
+    """Smaller copies before the image itself, as some scanners write them."""
+    buffer = io.BytesIO()
+    small = Image.fromarray(ridges()).resize((70, 66))
+    pages = [*[small] * thumbnails, Image.fromarray(ridges()), small]
+    infos = [{254: 1}] * thumbnails + [{254: 0}, {254: 1}]
+    with TiffImagePlugin.AppendingTiffWriter(buffer) as file:
+        for page, info in zip(pages, infos, strict=True):
+            page.save(file, format="TIFF", tiffinfo=info)
+            file.newFrame()
+    found = decode(io.BytesIO(buffer.getvalue()), "scan.tif")
+    np.testing.assert_allclose(found, ridges() / 255, atol=1e-6)
