@@ -1,5 +1,6 @@
 # make demo: the whole method on prints that it makes itself; make test: lint, types and tests;
-# make test-slow: the tests that take minutes each; make wheel-check: the wheel, installed alone.
+# make test-slow: the tests that take minutes each; make wheel-check: the wheel, installed alone;
+# make fuzz: every reader on damaged files.
 # Both create .venv and install into it; PYTHON=python3.12 chooses the interpreter.
 
 PYTHON ?= python3
@@ -7,7 +8,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow wheel-check bench format clean
+.PHONY: demo test test-slow wheel-check fuzz bench format clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -24,6 +25,9 @@ test-slow: $(VENV)/.installed-dev
 
 wheel-check:
 	PYTHON=$(PYTHON) tests/check_wheel.sh
+
+fuzz: $(VENV)/.installed-dev
+	$(BIN)/python tests/fuzz_readers.py --files 100000 --seed 0
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/synthesis.py

@@ -43,7 +43,10 @@ def make_tree(root: Path, prints: int, side: int) -> None:
 
 def memory() -> tuple[float, float]:
     """Return the memory that this process holds for itself, and the most that it ever held, MB."""
-    fields = dict(line.split(":") for line in Path("/proc/self/status").read_text().splitlines())
+    fields = dict(
+        line.split(":")
+        for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+    )
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     return int(fields["RssAnon"].split()[0]) / 1024, most
 

@@ -1,24 +1,30 @@
 """The command line: ``ifvit COMMAND``, a shadow of the configuration dataclasses.
 
-Every error that a user can cause is one line on standard error and exit code 2.
+Every error is one line on standard error and exit code 2 (:mod:`ifvit.endings`). What needs JAX is
+imported once that is in place.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 import sys
-from collections.abc import Sequence
-from importlib.metadata import version
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
-from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS, preset
+from ifvit.endings import OneLine, exit_code, flushed, take_over
+from ifvit.files import guarded
 from ifvit.verbs import usage
 
-PRESETS: dict[str, dict[str, Any]] = {"train-dense": DENSE_PRESETS, "train-match": MATCH_PRESETS}
+OUTPUTS = ("out", "output", "checkpoint_dir")
+"""Fields that name what a command writes; all others that name files are what it reads."""
 
 
 def _take_preset(arguments: list[str], known: dict[str, Any]) -> Any:
     """Remove ``--preset NAME`` from the arguments and return that preset; ``paper`` without it."""
+    from ifvit.presets import preset
+
     for index, word in enumerate(arguments):
         if word == "--preset" or word.startswith("--preset="):
             _, equals, name = word.partition("=")
@@ -34,45 +40,74 @@ def parse(command: str, arguments: list[str]) -> Any:
     import tyro
 
     from ifvit.commands import COMMANDS
+    from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 
+    presets: dict[str, dict[str, Any]] = {
+        "train-dense": DENSE_PRESETS,
+        "train-match": MATCH_PRESETS,
+    }
     cls, _ = COMMANDS[command]
     options: dict[str, Any] = {}
-    if command in PRESETS:
-        options["default"] = _take_preset(arguments, PRESETS[command])
-        names = ", ".join(sorted(PRESETS[command]))
+    if command in presets:
+        options["default"] = _take_preset(arguments, presets[command])
+        names = ", ".join(sorted(presets[command]))
         options["description"] = f"{cls.__doc__} --preset NAME first sets all values: {names}."
     return tyro.cli(cls, args=arguments, prog=f"ifvit {command}", **options)
 
 
+def read_by(settings: Any) -> Iterator[Path]:
+    """Yield the files that a command's settings name to be read."""
+    for one in dataclasses.fields(settings):
+        value = getattr(settings, one.name)
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str) and text and one.name not in OUTPUTS:
+                yield Path(text)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
+    if argv is None:
+        take_over()
+    try:
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        flushed()
+    except SystemExit:  # of wrong options, and of --help
+        raise
+    except BaseException as error:
+        return exit_code(error)
+    return code
+
+
+def _run(arguments: list[str]) -> int:
+    if arguments[:1] == ["--version"]:
+        from importlib.metadata import version
+
+        print(f"ifvit {version('ifvit')}")
+        return 0
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 2
-    if arguments[0] == "--version":
-        print(f"ifvit {version('ifvit')}")
-        return 0
     # Only now: the commands load JAX, which takes seconds.
     from ifvit.commands import COMMANDS
     from ifvit.commands.compiled import keep_compiled
 
     command = arguments.pop(0)
-    logging.basicConfig(level=logging.WARNING, format="%(message)s")
-    logging.getLogger("ifvit").setLevel(logging.INFO)
-    try:
-        if command not in COMMANDS:
-            raise ValueError(f"unknown command {command!r}: expected one of {', '.join(COMMANDS)}")
-        settings = parse(command, arguments)
-        keep_compiled()
+    _log_in_lines()
+    if command not in COMMANDS:
+        raise ValueError(f"unknown command {command!r}: expected one of {', '.join(COMMANDS)}")
+    settings = parse(command, arguments)
+    keep_compiled()
+    with guarded(read_by(settings)):
         COMMANDS[command][1](settings)
-    except (ValueError, OSError) as error:
-        print(f"ifvit: error: {' '.join(str(error).split())}", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt as stop:
-        print(f"ifvit: {stop.args[0] if stop.args else 'interrupted'}", file=sys.stderr)
-        return getattr(stop, "exit_code", 130)
     return 0
+
+
+def _log_in_lines() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(message)s")
+    for handler in logging.getLogger().handlers:
+        if type(handler) is logging.StreamHandler:
+            handler.setFormatter(OneLine())
+    logging.getLogger("ifvit").setLevel(logging.INFO)
 
 
 if __name__ == "__main__":

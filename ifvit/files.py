@@ -40,15 +40,16 @@ def write_atomically(
     """
     parts = [data] if isinstance(data, bytes) else data
     path = final_target(Path(path))
-    found = _stat(path)
-    if found is not None and stat.S_ISDIR(found.st_mode):
-        raise ValueError(f"{path} is a folder: expected a file to write")
     if is_stream(path):
         with open(path, "wb") as file:
             file.writelines(parts)
         return
-    _refuse_input(path, found)
     path.parent.mkdir(parents=True, exist_ok=True)
+    # Only now: a folder that was not there can be on the way to a file that was.
+    found = _stat(path)
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        raise ValueError(f"{path} is a folder: expected a file to write")
+    _refuse_input(path, found)
     with _temporary(path, found, mode) as (descriptor, temporary):
         with open(descriptor, "wb", closefd=False) as file:
             file.writelines(parts)
@@ -96,7 +97,9 @@ def final_target(path: Path) -> Path:
 def is_stream(path: Path) -> bool:
     """Return whether a path is a device, a pipe or another process's stream, not a plain file."""
     found = _stat(path)
-    return found is not None and (not stat.S_ISREG(found.st_mode) or path.is_symlink())
+    if found is None or stat.S_ISDIR(found.st_mode):
+        return False
+    return not stat.S_ISREG(found.st_mode) or path.is_symlink()
 
 
 @contextmanager
@@ -121,6 +124,9 @@ def check_output(path: str | Path, option: str = "--out") -> None:
     Nothing is made; what can be known is known before the work begins.
     """
     target = final_target(Path(path))
+    if is_stream(target):
+        return
+    target = Path(os.path.realpath(target))
     _refuse_input(target, _stat(target))
     if target.is_dir():
         raise ValueError(f"{option} {path} is a folder: expected a file to write")

@@ -59,7 +59,7 @@ def main(path: Path) -> int:
     if not path.is_file():
         print(f"no report at {path}: run `make demo` first", file=sys.stderr)
         return 1
-    report = json.loads(path.read_text())
+    report = json.loads(path.read_text(encoding="utf-8"))
     low = failures(report) + second_to_another(path.parent)
     seconds = report.get("seconds")
     if seconds is None:

@@ -20,6 +20,7 @@ from PIL import Image
 from ifvit.cli import main, parse
 from ifvit.commands import COMMANDS
 from ifvit.comparison.decision import DECISION_FILE, Decision, save_decision
+from ifvit.gallery.template import load_templates
 from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS
 from ifvit.verbs import VERBS
@@ -139,7 +140,7 @@ def png_header(width: int, height: int) -> bytes:
 
 def bad_print(kind: str, path: Path) -> None:
     if kind == "text":
-        path.write_text("not an image\n" * 100)
+        path.write_text("not an image\n" * 100, encoding="utf-8")
     elif kind == "empty":
         path.touch()
     elif kind == "pixel":
@@ -250,6 +251,127 @@ def test_a_missing_folder_of_prints(capsys, caplog, tmp_path, ckpts, micro, comm
         arguments += ["--pretrained-ckpt", ckpts.dense]
     assert complaint(capsys, *arguments).startswith("no such folder")
     assert not caplog.records
+
+
+# What can be known beforehand is
+
+
+@pytest.fixture
+def no_weights(monkeypatch):
+    """Fail where weights are loaded."""
+
+    def loaded(*_: object, **__: object) -> None:
+        pytest.fail("weights were loaded")
+
+    monkeypatch.setattr(Matcher, "from_checkpoints", loaded)
+    monkeypatch.setattr("ifvit.commands.use.match", loaded)
+    monkeypatch.setattr("ifvit.registered_pair.register", loaded)
+
+
+WRONG_BEFOREHAND = {
+    "match": [
+        (["GOOD", "GOOD", "--out", "x.xyz"], "cannot be written as .xyz"),
+        (["GOOD", "GOOD", "--out", "x"], "a file without an ending"),
+        (["GOOD", "COPY.png", "--out", "COPY.png"], "is what this command reads"),
+        (["GOOD", "GOOD", "--out", "FOLDER"], "cannot be written as"),
+        (["GOOD", "GOOD", "--out", "GOOD/x.png"], "is a file"),
+        (["GOOD", "GOOD", "--threshold", "7"], "is not calibrated"),
+        (["GOOD", "GOOD", "--threshold", "0.1", "--enhancer", "none"], "is not calibrated"),
+        (["GOOD", "GOOD", "--threshold", "0.1", "--calibration", "GOOD"], "cannot be read"),
+        (["GOOD", "GOOD", "--threshold", "0.1", "--calibration", "NONE"], "does not exist"),
+        (["GOOD", "GOOD", "--ppi", "5"], "cannot be right"),
+        (["GOOD", "NONE"], "no such image"),
+        (["FOLDER", "GOOD"], "is a folder"),
+    ],
+    "register": [
+        (["GOOD", "GOOD", "--out", "GOOD"], "is a file"),
+        (["GOOD", "GOOD", "--ppi", "500", "5"], "cannot be right"),
+        (["GOOD", "NONE"], "no such image"),
+    ],
+    "embed": [
+        (["GOOD", "--out", "FOLDER"], "is a folder"),
+        (["GOOD", "--out", "GOOD"], "is what this command reads"),
+        (["GOOD", "--out", "GOOD/x"], "is a file"),
+        (["GOOD", "--ppi", "5"], "cannot be right"),
+        (["GOOD", "GOOD"], "is given twice"),
+        (["GOOD", "FOLDER/../GOOD"], "is given twice"),
+    ],
+    "identify": [(["--dataset-root", "FOLDER", "--out", "FOLDER"], "is a folder")],
+    "evaluate": [(["--dataset-root", "FOLDER", "--out", "GOOD"], "is a file")],
+}
+
+
+@pytest.mark.parametrize("command", WRONG_BEFOREHAND)
+def test_wrong_arguments_are_found_before_weights_load(
+    capsys, tmp_path, ckpts, print_folder, no_weights, command, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(print_folder, "FOLDER")
+    shutil.copy("FOLDER/1_1.png", "GOOD")
+    shutil.copy("FOLDER/1_1.png", "COPY.png")
+    before = Path("GOOD").read_bytes()
+    flags = ckpts.flags[:2] if command == "register" else ckpts.flags
+    for arguments, reason in WRONG_BEFOREHAND[command]:
+        assert reason in complaint(capsys, command, *arguments, *flags), arguments
+        assert Path("GOOD").read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["COPY.png", "FOLDER", "GOOD"]
+
+
+def test_no_output_takes_the_place_of_its_inputs(capsys, tmp_path, ckpts):
+    """The folder of the training given as that of the export, and a PyTorch file as its own."""
+    for path in (ckpts.dense, ckpts.matcher):
+        shutil.copy(path, tmp_path)
+    own = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    flags = [str(tmp_path / Path(path).name) for path in (ckpts.dense, ckpts.matcher)]
+    arguments = ["--dense-ckpt", flags[0], "--matcher-ckpt", flags[1]]
+    for out in (tmp_path, tmp_path / "." / "x" / ".."):
+        line = complaint(capsys, "export", *arguments, "--out", str(out))
+        assert "is what this command reads" in line
+    torch.save({"x": torch.ones(2)}, tmp_path / "loftr.pt")
+    line = complaint(
+        capsys,
+        "convert-loftr",
+        "--pytorch-ckpt",
+        str(tmp_path / "loftr.pt"),
+        "--output",
+        str(tmp_path / "loftr.pt"),
+    )
+    assert "is what this command reads" in line
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir() if p.name != "loftr.pt"} == own
+
+
+def test_the_result_is_printed_though_the_picture_fails(
+    capsys, tmp_path, ckpts, print_folder, monkeypatch
+):
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("ifvit.viz.matches.draw_match", full)
+    prints = [str(print_folder / name) for name in ("1_1.png", "1_2.png")]
+    assert main(["match", *prints, *ckpts.flags, "--out", str(tmp_path / "m.png")]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.startswith(("score ", "not aligned: ")) and "No space left" in captured.err
+
+
+def test_bad_prints_among_many_are_named_and_skipped(capsys, caplog, tmp_path, ckpts, print_folder):
+    """Each kind of them, between good ones of the same name in another folder."""
+    for folder in ("a", "b"):
+        shutil.copytree(print_folder, tmp_path / folder)
+    good = [str(p) for f in ("a", "b") for p in sorted((tmp_path / f).glob("*_1.png"))]
+    bad = []
+    for kind in ("missing", "text", "empty", "pixel", "white", "large"):
+        bad.append(str(tmp_path / f"{kind}.png"))
+        bad_print(kind, Path(bad[-1]))
+    mixed = [path for two in zip(good, bad, strict=False) for path in two]
+    out = tmp_path / "t.npz"
+    assert main(["embed", *mixed, *ckpts.flags, "--out", str(out)]) == 2
+    captured = capsys.readouterr()
+    assert captured.out.startswith(f"{len(good)} templates of")
+    assert f"{len(bad)} of {len(mixed)} prints have no template" in captured.err
+    assert all(path in captured.err or path in caplog.text for path in bad)
+    assert load_templates(out).names == tuple(good)
+    line = complaint(capsys, "embed", bad[0], *ckpts.flags, "--out", str(tmp_path / "no.npz"))
+    assert "1 of 1 prints have no template" in line and not (tmp_path / "no.npz").exists()
 
 
 # Results

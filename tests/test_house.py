@@ -37,7 +37,7 @@ ORDER = (
     ("viz",),
     ("evaluation",),
     ("training",),
-    ("demo", "verbs", "commands", "cli"),
+    ("demo", "endings", "verbs", "commands", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 

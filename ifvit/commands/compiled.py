@@ -39,7 +39,7 @@ def keep_compiled() -> None:
 def _features() -> str:
     """Return what the processor can do, as far as the system tells."""
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith(("flags", "Features")):
                 return line
     return platform.processor()

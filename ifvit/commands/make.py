@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+import shlex
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any
 
 import tyro
 
-from ifvit.config import DenseConfig, MatchConfig
+from ifvit.config import DenseConfig, MatchConfig, ModelConfig
+from ifvit.files import check_folder, check_output
+from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.synthesis.dataset import DatasetSpec
 
 
@@ -90,6 +93,7 @@ def run_synth(args: SynthArgs) -> None:
     def progress(items: Any, total: int) -> Any:
         return tqdm(items, "prints", total=total, unit="print")
 
+    check_folder(args.out)
     paths = write_dataset(args.out, args.spec, progress)
     sheet = Path(args.out) / "contact_sheet.png"
     shown = paths[: 8 * args.spec.impressions]
@@ -103,7 +107,8 @@ def run_train_dense(config: DenseConfig) -> None:
     from ifvit.training.dense import train_dense
 
     path = train_dense(config)
-    print(f"Module 1 is in {path}\nnext: ifvit train-match --pretrained-ckpt {path}")
+    own = model_options(config.model, {k: v.model for k, v in MATCH_PRESETS.items()})
+    print(f"Module 1 is in {path}\nnext: ifvit train-match{own} --pretrained-ckpt {quoted(path)}")
 
 
 def run_train_match(config: MatchConfig) -> None:
@@ -113,13 +118,14 @@ def run_train_match(config: MatchConfig) -> None:
     path = train_match(config)
     dense = config.pretrained_ckpt or "CKPT"
     print(f"Module 2 is in {path}")
-    print(f"next: ifvit match A B --dense-ckpt {dense} --matcher-ckpt {path}")
+    print(f"next: ifvit match A B --dense-ckpt {quoted(dense)} --matcher-ckpt {quoted(path)}")
 
 
 def run_convert(args: ConvertArgs) -> None:
     """Convert LoFTR's weights."""
     from ifvit.weights.convert import convert_loftr
 
+    check_output(args.output, "--output")
     arrays, record = convert_loftr(
         args.pytorch_ckpt,
         args.output,
@@ -128,7 +134,39 @@ def run_convert(args: ConvertArgs) -> None:
         temp_bug_fix=args.temp_bug_fix,
     )
     print(f"{record.summary(arrays)}, in {args.output}")
-    print(f"next: ifvit train-dense --loftr-pretrained-ckpt {args.output}")
+    usual = ModelConfig()
+    model = replace(
+        usual,
+        d_model=record.d_model,
+        num_layers=record.num_layers,
+        num_heads=record.num_heads or usual.num_heads,
+        temp_bug_fix=record.temp_bug_fix,
+    )
+    own = model_options(model, {k: v.model for k, v in DENSE_PRESETS.items()})
+    print(f"next: ifvit train-dense{own} --loftr-pretrained-ckpt {quoted(args.output)}")
+
+
+def model_options(model: ModelConfig, presets: dict[str, ModelConfig]) -> str:
+    """Return the options by which a command gets this very model, with a blank before each."""
+    named = next((name for name, known in presets.items() if known == model), None)
+    if named is not None:
+        return "" if named == "paper" else f" --preset {named}"
+    options = ""
+    for one in fields(ModelConfig):
+        value, name = getattr(model, one.name), one.name.replace("_", "-")
+        if value == getattr(presets["paper"], one.name):
+            continue
+        if isinstance(value, bool):
+            options += f" --model.{'' if value else 'no-'}{name}"
+        else:
+            values = value if isinstance(value, tuple) else (value,)
+            options += f" --model.{name} {' '.join(map(str, values))}"
+    return options
+
+
+def quoted(path: str | Path) -> str:
+    """Return a path as a shell takes it for one word."""
+    return shlex.quote(str(path))
 
 
 def run_inspect(args: InspectArgs) -> None:

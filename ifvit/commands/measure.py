@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,9 @@ from ifvit.evaluation.identification import RANKS, IdentifyConfig, identify
 from ifvit.evaluation.protocols import print_name
 from ifvit.evaluation.scores import ScoreRow
 from ifvit.features.features import Features
-from ifvit.files import sha256_of
+from ifvit.files import check_folder, check_output, sha256_of
 from ifvit.matcher import Matcher
-from ifvit.weights.pretrained import pretrained_files
+from ifvit.weights.pretrained import checkpoint_pair, pretrained_files
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,10 @@ class ReportArgs:
 
 def run_evaluate(config: EvaluateConfig) -> None:
     """Score a data set's comparisons."""
+    checkpoint_pair(config.dense_ckpt, config.matcher_ckpt)
+    check_folder(config.out)
     path = evaluate(config)
-    print(f"scores are in {path}\nnext: ifvit report {path}")
+    print(f"scores are in {path}\nnext: ifvit report {shlex.quote(str(path))}")
 
 
 def run_calibrate(args: CalibrateArgs) -> None:
@@ -70,6 +73,7 @@ def run_calibrate(args: CalibrateArgs) -> None:
             "--out is not given: expected a file to write, such as decision.json, which "
             "`ifvit match --calibration` uses; or --matcher-ckpt, to write beside weights of yours"
         )
+    check_output(out)
     known = sha256_of(args.matcher_ckpt or pretrained_files().matcher)
     made = calibrate(args.scores, out, known)
     count = 0 if made.impostor is None else len(made.impostor)
@@ -78,6 +82,8 @@ def run_calibrate(args: CalibrateArgs) -> None:
 
 def run_identify(config: IdentifyConfig) -> None:
     """Search a gallery, and print the rates."""
+    checkpoint_pair(config.dense_ckpt, config.matcher_ckpt)
+    check_output(config.out)
     found = identify(config)
     print(f"{found.probes} probes, gallery of {found.gallery}")
     for rank in RANKS:
@@ -90,6 +96,8 @@ def run_report(args: ReportArgs) -> None:
     """Write a report, and print its figures."""
     from ifvit.evaluation.report import figures_table, write_report
 
+    for name in ("report.json", "report.html"):
+        check_output(Path(args.out) / name)
     draw = None if args.dataset_root is None else _drawing(args, args.dataset_root)
     found = write_report(args.scores, args.out, draw, args.worst)
     for name, value, interval in figures_table(found.figures):

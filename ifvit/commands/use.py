@@ -9,13 +9,25 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ifvit.comparison.decision import DECISION_FILE, load_decision
-from ifvit.comparison.result import MatchResult
+from ifvit.comparison.decision import DECISION_FILE, Decision, load_decision
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.given import each_ppi
+from ifvit.data.images import check_image
+from ifvit.data.prints import check_ppi, warn_of_several
+from ifvit.data.tags import warn_of_tags
+from ifvit.endings import flushed
 from ifvit.features.enhancer import EnhancerName
-from ifvit.files import write_result
+from ifvit.files import check_output, write_result
 from ifvit.matcher import Matcher
 from ifvit.one_call import match
+from ifvit.texts import shortened
 from ifvit.weights.pretrained import checkpoint_pair
+
+REGISTERED = (
+    *("aligned.png", "overlay.png", "checkerboard.png", "field.png"),
+    *("registration.json", "displacement.npz"),
+)
+"""What `ifvit register` writes into its folder."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +97,7 @@ class CompareArgs:
 
 def run_match(args: MatchArgs) -> None:
     """Match two prints and print the result."""
+    _check_match(args)
     result = match(
         args.image0,
         args.image1,
@@ -95,30 +108,67 @@ def run_match(args: MatchArgs) -> None:
         canvas=args.canvas,
         calibration=args.calibration,
     )
+    for name, image in ((args.image0, result.image0), (args.image1, result.image1)):
+        warn_of_several(image, REFERENCE_PPI, name)
+    calibrated = args.threshold is not None and result.fmr is not None
+    limit = _calibration(args).threshold(args.threshold or 0) if calibrated else None
+    accepted = None if limit is None else result.ok and result.score >= limit
+    # First of all: what follows can fail.
+    if args.json:
+        print(json.dumps(json.loads(result.to_json()) | {"threshold": limit, "accepted": accepted}))
+    else:
+        print(result.summary())
+        if limit is not None:
+            decision = "accepted" if accepted else "rejected"
+            print(f"{decision} at FMR {args.threshold:g}, whose threshold is {limit:.3f}")
+    if args.threshold is not None and limit is None:
+        raise ValueError(_uncalibrated(args))
     if args.out is not None:
         from ifvit.viz.matches import draw_match
 
+        flushed()
         draw_match(result, args.out)
-    limit = None if args.threshold is None else _limit(result, args, args.threshold)
-    accepted = None if limit is None else result.ok and result.score >= limit
-    if args.json:
-        print(json.dumps(json.loads(result.to_json()) | {"threshold": limit, "accepted": accepted}))
+
+
+def _check_match(args: MatchArgs) -> None:
+    """Find out what is wrong with the arguments before anything takes its time."""
+    checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
+    _check_prints(args.image0, args.image1, args.ppi)
+    if args.out is not None:
+        from ifvit.viz.figures import picture_format
+
+        picture_format(args.out)
+        check_output(args.out)
+    if args.threshold is None:
         return
-    print(result.summary())
-    if limit is not None:
-        decision = "accepted" if accepted else "rejected"
-        print(f"{decision} at FMR {args.threshold:g}, whose threshold is {limit:.3f}")
+    if args.enhancer != "gabor" or args.canvas is not None:
+        raise ValueError(_uncalibrated(args))
+    _calibration(args).threshold(args.threshold)
 
 
-def _limit(result: MatchResult, args: MatchArgs, rate: float) -> float:
+def _check_prints(image0: str, image1: str, ppi: int | tuple[int, int] | None) -> None:
+    both = list(zip((image0, image1), each_ppi(ppi), strict=True))
+    for path, own in both:
+        check_image(path)
+        check_ppi(REFERENCE_PPI if own is None else own)
+    warn_of_tags(both)
+
+
+def _calibration(args: MatchArgs) -> Decision:
+    if args.calibration is not None:
+        return load_decision(args.calibration)
+    path = checkpoint_pair(args.dense_ckpt, args.matcher_ckpt).matcher.with_name(DECISION_FILE)
+    if not path.exists():
+        raise ValueError(_uncalibrated(args))
+    return load_decision(path)
+
+
+def _uncalibrated(args: MatchArgs) -> str:
     matcher_ckpt = checkpoint_pair(args.dense_ckpt, args.matcher_ckpt).matcher
-    if result.fmr is None:
-        raise ValueError(
-            f"--threshold is a false match rate, but {matcher_ckpt} is not calibrated for this: "
-            "run `ifvit evaluate` on prints like yours, then `ifvit calibrate`"
-        )
-    path = args.calibration or matcher_ckpt.with_name(DECISION_FILE)
-    return load_decision(path).threshold(rate)
+    return (
+        f"--threshold is a false match rate, but {matcher_ckpt} is not calibrated for this: "
+        "run `ifvit evaluate` on prints like yours, then `ifvit calibrate`"
+    )
 
 
 def run_register(args: RegisterArgs) -> None:
@@ -126,6 +176,10 @@ def run_register(args: RegisterArgs) -> None:
     from ifvit.registered_pair import register, save_displacement
     from ifvit.viz.overlay import draw_registration
 
+    _check_prints(args.image0, args.image1, args.ppi)
+    out = Path(args.out)
+    for name in REGISTERED:
+        check_output(out / name)
     found = register(
         args.image0,
         args.image1,
@@ -133,25 +187,39 @@ def run_register(args: RegisterArgs) -> None:
         ppi=args.ppi,
         enhancer=args.enhancer,
     )
-    out = Path(args.out)
+    for name, image in ((args.image0, found.image0), (args.image1, found.image1)):
+        warn_of_several(image, REFERENCE_PPI, name)
+    print(found.summary())
+    flushed()
     pictures = draw_registration(found, out)
     write_result(out / "registration.json", (found.to_json() + "\n").encode(), b'"name0"')
     save_displacement(found, out / "displacement.npz")
-    print(found.summary())
     names = ", ".join(path.name for path in pictures)
     print(f"{names}, registration.json and displacement.npz are in {out}")
 
 
 def run_embed(args: EmbedArgs) -> None:
     """Write templates."""
-    from ifvit.gallery.template import embed_files, save_templates
+    from ifvit.gallery.template import check_names, embed_files, save_templates
 
     if not args.paths:
         raise ValueError("no prints given: expected at least one file")
+    check_output(args.out)
+    check_ppi(REFERENCE_PPI if args.ppi is None else args.ppi)
+    check_names(args.paths)
+    warn_of_tags((path, args.ppi) for path in args.paths)
+    checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
     matcher = Matcher.from_checkpoints(args.dense_ckpt, args.matcher_ckpt)
-    templates = embed_files(matcher, args.paths, args.ppi)
-    save_templates(args.out, templates)
-    print(f"{len(templates)} templates of {templates.bytes_each} bytes in {args.out}")
+    templates, unreadable = embed_files(matcher, args.paths, args.ppi)
+    if templates is not None:
+        save_templates(args.out, templates)
+        print(f"{len(templates)} templates of {templates.bytes_each} bytes in {args.out}")
+    if unreadable:
+        listed = ", ".join(unreadable)
+        raise ValueError(
+            f"{len(unreadable)} of {len(args.paths)} prints have no template, the reasons stand "
+            f"above: {shortened(listed, 250)}"
+        )
 
 
 def run_compare(args: CompareArgs) -> None:

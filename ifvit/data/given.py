@@ -11,7 +11,9 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
-from ifvit.data.images import MAX_SIDE, MIN_SIDE, BinaryFile, PrintError, decode, grey, read_image
+from ifvit.data.contrast import brought_to_usual
+from ifvit.data.damage import BinaryFile, PrintError
+from ifvit.data.images import MAX_SIDE, MIN_SIDE, decode, grey, read_image
 
 PrintSource = str | Path | bytes | BinaryFile | Image.Image | np.ndarray
 """What :func:`grey_values` reads."""
@@ -69,7 +71,7 @@ def _grey_array(values: np.ndarray, name: str) -> Float32[np.ndarray, "H W"]:
             f"{MIN_SIDE} to {MAX_SIDE} pixels"
         )
     if values.dtype in (np.uint8, np.uint16):
-        return np.asarray(values, np.float32) / np.iinfo(values.dtype).max
+        return brought_to_usual(np.asarray(values, np.float32) / np.iinfo(values.dtype).max)
     if not np.issubdtype(values.dtype, np.floating):
         raise PrintError(
             f"{name} is an array of {values.dtype}: expected floats in [0, 1], uint8 or uint16"
@@ -80,4 +82,4 @@ def _grey_array(values: np.ndarray, name: str) -> Float32[np.ndarray, "H W"]:
             f"{name} has grey values from {low:g} to {high:g}: expected [0, 1], ridges dark; "
             "divide by the value of white"
         )
-    return np.asarray(values, np.float32)
+    return brought_to_usual(np.asarray(values, np.float32))

@@ -3,61 +3,91 @@
 from __future__ import annotations
 
 import importlib
+import io
 import threading
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float32
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
+from ifvit.data.contrast import brought_to_usual
+from ifvit.data.damage import BinaryFile, PrintError, check_whole
+from ifvit.texts import shortened
+
 FORMATS = ("PNG", "TIFF", "BMP", "JPEG")
 EXPECTED = "PNG, TIFF, BMP, JPEG or WSQ file"
 WSQ_START = b"\xff\xa0"
 """Start-of-image marker (FBI, IAFIS-IC-0110, WSQ Gray-Scale Fingerprint Image Compression)."""
-MIN_SIDE, MAX_SIDE = 64, 4096
-"""Sides in pixels of an image that is read. 64 px at 500 ppi are 3.3 mm, a third of a fingertip;
+OTHERS = {
+    b"GIF8": "GIF",
+    b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
+    b"\xff\x4f\xff\x51": "JPEG 2000",
+    b"P5": "PGM",
+    b"P2": "PGM",
+    b"P6": "PPM",
+    b"%PDF": "PDF",
+    b"II\x2b\x00": "BigTIFF",
+    b"PK\x03\x04": "an archive",
+    b"\x1f\x8b": "an archive",
+}
+"""Formats that are not read, by their first bytes: who gives one is told its name."""
+
+MOST_PAGES = 8
+"""Pages of a TIFF among which the print is looked for."""
+
+MOST_BYTES = 256 << 20
+"""More than an image of the largest size has, in colour and at 16 bit."""
+
+MIN_SIDE, MAX_SIDE = 48, 4096
+"""Sides in pixels of an image that is read. 48 px at 500 ppi are 2.4 mm, what a strip sensor shows;
 4096 px at 1000 ppi are 104 mm, a whole hand."""
-
-
-@runtime_checkable
-class BinaryFile(Protocol):
-    """An open binary file, or what behaves like one."""
-
-    def read(self, size: int = ..., /) -> bytes: ...  # noqa: D102
-
-    def seek(self, offset: int, whence: int = ..., /) -> int: ...  # noqa: D102
-
-    def tell(self) -> int: ...  # noqa: D102
-
-
-class PrintError(ValueError):
-    """A file that cannot serve as a print; the message is one line that says what to do."""
 
 
 def read_image(path: str | Path) -> Float32[np.ndarray, "H W"]:
     """Decode a PNG, TIFF, BMP, JPEG or WSQ file to grey values from 0 (black) to 1 (white).
 
     8 or 16 bit; colour becomes luma (ITU-R BT.601), transparency is laid over white, and of a
-    file of several pages the first is read. Raises FileNotFoundError where there is no such file,
-    and ValueError where it is not such an image, is damaged, needs a decoder that is not installed
-    (WSQ), or has a side outside 64 to 4096 pixels; the size is read from the header, before
-    anything is decoded.
+    file of several pages the first is read that is no smaller copy of another. A pipe is read to
+    its end. Raises FileNotFoundError where there is no such file, and ValueError where it is not
+    such an image, is damaged, needs a decoder that is not installed (WSQ), or has a side outside
+    48 to 4096 pixels; the size is read from the header, before anything is decoded.
     """
     path = Path(path)
     _check_file(path)
     with path.open("rb") as file:
-        return decode(file, path)
+        return decode(file if path.is_file() else _whole(file, path), path)
+
+
+def check_image(path: str | Path) -> None:
+    """Raise as :func:`read_image` for what a file's name and header tell; a pipe is left alone."""
+    path = Path(path)
+    _check_file(path)
+    if path.is_file():
+        with path.open("rb") as file, _opened(file, path) as image:
+            _check_size(path, *image.size)
+            _check_depth(path, image)
 
 
 def decode(file: BinaryFile, path: str | Path) -> Float32[np.ndarray, "H W"]:
     """Decode an open file, or one in memory, as :func:`read_image`; ``path`` names it in errors."""
+    with _opened(file, path) as image:
+        check_whole(file, path, image)
+        return grey(image, path)
+
+
+@contextmanager
+def _opened(file: BinaryFile, path: str | Path) -> Iterator[Image.Image]:
+    """Open an image of a known format; whatever goes wrong inside becomes a :class:`PrintError`."""
     formats = (*FORMATS, *_wsq_format(file, path))
     with _PILLOW_QUIET:
         try:
             with Image.open(file, formats=formats) as image:  # type: ignore[arg-type]
-                return grey(image, path)
+                _seek_whole_page(image)
+                yield image
         except PrintError:
             raise
         except Image.DecompressionBombError as error:
@@ -65,10 +95,11 @@ def decode(file: BinaryFile, path: str | Path) -> Float32[np.ndarray, "H W"]:
             raise PrintError(_too_large(path, "hundreds of megapixels")) from error
         except UnidentifiedImageError as error:
             raise PrintError(
-                f"{path} is not an image that can be read: expected a {EXPECTED}"
+                f"{path} is not an image that can be read{_other_format(file)}: expected a "
+                f"{EXPECTED}"
             ) from error
         except Exception as error:  # decoders raise nearly any type on damaged bytes
-            reason = (str(error) or type(error).__name__).splitlines()[0]
+            reason = shortened(str(error) or type(error).__name__, 150)
             raise PrintError(
                 f"{path} cannot be decoded ({reason}): expected an undamaged {EXPECTED}; "
                 "copy or export it again"
@@ -79,7 +110,7 @@ def grey(image: Image.Image, path: str | Path) -> Float32[np.ndarray, "H W"]:
     """Return the grey values of a picture of Pillow's, as :func:`read_image`."""
     _check_size(path, *image.size)
     _check_depth(path, image)
-    return _grey(image)
+    return brought_to_usual(_grey(image))
 
 
 class _Quiet:
@@ -113,10 +144,41 @@ _PILLOW_QUIET = _Quiet()
 def _check_file(path: Path) -> None:
     if not path.exists():
         raise FileNotFoundError(f"no such image: {path}; check the name and the folder")
-    if not path.is_file():
+    if path.is_dir():
         raise PrintError(f"{path} is a folder: expected one {EXPECTED}")
-    if path.stat().st_size == 0:
+    if path.is_file() and path.stat().st_size == 0:
         raise PrintError(f"{path} is empty (0 bytes): expected an image; copy or export it again")
+
+
+def _seek_whole_page(image: Image.Image) -> None:
+    """Go on to the first page of a TIFF that is not said to be a smaller copy of another."""
+    if image.format != "TIFF":
+        return
+    for page in range(min(getattr(image, "n_frames", 1), MOST_PAGES)):
+        image.seek(page)
+        kind = getattr(image, "tag_v2", {}).get(ExifTags.Base.NewSubfileType, 0)
+        if not (isinstance(kind, int) and kind & 1):
+            return
+    image.seek(0)
+
+
+def _whole(file: BinaryFile, path: Path) -> io.BytesIO:
+    data = file.read(MOST_BYTES + 1)
+    if len(data) > MOST_BYTES:
+        raise PrintError(f"{path} does not end within {MOST_BYTES >> 20} MB: expected a {EXPECTED}")
+    return io.BytesIO(data)
+
+
+def _other_format(file: BinaryFile) -> str:
+    """Return in words which other format a file is of, if that shows at its start."""
+    file.seek(0)
+    start = file.read(16)
+    known = [name for mark, name in OTHERS.items() if start.startswith(mark)]
+    if start[4:8] == b"ftyp":
+        known.append("HEIF or AVIF")
+    if start[8:12] == b"WEBP":
+        known.append("WebP")
+    return f" ({known[-1]}; convert it to PNG)" if known else ""
 
 
 def _wsq_format(file: BinaryFile, path: str | Path) -> tuple[str, ...]:
@@ -164,9 +226,10 @@ def _check_depth(path: str | Path, image: Image.Image) -> None:
 
 def _grey(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I;16"):
-        values = np.asarray(image).astype(np.float32) / 65535
-        # Pillow inverts 8-bit "white is zero" TIFFs by itself, but not those of 16 bit.
+        # What else the file says is lost in the turned picture.
         photometric = getattr(image, "tag_v2", {}).get(ExifTags.Base.PhotometricInterpretation)
+        values = np.asarray(ImageOps.exif_transpose(image)).astype(np.float32) / 65535
+        # Pillow inverts 8-bit "white is zero" TIFFs by itself, but not those of 16 bit.
         return 1 - values if photometric == 0 else values
     image = ImageOps.exif_transpose(image)
     if image.has_transparency_data:

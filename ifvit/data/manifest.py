@@ -53,8 +53,8 @@ def _print(file: Path, row: Row, ppi: int | None) -> Print:
     path = find_file(file.parent, name)
     if path is None:
         raise FileNotFoundError(
-            f"{where}: no such image: {file.parent / name}; paths are relative to the table's "
-            f"folder{_encoded(name)}"
+            f"{where}: no such image: {shortened(str(file.parent / name), 250)}; paths are "
+            f"relative to the table's folder{_encoded(name)}"
         )
     return Print(
         dataset=values["dataset"] or file.stem,
@@ -79,5 +79,7 @@ def _resolution(where: str, text: str) -> int:
         if not ppi.is_integer():
             raise ValueError("expected a whole number")
     except ValueError as error:
-        raise ValueError(f"{where}, column ppi: {text!r} is no resolution ({error})") from error
+        why = shortened(str(error), 160)
+        found = repr(shortened(text, 40))
+        raise ValueError(f"{where}, column ppi: {found} is no resolution ({why})") from error
     return int(ppi)

@@ -6,15 +6,19 @@ normalisation come afterwards, in JAX, in ``ifvit.features.normalise``.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float32
+from jaxtyping import Bool, Float32, Int32
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.data.images import PrintError, read_image
+from ifvit.data.damage import PrintError
+from ifvit.data.images import read_image
+
+logger = logging.getLogger("ifvit")
 
 MIN_PPI, MAX_PPI = 100, 4000
 """Below 100 ppi a ridge period (0.46 mm) is under two pixels: ridges cannot be told apart."""
@@ -27,6 +31,9 @@ MIN_CONTRAST = 0.04
 of a sensor and the blocks of a JPEG, below the faintest print of FVC2000 DB2 (0.06 to 0.09)."""
 MIN_AREA_MM2 = 4.0
 """Anything smaller than 2 mm × 2 mm is dirt, not a print."""
+
+SECOND = 0.4
+"""Share of the largest area from which another one counts as a finger of its own."""
 
 
 @dataclass(frozen=True)
@@ -76,6 +83,38 @@ def ridge_area(image: Float32[np.ndarray, "H W"], ppi: float) -> Bool[np.ndarray
     Coarse, for finding and centring the finger only: ``ifvit.features.normalise.foreground`` is the
     mask that the network sees.
     """
+    labels, areas = _areas(image, ppi)
+    if areas.size == 0 or areas.max() < MIN_AREA_MM2 * (ppi / 25.4) ** 2:
+        return np.zeros(image.shape, dtype=bool)
+    return np.asarray(labels == 1 + int(areas.argmax()))
+
+
+def fingers_in(image: Float32[np.ndarray, "H W"], ppi: float) -> int:
+    """Count the areas of ridges that are large enough to be a finger each; 0 for a blank image.
+
+    The largest, and those with at least :data:`SECOND` of its size: a slap has several, and so have
+    two prints scanned on one sheet.
+    """
+    _, areas = _areas(image, ppi)
+    least = MIN_AREA_MM2 * (ppi / 25.4) ** 2
+    return int((areas >= max(least, SECOND * areas.max(initial=0))).sum())
+
+
+def warn_of_several(image: Float32[np.ndarray, "H W"], ppi: float, name: str | Path) -> None:
+    """Warn where an image shows more than one finger, of which one alone is used."""
+    count = fingers_in(image, ppi)
+    if count > 1:
+        logger.warning(
+            "%s shows %d areas of ridges, each as large as a finger: the largest is used; cut out "
+            "the one that is meant",
+            *(name, count),
+        )
+
+
+def _areas(
+    image: Float32[np.ndarray, "H W"], ppi: float
+) -> tuple[Int32[np.ndarray, "H W"], Int32[np.ndarray, " R"]]:
+    """Return the connected areas with the contrast of ridges, numbered from 1, and their sizes."""
     window = max(3, round(WINDOW_MM * ppi / 25.4))
     mean = cv2.blur(image, (window, window))
     variance = cv2.blur(image * image, (window, window)) - mean * mean
@@ -85,10 +124,7 @@ def ridge_area(image: Float32[np.ndarray, "H W"], ppi: float) -> Bool[np.ndarray
     kernel = np.ones((window, window), np.uint8)
     ridges = cv2.morphologyEx((contrast > threshold).astype(np.uint8), cv2.MORPH_CLOSE, kernel)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(ridges, connectivity=4)
-    areas = stats[1:, cv2.CC_STAT_AREA]
-    if areas.size == 0 or areas.max() < MIN_AREA_MM2 * (ppi / 25.4) ** 2:
-        return np.zeros(image.shape, dtype=bool)
-    return np.asarray(labels == 1 + int(areas.argmax()))
+    return np.asarray(labels, np.int32), np.asarray(stats[1:, cv2.CC_STAT_AREA], np.int32)
 
 
 def centred(

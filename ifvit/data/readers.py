@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -18,6 +19,7 @@ import numpy as np
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.layouts import LAYOUTS, Named, named_prints
 from ifvit.data.manifest import read_manifest
+from ifvit.data.names import check_one_finger
 from ifvit.data.prints import Print, check_ppi
 
 logger = logging.getLogger("ifvit")
@@ -32,7 +34,9 @@ KNOWN_PPI = {
 }
 """(year, data base) of the FVC sets that are not of 500 ppi, from the tables of the organisers."""
 
-_FVC_NAME = re.compile(r"([0-9]+)_([0-9]+)")
+_FVC_NAME = re.compile(r"([0-9]+)_([0-9]{1,4})")
+"""An impression is a short number: 20240101_120000 is a date and a time of day."""
+
 _FVC_YEAR = re.compile(r"fvc[ _-]?(20[0-9]{2})")
 _FVC_BASE = re.compile(r"(?:fvc[ _-]?(20[0-9]{2})[ _-]*)?db[ _-]?([1-4])(?:[ _-]?[ab])?")
 
@@ -53,7 +57,9 @@ def read_dataset(root: str | Path, ppi: int | None = None) -> list[Print]:
     """
     root = Path(root)
     if root.is_file() and root.suffix.lower() == ".csv":
-        return _sorted_without_duplicates(read_manifest(root, ppi))
+        prints = _sorted_without_duplicates(read_manifest(root, ppi))
+        _say_what_was_found(root, prints)
+        return prints
     if not root.exists():
         raise FileNotFoundError(
             f"no such folder of prints: {root}; check --dataset-root, or use 'synthetic'"
@@ -70,9 +76,11 @@ def read_dataset(root: str | Path, ppi: int | None = None) -> list[Print]:
             raise ValueError(_unrecognised(root, tree))
     resolution = _resolution(root, ppi, next(iter(found)).ppi)
     name = Path(os.path.abspath(root)).name
-    return _sorted_without_duplicates(
+    prints = _sorted_without_duplicates(
         [Print(name, one.finger, one.impression, one.path, resolution) for one in found]
     )
+    _say_what_was_found(root, prints)
+    return prints
 
 
 def known_ppi(root: str | Path) -> int | None:
@@ -104,8 +112,8 @@ def split_fingers(
     fingers = sorted({(p.dataset, p.finger) for p in prints})
     if not 0 <= holdout < len(fingers):
         raise ValueError(
-            f"cannot hold out {holdout} of {len(fingers)} fingers: expected 0 to "
-            f"{max(0, len(fingers) - 1)}; set --val-fingers"
+            f"cannot hold out {holdout} of {len(fingers)} fingers: expected fewer than there are; "
+            "set --val-fingers, which is 2 at least, or give more fingers"
         )
     order = np.random.default_rng(seed).permutation(len(fingers))
     held = {fingers[i] for i in order[:holdout]}
@@ -187,6 +195,7 @@ def _folder_layout(root: Path, tree: Tree) -> list[Named]:
                 f"{root} holds several data sets: {folder.name} has the FVC-named prints of "
                 f"{len(fingers)} fingers; give one of them, such as {folder}"
             )
+        check_one_finger(folder, images)
         found += [Named(folder.name, path.stem, path, None) for path in images]
     return found
 
@@ -228,6 +237,16 @@ def _sorted_without_duplicates(prints: list[Print]) -> list[Print]:
                 f"{item.finger}: expected one file each; remove or rename one"
             )
     return sorted(prints, key=_natural_order)
+
+
+def _say_what_was_found(root: Path, prints: Sequence[Print]) -> None:
+    counts = Counter((p.dataset, p.finger) for p in prints).values()
+    few, many = min(counts), max(counts)
+    logger.info(
+        "%s: %d fingers × %s prints at %d ppi, such as %s of finger %s",
+        *(root, len(counts), few if few == many else f"{few} to {many}", prints[0].ppi),
+        *(prints[0].path.name, prints[0].finger),
+    )
 
 
 def _natural_order(item: Print) -> tuple:

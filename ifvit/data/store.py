@@ -23,7 +23,7 @@ from ifvit.data.prints import Print, load_canvas
 
 logger = logging.getLogger("ifvit")
 
-READER = ("images.py", "prints.py")
+READER = ("images.py", "prints.py", "damage.py", "contrast.py")
 """The files of ``ifvit.data`` that decide what a decoded print looks like."""
 
 AT_ONCE = 256

@@ -10,6 +10,7 @@ from ifvit.comparison.decision import Decision, save_decision
 from ifvit.comparison.score import Fusion
 from ifvit.evaluation.resume import EXPECTED, RUN_FILE, compared_sha256
 from ifvit.evaluation.scores import ScoreRow, read_scores
+from ifvit.files import guarded
 from ifvit.registration.align import AlignedRule
 from ifvit.texts import read_json
 
@@ -47,7 +48,8 @@ def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str
         dense_sha256=dense,
         matcher_sha256=matcher_sha256,
     ).calibrated(scores, fingerprint)
-    save_decision(out, made)
+    with guarded([*tables, *(Path(table).with_name(RUN_FILE) for table in tables)]):
+        save_decision(out, made)
     return made
 
 

@@ -13,8 +13,11 @@ from tqdm import tqdm
 
 from ifvit.comparison.print_similarity import template_similarity
 from ifvit.comparison.score import NOT_ALIGNED
-from ifvit.data.prints import Print
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.names import warn_of_doubles
+from ifvit.data.prints import Print, warn_of_several
 from ifvit.data.readers import read_dataset
+from ifvit.data.tags import warn_of_tags
 from ifvit.evaluation.protocols import Pair, fewer_impostors, print_name, protocol_pairs
 from ifvit.evaluation.resume import (
     RUN_FILE,
@@ -78,6 +81,8 @@ def evaluate(config: EvaluateConfig) -> Path:
     another process evaluates there.
     """
     prints = read_dataset(config.dataset_root, config.ppi)
+    warn_of_doubles(prints)
+    warn_of_tags((item.path, item.ppi) for item in prints)
     pairs = protocol_pairs(prints, config.protocol, config.dataset_root)
     if config.impostors is not None:
         pairs = fewer_impostors(pairs, config.impostors)
@@ -172,7 +177,9 @@ class _Extracted:
         if index not in self._made:
             item = self.prints[index]
             try:
-                self._made[index] = self.matcher.extract(item.path, item.ppi)
+                made = self.matcher.extract(item.path, item.ppi)
+                warn_of_several(made.image, REFERENCE_PPI, item.path)
+                self._made[index] = made
             except (ValueError, OSError) as error:
                 logger.warning("%s counts as failed: %s", item.path.name, error)
                 self._made[index] = None

@@ -13,8 +13,10 @@ import numpy as np
 from jaxtyping import Float, Int
 from tqdm import tqdm
 
+from ifvit.data.names import warn_of_doubles
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
+from ifvit.data.tags import warn_of_tags
 from ifvit.files import write_result
 from ifvit.gallery.template import Templates, template_scores, templates_of
 from ifvit.matcher import Matcher
@@ -110,6 +112,8 @@ def identify(config: IdentifyConfig) -> Identification:
     """
     prints = read_dataset(config.dataset_root, config.ppi)
     gallery, probes = gallery_split(prints)
+    warn_of_doubles(prints)
+    warn_of_tags((item.path, item.ppi) for item in prints)
     matcher = Matcher.from_checkpoints(config.dense_ckpt, config.matcher_ckpt)
     read = tqdm(prints, desc="embedding", unit="print", leave=False)
     made = [matcher.coder.template(matcher.extract(p.path, p.ppi)) for p in read]

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,10 +22,14 @@ from jaxtyping import Bool, Float, Int8
 
 from ifvit.archives import read_arrays
 from ifvit.comparison.print_similarity import map_similarity, unit_index
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.prints import warn_of_several
 from ifvit.features.coder import INT8, Template
 from ifvit.files import write_result
 from ifvit.matcher import Matcher
 from ifvit.texts import parse_json
+
+logger = logging.getLogger("ifvit")
 
 VERSION = 2
 """Of the file. Version 1 held embeddings of pairs, which nothing can compare any more."""
@@ -68,13 +74,39 @@ def templates_of(names: Sequence[str], made: Sequence[Template], sha256: str) ->
     return Templates(tuple(names), cells, mask, index, sha256)
 
 
-def embed_files(matcher: Matcher, paths: Sequence[str | Path], ppi: int | None = None) -> Templates:
-    """Make the templates of prints in files; ``ppi`` is their resolution, 500 if not given.
+def embed_files(
+    matcher: Matcher, paths: Sequence[str | Path], ppi: int | None = None
+) -> tuple[Templates | None, list[str]]:
+    """Make the templates of prints in files, and return with them the names that have none.
 
-    One print is in memory at a time. Raises FileNotFoundError and ValueError as the readers do.
+    A template is called by its path as it was given: two folders can hold the same names. ``ppi``
+    is the prints' resolution, 500 if not given. A print that cannot be read is a warning, and None
+    is returned where none can. One print is in memory at a time. Raises ValueError for a path that
+    is given twice.
     """
-    made = [matcher.coder.template(matcher.extract(path, ppi)) for path in paths]
-    return templates_of([Path(path).name for path in paths], made, matcher.decision.matcher_sha256)
+    check_names(paths)
+    made, names, unreadable = [], [], []
+    for path in paths:
+        try:
+            features = matcher.extract(path, ppi)
+        except (ValueError, OSError) as error:
+            logger.warning("skipping %s: %s", path, error)
+            unreadable.append(str(path))
+            continue
+        warn_of_several(features.image, REFERENCE_PPI, path)
+        made.append(matcher.coder.template(features))
+        names.append(str(path))
+    sha256 = matcher.decision.matcher_sha256
+    return (templates_of(names, made, sha256) if made else None), unreadable
+
+
+def check_names(paths: Sequence[str | Path]) -> None:
+    """Raise ValueError for a path that is given twice: its templates could not be told apart."""
+    known: dict[str, str | Path] = {}
+    for path in paths:
+        if (name := os.path.normpath(path)) in known:
+            raise ValueError(f"{path} is given twice ({known[name]}): give each print once")
+        known[name] = path
 
 
 def template_scores(

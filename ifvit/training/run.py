@@ -158,7 +158,7 @@ class Run:
             return
         path = self.directory / METRICS
         cut = path.exists() and path.stat().st_size and not path.read_bytes().endswith(b"\n")
-        with path.open("a") as file:
+        with path.open("a", encoding="utf-8") as file:
             file.write(("\n" if cut else "") + json.dumps(line) + "\n")
 
 

@@ -7,6 +7,7 @@ and no display is needed.
 from __future__ import annotations
 
 import io
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,8 @@ DPI = 100
 MADE_BY = "ifvit picture"
 """What a picture's file says of its origin, so that no other file is ever written over."""
 
-KINDS = ("PNG", "JPEG", "TIFF", "WEBP")
+KINDS = ("PNG", "JPEG", "TIFF")
+"""Formats that name their origin at the start of a file."""
 
 SOFTWARE = 305
 """The tag of TIFF (baseline TIFF 6.0) for what made a file."""
@@ -32,7 +34,10 @@ SOFTWARE = 305
 def pixels(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:
     """Render a figure to an RGB array."""
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    with warnings.catch_warnings():
+        # A sign that the font lacks is drawn as a box, which shows well enough that one is there.
+        warnings.filterwarnings("ignore", message="Glyph")
+        canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
@@ -48,7 +53,7 @@ def picture_format(path: str | Path) -> str:
     if kind not in KINDS:
         raise ValueError(
             f"{path}: pictures cannot be written as {suffix or 'a file without an ending'}: "
-            "expected a name that ends in .png, .jpg, .tif or .webp"
+            "expected a name that ends in .png, .jpg or .tif"
         )
     return kind
 
@@ -71,13 +76,15 @@ def _origin(kind: str) -> dict[str, Any]:
         return {"pnginfo": info}
     if kind == "JPEG":
         return {"comment": MADE_BY}
-    return {"exif": _exif()} if kind == "WEBP" else {"tiffinfo": {SOFTWARE: MADE_BY}}
+    return {"tiffinfo": {SOFTWARE: MADE_BY}}
 
 
-def _exif() -> Image.Exif:
-    exif = Image.Exif()
-    exif[SOFTWARE] = MADE_BY
-    return exif
+def printable(text: str) -> str:
+    """Return text that fonts can draw: bytes of names that are no UTF-8 are spelled out.
+
+    What is drawn is drawn as it is: a dollar in a file's name begins no formula (``parse_math``).
+    """
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def png(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:

@@ -14,7 +14,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
 from ifvit.comparison.result import MatchResult
-from ifvit.viz.figures import DPI, pixels, save
+from ifvit.viz.figures import DPI, pixels, printable, save
 
 COLOURS = "viridis"
 """Confidence from dark to bright: perceptually even, and legible without colour vision."""
@@ -48,7 +48,7 @@ def draw_match(result: MatchResult, path: str | Path | None = None) -> UInt8[np.
     shades = _draw_lines(axes, result, offset)
     _draw_poses(axes, result, offset)
     figure.colorbar(shades, ax=axes, label="confidence of the match", shrink=0.8)
-    axes.set_title(_title(result), fontsize=11)
+    axes.set_title(_title(result), fontsize=11, parse_math=False)
     picture = pixels(figure)
     if path is not None:
         save(picture, path)
@@ -83,4 +83,4 @@ def _draw_poses(axes: Axes, result: MatchResult, offset: np.ndarray) -> None:
 
 def _title(result: MatchResult) -> str:
     names = f"{result.name0} - {result.name1}\n" if result.name0 or result.name1 else ""
-    return names + result.summary().replace("; ", "\n", 1).replace(": ", "\n", 1)
+    return printable(names) + result.summary().replace("; ", "\n", 1).replace(": ", "\n", 1)

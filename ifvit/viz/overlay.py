@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.registered_pair import Registration
-from ifvit.viz.figures import DPI, pixels, save
+from ifvit.viz.figures import DPI, pixels, printable, save
 
 SQUARE = 32
 """Side of a square of the checkerboard, pixels: three to four ridges."""
@@ -63,7 +63,8 @@ def field(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
     axes.set_axis_off()
     figure.colorbar(arrows, ax=axes, label="distortion, pixels at 500 ppi", shrink=0.8)
     title = found.summary().replace("; ", "\n", 1).replace(": ", "\n", 1)
-    axes.set_title(f"{found.name0} - {found.name1}\n{title}", fontsize=8)
+    names = f"{found.name0} - {found.name1}"
+    axes.set_title(printable(f"{names}\n{title}"), fontsize=8, parse_math=False)
     return pixels(figure)
 
 

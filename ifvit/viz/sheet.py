@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
 
-from ifvit.viz.figures import DPI, pixels, save
+from ifvit.viz.figures import DPI, pixels, printable, save
 
 
 def contact_sheet(
@@ -41,7 +41,7 @@ def contact_sheet(
         y = margin + index // columns * height
         sheet[y + caption : y + caption + image.shape[0], x : x + image.shape[1]] = image
         place = {"x": x / size[0], "y": 1 - (y + caption - 4) / size[1]}
-        figure.text(**place, s=labels[index], fontsize=8)
+        figure.text(**place, s=printable(labels[index]), fontsize=8, parse_math=False)
     figure.figimage(sheet, cmap="gray", vmin=0, vmax=1, origin="upper")
     picture = pixels(figure)
     if path is not None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ifvit.files import check_exists, keep_earlier, sha256_of
+from ifvit.files import check_exists, check_output, guarded, is_stream, keep_earlier, sha256_of
 from ifvit.models.tokens import position_encoding
 from ifvit.weights.loftr import LoFTRRecord, LoFTRWeights, transformer_shapes, write_loftr
 from ifvit.weights.pytorch import read_state_dict, some_of
@@ -62,6 +62,8 @@ def convert_loftr(
     check_exists(source, "a PyTorch checkpoint of LoFTR")
     if output.is_dir():
         raise ValueError(f"{output} is a folder: expected the .npz file to write")
+    with guarded([source]):
+        check_output(output, "--output")
     logger.info("reading %s (%.1f MB)", source, source.stat().st_size / 1e6)
     digest = sha256_of(source, progress=True)
     tensors = read_state_dict(source)
@@ -83,7 +85,8 @@ def convert_loftr(
         temp_bug_fix=encoding,
         temp_bug_fix_from=encoding_from,
     )
-    keep_earlier(output)
+    if not is_stream(output):
+        keep_earlier(output)
     write_loftr(output, LoFTRWeights(arrays, record))
     _report(tensors, coarse, record)
     return LoFTRWeights(arrays, record)

@@ -94,10 +94,13 @@ def _unwrap(path: Path, content: Any) -> dict[str, Any]:
 def _array(torch: Any, path: Path, name: str, tensor: Any) -> np.ndarray:
     try:
         plain = tensor.detach()
+        if plain.numel() * plain.element_size() > plain.untyped_storage().nbytes():
+            raise TypeError("it is larger than its bytes")
         # NumPy has no bfloat16.
         return (plain.to(torch.float32) if plain.is_floating_point() else plain).numpy()
     except (RuntimeError, TypeError, NotImplementedError, MemoryError) as error:
-        kind = f"{tensor.layout}, {tensor.dtype}".replace("torch.", "")
+        kind = f"{tensor.layout}, {tensor.dtype}, {'×'.join(map(str, tensor.shape))}"
+        kind = kind.replace("torch.", "")
         raise ValueError(
             f"{path}: the tensor {name} cannot be read ({kind}): expected an ordinary, dense one"
         ) from error

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ifvit.files import check_output, guarded, keep_earlier
 from ifvit.weights.checkpoint import check_same_shape, load_pair, save_weights
 from ifvit.weights.metadata import Metadata, link_to
 from ifvit.weights.pretrained import RECORD_FILE, Pretrained, write_record
@@ -29,14 +30,19 @@ def export_pair(
     Parameters become float16 where that only rounds them. Each file names the checkpoint that it
     was made from in its lineage, and of the paths in its settings keeps the last part alone.
     ``name`` is that of the folder if not given. Raises FileNotFoundError and ValueError as
-    :func:`load_pair` does, and ValueError where the modules differ in shape or ``out`` holds an
-    export already.
+    :func:`load_pair` does, and ValueError where the modules differ in shape, or ``out`` holds an
+    export already or these very checkpoints. Other files of these names are kept aside.
     """
     out = Path(out)
     if (out / RECORD_FILE).exists():
         raise ValueError(f"{out} holds exported weights already: remove it, or give another --out")
+    with guarded([dense_ckpt, matcher_ckpt]):
+        for file in (out / DENSE_FILE, out / MATCHER_FILE):
+            check_output(file)
     (dense, dense_meta), (matcher, meta) = load_pair(dense_ckpt, matcher_ckpt)
     check_same_shape(dense, matcher)
+    for file in (out / DENSE_FILE, out / MATCHER_FILE):
+        keep_earlier(file)  # of no finished export, and perhaps the only one of its kind
     dense_record = _exported(Path(dense_ckpt), dense_meta)
     dense_sha256 = save_weights(out / DENSE_FILE, dense, dense_record, half=True)
     matcher_record = _exported(Path(matcher_ckpt), meta)

@@ -17,7 +17,7 @@ def table(tmp_path) -> Path:
 
 
 def message(table: Path, text: str, kind: type[Exception] = ValueError) -> str:
-    table.write_text(text)
+    table.write_text(text, encoding="utf-8")
     with pytest.raises(kind) as caught:
         read_dataset(table)
     assert "\n" not in str(caught.value)

@@ -202,10 +202,10 @@ def test_too_large_is_refused_from_the_header(tmp_path, size):
     assert "too large" in refusal(tmp_path / "large.png")
 
 
-@pytest.mark.parametrize("size", [(1, 1), (63, 200), (200, 63)])
+@pytest.mark.parametrize("size", [(1, 1), (47, 200), (200, 47)])
 def test_too_small(tmp_path, size):
     Image.new("L", size).save(tmp_path / "small.png")
-    assert "at least 64 px" in refusal(tmp_path / "small.png")
+    assert "at least 48 px" in refusal(tmp_path / "small.png")
 
 
 def test_pixels_without_a_known_white(tmp_path):

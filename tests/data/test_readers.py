@@ -152,7 +152,7 @@ def test_split_never_divides_a_finger_and_knows_no_order():
 
 @pytest.mark.parametrize("holdout", [-1, 3, 4])
 def test_split_leaves_a_finger_to_train_on(holdout):
-    with pytest.raises(ValueError, match=r"of 3 fingers: expected 0 to 2; set --val-fingers"):
+    with pytest.raises(ValueError, match=r"of 3 fingers: expected fewer than there are; set --val"):
         split_fingers(listed(3), holdout, seed=0)
 
 

@@ -13,8 +13,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
-from ifvit.comparison.decision import DECISION, load_decision, save_decision
 
+from ifvit.comparison.decision import DECISION, load_decision, save_decision
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.calibrate import calibrate
@@ -216,6 +216,11 @@ def test_only_whole_tables_of_one_kind_calibrate(tmp_path):
     made = calibrate(tables, out, WEIGHTS["matcher_ckpt_sha256"])
     scores = sorted(r.fused for t in tables for r in read_scores(t) if not r.label)
     assert made.impostor.tolist() == load_decision(out).impostor.tolist() == scores
+    for own in (tables[0], tables[1].with_name(RUN_FILE)):
+        before = own.read_bytes()
+        with pytest.raises(ValueError, match="is what this command reads"):
+            calibrate(tables, own, WEIGHTS["matcher_ckpt_sha256"])
+        assert own.read_bytes() == before
     shutil.copytree(tmp_path / "out0", tmp_path / "copy")
     link = tmp_path / "link"
     link.symlink_to(tmp_path / "out0")

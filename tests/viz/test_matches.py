@@ -95,3 +95,36 @@ def test_contact_sheet_without_images_or_labels_is_refused() -> None:
         contact_sheet([], [])
     with pytest.raises(ValueError, match="1 labels for 2 images"):
         contact_sheet([np.ones((8, 8), np.float32)] * 2, ["a"])
+
+
+NAMES = [
+    *("$$.png", "$x.png", "a$b$c.png", r"\frac{1}.png", "_^{}.png", "$\\frac{$.png"),
+    *("é.png", "指.png", "\udcff.png", "tab\t.png", "percent%s.png", "a" * 300, ""),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_is_drawn_whatever_it_holds(name: str, tmp_path: Path) -> None:
+    """No formula, no missing sign and no byte stops a picture after the whole match."""
+    draw_match(replace(result(), name0=name, name1="b.png"), tmp_path / "match.png")
+    contact_sheet([np.ones((50, 60))], [name], tmp_path / "sheet.png")
+
+
+@pytest.mark.parametrize("ending", ["png", "PNG", "jpg", "jpeg", "tif", "tiff"])
+def test_a_picture_of_another_origin_is_kept_aside(ending: str, tmp_path: Path) -> None:
+    path = tmp_path / f"holiday.{ending}"
+    Image.new("RGB", (80, 80)).save(path)
+    foreign = path.read_bytes()
+    for _ in range(3):
+        draw_match(result(), path)
+    assert (tmp_path / f"holiday.1.{ending}").read_bytes() == foreign
+    assert len(list(tmp_path.iterdir())) == 2
+    with Image.open(path) as image:
+        assert image.width > 1000
+
+
+@pytest.mark.parametrize("name", ["m", "m.xyz", "m.txt", "m.pdf", "m.webp", "m.", "png"])
+def test_a_name_that_no_picture_has_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"expected a name that ends in \.png"):
+        draw_match(result(), tmp_path / name)
+    assert not list(tmp_path.iterdir())

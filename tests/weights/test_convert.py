@@ -274,3 +274,13 @@ def test_a_pytorch_that_can_be_made_to_run_code_is_refused(tmp_path, output, mon
     monkeypatch.setattr(torch, "__version__", "2.5.1+cpu")
     with pytest.raises(ValueError, match=r"CVE-2025-32434.*torch>=2\.6"):
         convert_loftr(source, output)
+
+
+@pytest.mark.parametrize("shape", [(10**5, 10**5), (1, 10**10), (50_000, 8)])
+def test_a_tensor_is_no_larger_than_its_bytes(tmp_path, shape):
+    """One number, said to be a matrix by strides of 0: a small file that would fill the memory."""
+    path = tmp_path / "bomb.pt"
+    torch.save({"layers.0.q_proj.weight": torch.ones(1).expand(*shape)}, path)
+    assert path.stat().st_size < 10_000
+    with pytest.raises(ValueError, match=rf"bomb\.pt: the tensor .*{shape[0]}×{shape[1]}"):
+        convert_loftr(path, tmp_path / "out.npz")

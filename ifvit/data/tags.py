@@ -1,0 +1,56 @@
+"""The resolution that an image's own tag claims: never used, but worth a word where it differs.
+
+Cameras and programs write 72 and 96 without a thought, and the FVC's files say 1.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable
+from pathlib import Path
+
+from PIL import Image
+
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.prints import MAX_PPI, MIN_PPI
+
+logger = logging.getLogger("ifvit")
+
+THOUGHTLESS = (72, 96)
+
+NEAR = 0.05
+"""Share by which two resolutions may differ and be the same: 500 and 508 are both said of one."""
+
+MOST_LOOKED_AT = 50
+"""Prints of a data set whose tags are read."""
+
+
+def tagged_ppi(path: str | Path) -> float | None:
+    """Return the resolution of a file's tag, pixels per inch; None for none or an odd one."""
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")
+            ppi = float(image.info.get("dpi", (0,))[0])
+    except Exception:  # of a file that cannot be read another place speaks
+        return None
+    thoughtless = any(abs(ppi - value) < 1 for value in THOUGHTLESS)
+    return ppi if MIN_PPI <= ppi <= MAX_PPI and not thoughtless else None
+
+
+def warn_of_tags(used: Iterable[tuple[str | Path, float | None]]) -> None:
+    """Warn once where plausible tags differ from the resolutions that prints are read at.
+
+    ``used`` are paths, each with its resolution, 500 where that is None.
+    """
+    differing = []
+    for number, (path, ppi) in enumerate(used):
+        if number == MOST_LOOKED_AT:
+            break
+        tagged = tagged_ppi(path) if Path(path).is_file() else None
+        read_at = REFERENCE_PPI if ppi is None else ppi
+        if tagged is not None and abs(tagged / read_at - 1) > NEAR:
+            differing.append(f"{Path(path).name} says {tagged:.0f} ppi and is read at {read_at:g}")
+    if differing:
+        more = f" (and {len(differing) - 1} more)" if differing[1:] else ""
+        logger.warning("%s%s: where the file is right, say so with --ppi", differing[0], more)

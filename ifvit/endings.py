@@ -1,0 +1,111 @@
+"""How a command ends: in one line, whatever happened. Nothing heavy is imported here.
+
+So that all of it holds from the first moment on, while the libraries are still being loaded.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+import traceback
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+from ifvit.texts import shortened
+
+DEBUG = "IFVIT_DEBUG"
+"""Set to anything but 0, this variable shows where an error arose."""
+
+WRONG, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
+"""Exit codes: for what a user can mend, and those of a shell for SIGINT and SIGPIPE."""
+
+
+def take_over() -> None:
+    """Prepare a process that is this program alone: its streams, and what Ctrl-C does."""
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError):  # there may be none, or somebody's own
+            # Names that are no UTF-8 leave as the bytes that they are; elsewhere signs that the
+            # encoding lacks are spelled out.
+            wide = (stream.encoding or "").lower().replace("-", "").startswith("utf")
+            stream.reconfigure(errors="surrogateescape" if wide else "backslashreplace")  # type: ignore[union-attr]
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _leave)
+
+
+def _leave(_signum: int, _frame: FrameType | None) -> None:
+    """End at once: an exception could be lost in a library, or come out of its cleaning up.
+
+    Files appear whole or not at all, so that there is nothing to put in order.
+    """
+    with suppress(Exception):
+        sys.stdout.flush()
+    with suppress(OSError):
+        os.write(2, b"ifvit: interrupted\n")
+    os._exit(INTERRUPTED)
+
+
+class OneLine(logging.Formatter):
+    """Log records that stay within what somebody reads."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the record's message, shortened."""
+        return shortened(record.getMessage())
+
+
+def exit_code(error: BaseException) -> int:
+    """Say on standard error what happened, and return the exit code for it."""
+    if isinstance(error, KeyboardInterrupt):
+        _say(str(error.args[0] if error.args else "interrupted"))
+        return int(getattr(error, "exit_code", INTERRUPTED))
+    if isinstance(error, BrokenPipeError):
+        _close_stdout()
+        return BROKEN_PIPE
+    if os.environ.get(DEBUG, "0") not in ("", "0"):
+        traceback.print_exception(error)
+    _say(f"error: {explained(error)}")
+    return WRONG
+
+
+def explained(error: BaseException) -> str:
+    """Return what an error says, in one line; of one that nobody foresaw, with its type."""
+    text, kind = shortened(str(error)), type(error).__name__
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
+        return "out of memory: give smaller images or a smaller --batch-size, or use more memory"
+    if asked := _missing_device(error):
+        return f"JAX_PLATFORMS is {asked!r}, and there is no such device here: unset it, or set cpu"
+    if isinstance(error, ValueError | OSError) and not isinstance(error, UnicodeError) and text:
+        return text
+    advice = f"this was not foreseen; {DEBUG}=1 shows where it arose"
+    return f"{shortened(f'{kind}: {text}', 380)} ({advice})"
+
+
+def _missing_device(error: BaseException) -> str:
+    """Return the devices that were asked for, where JAX failed while it looked for them."""
+    # What it raises differs from one kind of device to another, and can be without a word.
+    frames = traceback.extract_tb(error.__traceback__)
+    asked = os.environ.get("JAX_PLATFORMS", "")
+    return asked if any("xla_bridge" in frame.filename for frame in frames) else ""
+
+
+def _say(text: str) -> None:
+    with suppress(OSError, ValueError):  # nobody may be listening
+        print(f"ifvit: {text}", file=sys.stderr, flush=True)
+
+
+def _close_stdout() -> None:
+    """Let Python's own flush at the end find a stream that takes all."""
+    with suppress(OSError, ValueError, AttributeError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, sys.stdout.fileno())
+        os.close(null)
+
+
+def flushed() -> None:
+    """Have everything printed by now; raises OSError where it cannot be."""
+    stdout: Any = sys.stdout
+    if stdout is not None:
+        stdout.flush()

@@ -1,0 +1,179 @@
+"""Damaged images and those that are more work than they are worth: refused, by name, and soon."""
+
+from __future__ import annotations
+
+import io
+import random
+import resource
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, TiffImagePlugin
+
+from ifvit.data.damage import PrintError
+from ifvit.data.images import check_image, decode, read_image
+
+SHAPE = (90, 130)
+
+
+def ridges(bits: int = 8) -> np.ndarray:
+    y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
+    values = 0.5 + 0.4 * np.cos(np.hypot(x - 40, y - 70) * 0.7)
+    return np.round(values * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+
+
+def saved(kind: str, bits: int = 8, **options) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(ridges(bits)).save(buffer, format=kind, **options)
+    return buffer.getvalue()
+
+
+def test_no_damaged_png_is_read_as_another_picture(tmp_path):
+    """A bit anywhere, bytes cut, or parts moved about: refused, or the very same picture."""
+    draw = random.Random(0)
+    for data in (saved("PNG"), saved("PNG", 16), saved("PNG", dpi=(500, 500))):
+        expected = decode(io.BytesIO(data), "whole")
+        same = 0
+        for _ in range(700):
+            damaged = bytearray(data)
+            at = draw.randrange(len(data))
+            if draw.random() < 0.8:
+                damaged[at] ^= 1 << draw.randrange(8)
+            elif draw.random() < 0.5:
+                del damaged[at:]
+            else:
+                damaged[at:at] = draw.randbytes(5)
+            try:
+                found = decode(io.BytesIO(bytes(damaged)), "damaged.png")
+            except PrintError as error:
+                assert "damaged.png" in str(error) and len(str(error)) < 500
+            else:
+                same += 1
+                np.testing.assert_array_equal(found, expected)
+        assert same < 20
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG"])
+def test_what_is_whole_is_read_from_files_pipes_and_memory(tmp_path, kind):
+    data = saved(kind)
+    path = tmp_path / "print"
+    path.write_bytes(data)
+    expected = read_image(path)
+    check_image(path)
+    np.testing.assert_array_equal(decode(io.BytesIO(data), "x"), expected)
+    code = (
+        "import sys; from ifvit.data.images import check_image, read_image\n"
+        "check_image(sys.argv[1]); sys.stdout.buffer.write(read_image(sys.argv[1]).tobytes())"
+    )
+    for source in ("/dev/stdin", "/proc/self/fd/0"):
+        command = f"cat {path} | {sys.executable} -c '{code}' {source}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, timeout=60)
+        assert done.stdout == expected.tobytes(), done.stderr
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("turn", range(1, 9))
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_an_image_is_turned_as_its_tag_says_at_any_depth(bits, turn, kind):
+    exif = Image.Exif()
+    exif[274] = turn
+    data = saved(kind, bits, exif=exif)
+    found = decode(io.BytesIO(data), "x")
+    plain = decode(io.BytesIO(saved(kind, 8)), "x")
+    from PIL import ImageOps
+
+    with Image.open(io.BytesIO(saved(kind, 8, exif=exif))) as image:
+        expected = np.asarray(ImageOps.exif_transpose(image)).astype(np.float32) / 255
+    assert found.shape == (plain.shape if turn < 5 else plain.shape[::-1])
+    np.testing.assert_allclose(found, expected, atol=1 / 255)
+
+
+def progressive(scans: int) -> bytes:
+    """A JPEG whose last scan stands in it many times."""
+    data = saved("JPEG", progressive=True)
+    at = data.rindex(b"\xff\xda")
+    return data[:at] + data[at:-2] * scans + data[-2:]
+
+
+def tiled(width: int, length: int) -> bytes:
+    """A TIFF of one tile of that size, which is said to hold an image of 100×100."""
+    entries = [(256, 4, 100), (257, 4, 100), (258, 3, 8), (259, 3, 32773), (262, 3, 1), (277, 3, 1)]
+    entries += [(322, 4, width), (323, 4, length), (324, 4, 8), (325, 4, 4)]
+    data = b"II*\x00" + struct.pack("<I", 12) + b"\x00" * 4 + struct.pack("<H", len(entries))
+    for tag, kind, value in entries:
+        data += struct.pack("<HHII", tag, kind, 1, value)
+    return data + struct.pack("<I", 0)
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (progressive(3000), "scans: expected at most"),
+        (tiled(30_000, 40_000), "tiles of 30000×40000"),
+        (tiled(1 << 30, 1 << 30), "tiles of"),
+    ],
+    ids=["scans", "tile", "giant tile"],
+)
+def test_what_is_far_too_much_work_is_refused_soon(data, reason):
+    before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
+    with pytest.raises(PrintError, match=reason):
+        decode(io.BytesIO(data), "bomb")
+    assert time.monotonic() - start < 5
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
+
+
+@pytest.mark.parametrize(
+    ("start", "name"),
+    [
+        (saved("GIF"), "GIF"),
+        (saved("WEBP"), "WebP"),
+        (saved("PPM"), "PGM"),
+        (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"\x00\x00\x00\x18ftypheic", "HEIF"),
+        (b"%PDF-1.7", "PDF"),
+        (b"PK\x03\x04", "archive"),
+    ],
+)
+def test_another_format_is_called_by_its_name(tmp_path, start, name):
+    path = Path(tmp_path / "print.png")
+    path.write_bytes(start + bytes(100))
+    for read in (read_image, check_image):
+        with pytest.raises(PrintError, match=rf"print\.png is not an image .*{name}.*convert it"):
+            read(path)
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "JPEG", "PNG"])
+def test_every_damaged_image_is_read_or_refused_by_name(kind):
+    draw, data = random.Random(1), saved(kind)
+    for _ in range(400):
+        damaged = bytearray(data)
+        for _ in range(draw.choice([1, 3, 30])):
+            damaged[draw.randrange(min(len(data), draw.choice([60, len(data)])))] = draw.randrange(
+                256
+            )
+        try:
+            found = decode(io.BytesIO(bytes(damaged)), "damaged")
+        except PrintError as error:
+            assert "damaged" in str(error) and len(str(error)) < 500
+        else:
+            assert found.dtype == np.float32 and 0 <= found.min() <= found.max() <= 1
+
+
+@pytest.mark.parametrize("thumbnails", range(4))
+def test_a_thumbnail_is_no_print(thumbnails):
+    """Smaller copies before the image itself, as some scanners write them."""
+    buffer = io.BytesIO()
+    small = Image.fromarray(ridges()).resize((70, 66))
+    pages = [*[small] * thumbnails, Image.fromarray(ridges()), small]
+    infos = [{254: 1}] * thumbnails + [{254: 0}, {254: 1}]
+    with TiffImagePlugin.AppendingTiffWriter(buffer) as file:
+        for page, info in zip(pages, infos, strict=True):
+            page.save(file, format="TIFF", tiffinfo=info)
+            file.newFrame()
+    found = decode(io.BytesIO(buffer.getvalue()), "scan.tif")
+    np.testing.assert_allclose(found, ridges() / 255, atol=1e-6)
