@@ -22,7 +22,7 @@ from ifvit.registration.align import AlignedRule, judged
 from ifvit.registration.alignment import Alignment
 
 NINE = Decision(
-    fusion=Fusion(0.4, 0.1, 0.4, 0.5),
+    fusion=Fusion(0.4, 0.1, 0.4),
     rule=AlignedRule(min_inliers=5),
     dense_sha256="d",
     matcher_sha256="m",
@@ -97,5 +97,5 @@ def test_prints_that_are_not_aligned_have_the_lowest_score():
     none = np.zeros((0, 2)), np.zeros((0, 2)), np.zeros(0), np.zeros(0, bool)
     few = judged(Alignment(True, "", np.eye(2, 3), *none, 0.0), NINE.rule)
     assert not few.ok and "5 are needed" in few.reason and NINE.decide(0.9, few) == (-1.0, 1.0)
-    # Without evidence it is the embeddings' word.
+    # Without evidence it is the maps' word.
     assert NINE.decide(0.9, replace(few, ok=True)) == (0.9, pytest.approx(0.2))

@@ -6,6 +6,7 @@ import pytest
 from ifvit.comparison.result import MatchResult
 from ifvit.evaluation.protocols import Pair
 from ifvit.evaluation.scores import ScoreRow, read_scores, score_pairs, split_scores, write_scores
+from ifvit.features.coder import Template
 from ifvit.matcher import Matcher
 from ifvit.registration.alignment import Alignment
 
@@ -17,7 +18,17 @@ ROWS = [
 ]
 
 
-def result(status: str, score: float, branch: float | None, inliers: int) -> MatchResult:
+TEMPLATE = Template(
+    cells=np.zeros((2, 2, 8), np.int8),
+    mask=np.zeros((2, 2), bool),
+    index=np.zeros(4, np.int8),
+    core=(0.0, 0.0),
+    rotation=0.0,
+    confidence=0.0,
+)
+
+
+def result(status: str, score: float, branch: float, inliers: int) -> MatchResult:
     blank, none = np.zeros((2, 2), np.float32), np.zeros((0, 2))
     alignment = Alignment(
         *(status == "ok", "", np.eye(2, 3), none, none, none[:, 0], np.zeros(0, bool), 0.0)
@@ -35,8 +46,7 @@ def result(status: str, score: float, branch: float | None, inliers: int) -> Mat
             alignment,
             blank,
             blank,
-            None,
-            None,
+            (TEMPLATE, TEMPLATE),
         )
     )
 
@@ -49,7 +59,7 @@ class FakeMatcher(Matcher):
 
     def match(self, image0, image1, *, ppi=None):
         if image1 == 0:
-            return result("not_aligned", -1.0, None, 2)
+            return result("not_aligned", -1.0, 0.1, 2)
         score = 1 - abs(image0 - image1)
         return result("ok", score, score, 20)
 
