@@ -74,7 +74,7 @@ def demo(out: str | Path, seed: int = 0) -> Path:
         pretrained_ckpt=str(dense_ckpt),
         checkpoint_dir=str(out / "checkpoints/matcher"),
     )
-    _say(3, "training Module 2 from Module 1's transformer")
+    _say(3, "training Module 2 from Module 1")
     matcher_ckpt = train_match(match_config)
     _say(4, "measuring both on the unseen fingers")
     module1 = measure_module1(dense_ckpt, dense_config)
@@ -130,12 +130,18 @@ def measure_pairs(matcher: Matcher, folder: Path, seed: int) -> list[ScoreRow]:
 
 
 def summarise(rows: list[ScoreRow]) -> dict[str, float | int]:
-    """Return the matcher's figures; pairs that could not be aligned count with the lowest score."""
+    """Return the matcher's figures; pairs that could not be aligned count with the lowest score.
+
+    ``auc`` and ``eer`` are of the score, to which registration adds its part; ``map_auc`` is of
+    Module 2's dense maps alone.
+    """
     genuine = [row.fused for row in rows if row.label]
     impostor = [row.fused for row in rows if not row.label]
+    maps = [np.nan_to_num([r.map_score for r in rows if r.label == x], nan=-1.0) for x in (1, 0)]
     return {
         "auc": auc(genuine, impostor),
         "eer": eer(genuine, impostor),
+        "map_auc": auc(*maps),
         "genuine_pairs": len(genuine),
         "impostor_pairs": len(impostor),
         "genuine_not_aligned": sum(row.status != "ok" for row in rows if row.label),

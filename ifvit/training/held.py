@@ -59,13 +59,13 @@ def held_prints(source: PrintSource, config: MatchConfig, prints: int) -> list[P
     return [source.batch(index, size) for index in range(-(-prints // size))]
 
 
-def verify(model: MatcherModel, held: Sequence[PrintBatch], config: MatchConfig) -> Verification:
+def verify(model: MatcherModel, held: Sequence[PrintBatch]) -> Verification:
     """Compare all prints held out with each other, as they are laid, in eval mode."""
     view = as_used(model)
     near, cells, index, masks, labels = [], [], [], [], []
     for batch in held:
-        pose, *code = print_codes(view, batch, config)
-        counted = gathered(on_canvas(core_cells(batch, config), config))
+        pose, *code = print_codes(view, batch)
+        counted = gathered(on_canvas(core_cells(batch, model.config), model.config))
         truth = gathered(batch.pose.core), gathered(batch.pose.rotation)
         near.append(_near(gathered(pose.core), gathered(pose.rotation), *truth)[counted])
         cells.append(gathered(code[0]))

@@ -53,8 +53,8 @@ def arcface_loss(
     embedding: Float[Array, "B E"],
     prototypes: Float[Array, "C E"],
     label: Int[Array, " B"],
-    scale: float,
-    margin: float,
+    scale: Float[Array, ""] | float,
+    margin: Float[Array, ""] | float,
 ) -> Float[Array, ""]:
     """L_A: cross-entropy over identities, the true one's angle made larger by ``margin`` radians.
 

@@ -18,7 +18,7 @@ from ifvit.training.compute import set_compute
 from ifvit.training.devices import Devices, connect
 from ifvit.training.held import PrintSource, held_prints, verify
 from ifvit.training.loop import Task, fit, make_optimizer
-from ifvit.training.print_steps import LOSSES, PrintTrainer, print_step
+from ifvit.training.print_steps import LOSSES, LossSettings, PrintTrainer, print_step
 from ifvit.training.run import open_run
 from ifvit.weights.checkpoint import save_weights
 from ifvit.weights.describe import parameter_summary
@@ -120,22 +120,24 @@ def _task(
     modules = {"model": trainer, "optimizer": optimizer, **averages.modules}
     devices.replicate(modules)
     batches = [devices.shard(batch) for batch in held_prints(held, config, VALIDATION_PRINTS)]
+    settings = LossSettings.of(config)
     ahead = Ahead(lambda index: train.batch(index, config.batch_size), config)
 
     def step(index: int) -> dict:
-        losses = print_step(trainer, optimizer, devices.shard(ahead(index)), config)
+        batch = devices.shard(ahead(index))
+        losses = print_step(trainer, optimizer, batch, settings, config.accumulate)
         averages.follow(index)
         return ahead.of(losses)
 
     def validate() -> dict[str, float]:
-        return verify(averages.weights, batches, config).metrics()
+        return verify(averages.weights, batches).metrics()
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> None:
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
         save_weights(path, averages.weights, meta)
 
     def pictures() -> dict[str, bytes]:
-        found = verify(averages.weights, batches, config)
+        found = verify(averages.weights, batches)
         return {"DET": det_plot({"dense map": found.maps, "index vector": found.indices})}
 
     return Task(LOSSES, modules, path, step, validate, save, pictures, lambda: ahead.waited)

@@ -13,13 +13,14 @@ from typing import Any
 
 from flax import nnx
 
-from ifvit.config import RETIRED, TrainConfig, to_json
+from ifvit.config import TrainConfig
 from ifvit.files import keep_earlier
 from ifvit.locks import folder_lock
 from ifvit.training.board import check_board
 from ifvit.training.devices import is_first, wait_for_all
 from ifvit.training.guard import Stopped
 from ifvit.training.states import Checkpoints, shapes_of
+from ifvit.weights.settings import RETIRED, to_json
 
 logger = logging.getLogger("ifvit")
 

@@ -10,9 +10,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ifvit.config import DenseConfig, MatchConfig, from_json, to_json
+from ifvit.config import DenseConfig, MatchConfig
 from ifvit.files import sha256_of
 from ifvit.texts import parse_json, shortened
+from ifvit.weights.settings import from_json, to_json
 
 MODULE_NAMES = {"dense_reg": "Module 1 (dense_reg)", "matcher": "Module 2 (matcher)"}
 
