@@ -151,16 +151,18 @@ def test_one_against_many_is_each_pair_and_prepares_the_probe_once(
 ) -> None:
     shown = [ridge_print, np.roll(ridge_print, 5, axis=1), np.roll(ridge_print, 9, axis=0)]
     probe, *candidates = (features_of(one, name=str(i)) for i, one in enumerate(shown))
-    drawn_of: list[str] = []
+    drawn_of: list[tuple[str, Fit]] = []
     whole = Features.drawn
 
     def counted(self: Features, fit: Fit) -> np.ndarray:
-        drawn_of.append(self.name)
+        drawn_of.append((self.name, fit))
         return whole(self, fit)
 
     monkeypatch.setattr(Features, "drawn", counted)
     found = knowing.match_many(probe, candidates)
-    assert sorted(drawn_of) == ["0", "1", "2"]
+    # Each once for its pair and once for its template, and the probe no oftener than that.
+    assert len(drawn_of) == len(set(drawn_of))
+    assert sorted(name for name, _ in drawn_of) == ["0", "0", "1", "1", "2", "2"]
     assert [(one.name0, one.name1) for one in found] == [("0", "1"), ("0", "2")]
     for one, candidate in zip(found, candidates, strict=True):
         assert one.to_json() == knowing.match(probe, candidate).to_json()
