@@ -7,13 +7,20 @@ from dataclasses import replace
 
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float
 
 from ifvit.config import ModelConfig
 from ifvit.data.given import Ppi, PrintSource, each_ppi
 from ifvit.features.enhancer import EnhancerName, source_of
 from ifvit.features.features import Features, read_features
 from ifvit.features.fit import FIT_CONFIG, Fit, FitConfig, fit_of
-from ifvit.features.frame_features import FeatureMap, FrameFeatures, feature_map, frame_features
+from ifvit.features.frame_features import (
+    FeatureMap,
+    FrameFeatures,
+    feature_map,
+    frame_features,
+    upright_transform,
+)
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.runtime.jax_runtime import compiled
 from ifvit.weights.tensors import state_sha256
@@ -76,13 +83,24 @@ class Extractor:
 
     def at(self, features: Features, fit: Fit) -> FrameFeatures:
         """Draw a print and find its foreground and ridges, once for each fit and enhancer."""
-        key = self.enhancer, self.config.ppi, fit
+        key = self._key(fit)
         if key not in features.frames:
             config = self.config_at(fit.canvas)
             frame = jnp.asarray(features.drawn(fit))
             source = None if self._source is None else self._source(frame)
             features.frames[key] = frame_features(frame, source, config)
         return features.frames[key]
+
+    def upright_at(self, features: Features, fit: Fit) -> Float[Array, "2 3"]:
+        """Return the transform that draws a print's frame upright, by its pose, once for each."""
+        key = self._key(fit)
+        if key not in features.poses:
+            frame, config = self.at(features, fit), self.config_at(fit.canvas)
+            features.poses[key] = upright_transform(frame, config)
+        return features.poses[key]
+
+    def _key(self, fit: Fit) -> tuple[str, int, Fit]:
+        return self.enhancer, self.config.ppi, fit
 
     def map_at(self, features: Features, fit: Fit) -> FeatureMap:
         """Return Module 1's map of a print as it is drawn, once for each fit and these weights."""

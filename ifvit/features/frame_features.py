@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float
 
 from ifvit.config import ModelConfig
 from ifvit.features.network_view import Shown, enhanced_view, frame_foreground, network_view
+from ifvit.features.pose import upright_of
 from ifvit.geometry.grid import cell_mask
 from ifvit.models.dense_reg import DenseRegModel
 
@@ -67,6 +68,13 @@ def frame_features(
     one = jax.tree.map(lambda array: array[0], made)
     ridges = Ridges(one.image, one.mask)
     return FrameFeatures(frame, mask[0], ridges, one.orientation, one.coherence, source)
+
+
+@partial(jax.jit, static_argnames="config")
+def upright_transform(frame: FrameFeatures, config: ModelConfig) -> Float[Array, "2 3"]:
+    """Return the transform that draws a frame upright, core at its place, by the print's pose."""
+    shown = jax.tree.map(lambda array: array[None], frame.shown)
+    return upright_of(shown, config)[0]
 
 
 def feature_map(

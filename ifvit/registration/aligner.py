@@ -118,7 +118,7 @@ class Aligner:
         frames0, frames1, settings = group.frames0, group.frames1, self.align_config
         config, centres = group.config, self.centres(group.config)
         angles = likely_turns(frames0, frames1, search_angles(settings), settings.turns)
-        cores = np.asarray(core_on_core(frames0, frames1, config), float)
+        cores = np.asarray(core_on_core(group.upright0, group.upright1), float)
         found = self.search(group, angles, cores[:, None])
         starts = starts_of(found, centres)
         ridges = frames0.ridges, frames1.ridges

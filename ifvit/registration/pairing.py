@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from jaxtyping import Array, Float
+
 from ifvit.config import ModelConfig
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
@@ -48,6 +50,9 @@ class Group(NamedTuple):
     frames1: FrameFeatures
     map0: FeatureMap
     """Of prints 0 alone: prints 1 are drawn anew for each look of Module 1."""
+    upright0: Float[Array, "P 2 3"]
+    """What draws frames 0 upright, by the prints' poses; and frames 1."""
+    upright1: Float[Array, "P 2 3"]
     config: ModelConfig
     """The networks' settings, on a canvas of this size."""
 
@@ -77,9 +82,15 @@ def grouped(
             own = same[start : start + at_once]
             filled = own + own[-1:] * (at_once - len(own))
             made = [
-                (extractor.at(one, fit), extractor.at(other, fit), extractor.map_at(one, fit))
+                (
+                    extractor.at(one, fit),
+                    extractor.at(other, fit),
+                    extractor.map_at(one, fit),
+                    extractor.upright_at(one, fit),
+                    extractor.upright_at(other, fit),
+                )
                 for _, (one, other), fit, _ in filled
             ]
             config = extractor.config_at(side)
-            frames0, frames1, map0 = stacked(made)
-            yield Group(own, frames0, frames1, map0, config)
+            frames0, frames1, map0, upright0, upright1 = stacked(made)
+            yield Group(own, frames0, frames1, map0, upright0, upright1, config)

@@ -14,9 +14,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Complex, Float
 
-from ifvit.config import STRIDE, ModelConfig
+from ifvit.config import STRIDE
 from ifvit.features.frame_features import FrameFeatures
-from ifvit.features.pose import upright_of
 from ifvit.geometry.filters import shrink
 from ifvit.geometry.transforms import compose, invert, similarity
 from ifvit.geometry.warp import drawn
@@ -88,10 +87,12 @@ def _turned(flow: Array, shown: Array, degrees: Array) -> tuple[Array, Array]:
     return (parts[0] + 1j * parts[1]) * jnp.exp(-2j * jnp.deg2rad(degrees)), parts[2]
 
 
-@partial(jax.jit, static_argnames="config")
+@jax.jit
 def core_on_core(
-    frames0: FrameFeatures, frames1: FrameFeatures, config: ModelConfig
+    upright0: Float[Array, "P 2 3"], upright1: Float[Array, "P 2 3"]
 ) -> Float[Array, "P 2 3"]:
-    """Return the transforms H_0to1 that lay prints 1 on prints 0, core on core, both upright."""
-    place0, place1 = upright_of(frames0.shown, config), upright_of(frames1.shown, config)
-    return jax.vmap(compose)(place1, jax.vmap(invert)(place0))
+    """Return the transforms H_0to1 that lay prints 1 on prints 0, core on core, both upright.
+
+    Given are those that draw each upright (:func:`ifvit.features.pose.upright`).
+    """
+    return jax.vmap(compose)(upright1, jax.vmap(invert)(upright0))

@@ -10,7 +10,9 @@ from flax import nnx
 from ifvit.config import ModelConfig
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import features_of
+from ifvit.features.frame_features import stacked
 from ifvit.features.network_view import network_view
+from ifvit.features.pose import upright_of
 from ifvit.geometry.grid import cell_mask
 from ifvit.models.dense_reg import DenseRegModel
 
@@ -25,6 +27,9 @@ def test_a_factor_is_made_once_and_another_beside_it(dense, ridge_print) -> None
     fit = extractor.fit(item)
     first, map0 = extractor.at(item, fit), extractor.map_at(item, fit)
     assert extractor.at(item, fit) is first and extractor.map_at(item, fit) is map0
+    pose = extractor.upright_at(item, fit)
+    assert extractor.upright_at(item, fit) is pose
+    np.testing.assert_allclose(pose, upright_of(stacked([first.shown]), dense.config)[0], atol=1e-4)
     larger = fit._replace(scale=1.2)
     assert np.abs(extractor.at(item, larger).image - first.image).max() > 0.1
     assert (len(item.frames), len(item.maps)) == (2, 1)

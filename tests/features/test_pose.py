@@ -8,7 +8,7 @@ import pytest
 from ifvit.config import ModelConfig
 from ifvit.features.frame_features import FrameFeatures, frame_features, stacked
 from ifvit.features.network_view import enhanced_view, frame_foreground
-from ifvit.features.pose import Pose, core_place, pose_of, upright
+from ifvit.features.pose import Pose, core_place, pose_of, upright, upright_of
 from ifvit.geometry.grid import frame_side
 from ifvit.geometry.transforms import apply, similarity
 from ifvit.geometry.warp import warp
@@ -105,7 +105,9 @@ def test_core_on_core_lays_a_print_on_itself(frames, moved):
     def canvases(images: np.ndarray) -> FrameFeatures:
         return stacked([frame_features(jnp.asarray(image), None, MODEL) for image in images])
 
-    found = np.asarray(core_on_core(canvases(moved), canvases(frames), MODEL), float)
+    found = np.asarray(
+        core_on_core(*(upright_of(canvases(some).shown, MODEL) for some in (moved, frames))), float
+    )
     corners = np.array([[64.0, 64.0], [192.0, 64.0], [64.0, 192.0], [192.0, 192.0]])
     away = [np.linalg.norm(apply(H - MOVED, corners), axis=1).mean() for H in found]
     assert np.median(away) < 20  # of a print that lay 30 px and more from there

@@ -58,7 +58,9 @@ def searched(
         np.asarray(H, float), None if fields is None else np.asarray(fields, float)
     )
     return own.search(
-        Group([pair], None, None, None, TINY_MODEL), search_angles(settings)[None], hints
+        Group([pair], None, None, None, None, None, TINY_MODEL),
+        search_angles(settings)[None],
+        hints,
     )
 
 
