@@ -1,6 +1,7 @@
 """A synthetic data set on disk: names, pixels, manifest, maps, and that nothing is overwritten."""
 
 import csv
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -93,3 +94,18 @@ def test_nothing_is_overwritten(print_folder, print_spec):
 def test_what_cannot_be_made_is_refused(values, complaint):
     with pytest.raises(ValueError, match=complaint):
         DatasetSpec(**values)
+
+
+def test_prints_of_another_origin_are_kept_aside(tmp_path, print_spec):
+    """A folder that holds somebody's prints; those of a run that was stopped are made again."""
+    spec = replace(print_spec, maps=False)
+    for name in ("1_1", "2_2"):
+        Image.new("L", (80, 80)).save(tmp_path / f"{name}.png")
+    foreign = (tmp_path / "1_1.png").read_bytes()
+    paths = write_dataset(tmp_path, spec)
+    made = [path.read_bytes() for path in paths]
+    assert foreign not in made
+    assert all((tmp_path / f"{n}.1.png").read_bytes() == foreign for n in ("1_1", "2_2"))
+    (tmp_path / "manifest.csv").unlink()  # written last: as if the run had been stopped before
+    assert [path.read_bytes() for path in write_dataset(tmp_path, spec)] == made
+    assert len(list(tmp_path.iterdir())) == len(paths) + 3
