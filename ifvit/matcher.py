@@ -180,7 +180,7 @@ class Matcher:
         for group in grouped(pairs, self.extractor, at_once or pairs_at_once()):
             alignments = self.aligner.register_group(group)
             for pair, alignment in zip(group.pairs, alignments, strict=False):
-                templates = (self.coder.template(one) for one in pair.prints)
-                found = result_of(pair, alignment, tuple(templates), self.decision)
+                first, second = (self.coder.template(one) for one in pair.prints)
+                found = result_of(pair, alignment, (first, second), self.decision)
                 made[pair.place] = pair.given(found)
         return [made[index] for index in range(len(pairs))]

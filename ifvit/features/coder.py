@@ -43,7 +43,7 @@ class Template(NamedTuple):
     """The dense map, in the print's own pose: a unit vector for each cell, times 127."""
     mask: Bool[np.ndarray, "h w"]
     """Which cells show ridges."""
-    index: Int8[np.ndarray, " E"]
+    index: Int8[np.ndarray, " E"]  # type: ignore[assignment]  # it hides tuple.index
     """The index vector: a unit vector, divided by its largest number, times 127."""
     core: tuple[float, float]
     """Where the finger's core lies, (x, y), pixels of the print at 500 ppi."""

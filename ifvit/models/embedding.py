@@ -28,7 +28,7 @@ class PrintCode(NamedTuple):
 
     cells: Float[Array, "B h w K"]
     """The dense map: a unit vector for each cell of the foreground, 0 elsewhere."""
-    index: Float[Array, "B E"]
+    index: Float[Array, "B E"]  # type: ignore[assignment]  # it hides tuple.index
     """The index vector: all of the print in one unit vector."""
     feature_map: Float[Array, "B h w D"]
     """What the backbone sees, before the transformer: for dense matches between two prints."""

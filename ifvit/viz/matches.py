@@ -78,7 +78,9 @@ def _draw_poses(axes: Axes, result: MatchResult, offset: np.ndarray) -> None:
         core, turn = np.array(template.core) + at, np.deg2rad(template.rotation)
         tip = core + ARROW_PX * np.array([np.sin(turn), -np.cos(turn)])
         axes.plot(*np.stack([core, tip], axis=1), color=POSE_COLOUR, linewidth=1.4)
-        axes.scatter(*core, s=28, facecolors="none", edgecolors=POSE_COLOUR, linewidths=1.4)
+        axes.scatter(
+            core[0], core[1], s=28, facecolors="none", edgecolors=POSE_COLOUR, linewidths=1.4
+        )
 
 
 def _title(result: MatchResult) -> str:

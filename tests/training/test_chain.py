@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from flax import nnx
-from ifvit.sources.aligned import AlignmentError
 
 from ifvit.config import DenseConfig
 from ifvit.models.dense_reg import DenseRegModel
