@@ -23,13 +23,21 @@ mild=(--hard 0 --zoom 1 1)
 "$ifvit" train-dense --preset small --seed 4 --fingers 1000 --epochs 16 --pairs-per-epoch 1000 \
   --learning-rate 0.0008 --ema 0.998 --init-from runs/dense_small2/dense_reg_ckpt.safetensors \
   --checkpoint-dir runs/dense_skin
+"$ifvit" train-dense --preset small --seed 5 --fingers 1600 --epochs 28 --pairs-per-epoch 1000 \
+  --learning-rate 0.0008 --ema 0.998 --init-from runs/dense_skin/dense_reg_ckpt.safetensors \
+  --checkpoint-dir runs/dense_skin2
+
+# The last training is as long as all before it seven times over: some minutes of a GPU.
+"$ifvit" train-dense --preset small --hard 0.5 --seed 6 --fingers 6000 --epochs 32 \
+  --pairs-per-epoch 8000 --batch-size 32 --learning-rate 0.0012 --ema 0.999 \
+  --init-from runs/dense_skin2/dense_reg_ckpt.safetensors --checkpoint-dir runs/dense_long
 
 # Module 2 starts from all that Module 1 has by then: 3,300 steps.
-"$ifvit" train-match --preset small --pretrained-ckpt runs/dense_skin/dense_reg_ckpt.safetensors \
-  --checkpoint-dir runs/match_prints
+"$ifvit" train-match --preset small --seed 7 --compute-dtype bfloat16 \
+  --pretrained-ckpt runs/dense_long/dense_reg_ckpt.safetensors --checkpoint-dir runs/match_prints
 
 if [[ ! -e runs/small/weights.json ]]; then
   "$ifvit" export --name small --out runs/small \
-    --dense-ckpt runs/dense_skin/dense_reg_ckpt.safetensors \
+    --dense-ckpt runs/dense_long/dense_reg_ckpt.safetensors \
     --matcher-ckpt runs/match_prints/matcher_ckpt.safetensors
 fi
