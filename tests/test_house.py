@@ -19,7 +19,7 @@ MOST_OF_A_ROOM = 0.13
 """Share of the package's lines that one room holds at most."""
 
 ORDER = (
-    ("config", "presets", "files", "cache"),
+    ("config", "presets", "files", "cache", "shapes"),
     ("geometry",),
     ("synthesis",),
     ("data",),
@@ -36,6 +36,7 @@ ORDER = (
     ("viz",),
     ("evaluation",),
     ("training",),
+    ("export",),
     ("demo", "commands", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}

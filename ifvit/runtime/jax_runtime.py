@@ -1,12 +1,24 @@
-"""A model's pure function, compiled by JAX and bound to the model's weights."""
+"""The engine for training and accelerators: the models themselves, compiled by JAX."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import jax
+import jax.numpy as jnp
+import numpy as np
 from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from ifvit.models.coarse_matching import cell_matches
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.models.embedding import MatcherInput, MatcherModel
+from ifvit.runtime.calls import CellMatches, Embeddings, PairViews
+from ifvit.shapes import check_mask_shape
+from ifvit.weights.checkpoint import check_same_shape, load_pair
+from ifvit.weights.pretrained import checkpoint_pair
 
 
 def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -18,3 +30,71 @@ def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., A
         return function(nnx.merge(graph, state), *args)
 
     return lambda *args: run(state, *args)
+
+
+class JaxEngine:
+    """Both modules in memory; see :class:`ifvit.runtime.calls.Engine`.
+
+    Each call is compiled once for each shape.
+    """
+
+    def __init__(self, dense: DenseRegModel, matcher: MatcherModel) -> None:
+        """Take both models, used in eval mode. Raises ValueError where they differ in shape."""
+        check_same_shape(dense, matcher)
+        self.config = dense.config
+        module1 = nnx.view(dense, use_running_average=True)
+        module2 = nnx.view(matcher, use_running_average=True)
+        self._backbone = compiled(module1, _features)
+        self._dense = compiled(module1, _cell_matches)
+        self._embed = compiled(module2, _embeddings)
+
+    @classmethod
+    def from_checkpoints(
+        cls, dense_ckpt: str | Path | None = None, matcher_ckpt: str | Path | None = None
+    ) -> JaxEngine:
+        """Load both modules, which must belong together, or those that ship with ifvit.
+
+        Raises FileNotFoundError and ValueError as ``load_pair`` and ``checkpoint_pair`` do.
+        """
+        (dense, _), (matcher, _) = load_pair(*checkpoint_pair(dense_ckpt, matcher_ckpt))
+        return cls(dense, matcher)
+
+    def backbone(self, image: Float[np.ndarray, "B H W"]) -> Float[np.ndarray, "B h w D"]:
+        """Return Module 1's feature maps of B prints. Raises ValueError for other shapes."""
+        return np.asarray(self._backbone(image))
+
+    def dense(
+        self,
+        features0: Float[np.ndarray, "B h0 w0 D"],
+        features1: Float[np.ndarray, "B h1 w1 D"],
+        mask0: Bool[np.ndarray, "B _ _"],
+        mask1: Bool[np.ndarray, "B _ _"],
+    ) -> CellMatches:
+        """Match the cells of B pairs by Module 1. Raises ValueError for masks of other shapes."""
+        check_mask_shape(mask0.shape, features0.shape[:3])
+        check_mask_shape(mask1.shape, features1.shape[:3])
+        return CellMatches(*map(np.asarray, self._dense(features0, features1, mask0, mask1)))
+
+    def embed(self, views: PairViews) -> Embeddings:
+        """Embed the views of B aligned pairs by Module 2. Raises ValueError for other shapes."""
+        return Embeddings(*map(np.asarray, self._embed(views)))
+
+
+def _features(model: DenseRegModel, image: Float[Array, "B H W"]) -> Float[Array, "B h w D"]:
+    return model.ResNet18(image)[0]
+
+
+def _cell_matches(
+    model: DenseRegModel,
+    features0: Float[Array, "B h0 w0 D"],
+    features1: Float[Array, "B h1 w1 D"],
+    mask0: Bool[Array, "B h0 w0"],
+    mask1: Bool[Array, "B h1 w1"],
+) -> tuple[Array, ...]:
+    log_p = model.match_maps(features0, features1, mask0, mask1).log_p
+    return cell_matches(log_p, features1.shape[2])
+
+
+def _embeddings(model: MatcherModel, views: Any) -> tuple[Array, ...]:
+    made = model(MatcherInput(*map(jnp.asarray, views)))
+    return made.global0, made.global1, made.local0, made.local1
