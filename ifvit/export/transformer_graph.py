@@ -46,19 +46,18 @@ def add_transformer(
     """
     layer = _loftr_layer if config.use_loftr else _pre_norm_layer
     feat0, feat1 = tokens
-    columns = [
+    mask0, mask1 = (
         graph.op("Cast", graph.op("Unsqueeze", mask, np.array([2], np.int64)), to=1)
         for mask in masks
-    ]
-    mask0, mask1 = columns
+    )
     for index in range(config.num_layers):
         own = f"{place}/layers/{index}"
         if index % 2 == 0:
-            feat0 = layer(graph, feat0, feat0, mask0, mask0, config, own)
-            feat1 = layer(graph, feat1, feat1, mask1, mask1, config, own)
+            feat0 = layer(graph, feat0, feat0, mask0, config, own)
+            feat1 = layer(graph, feat1, feat1, mask1, config, own)
         else:
-            feat0 = layer(graph, feat0, feat1, mask0, mask1, config, own)
-            feat1 = layer(graph, feat1, feat0, mask1, mask0, config, own)
+            feat0 = layer(graph, feat0, feat1, mask1, config, own)
+            feat1 = layer(graph, feat1, feat0, mask0, config, own)
     if config.use_loftr:
         return feat0, feat1
     return _norm(graph, feat0, f"{place}/norm"), _norm(graph, feat1, f"{place}/norm")
@@ -78,16 +77,15 @@ def _norm(graph: Graph, x: str, place: str) -> str:
 
 
 def _loftr_layer(
-    graph: Graph, x: str, source: str, x_mask: str, mask: str, config: ModelConfig, place: str
+    graph: Graph, x: str, source: str, mask: str, config: ModelConfig, place: str
 ) -> str:
     query, key = (
         _positive(graph, add_linear(graph, value, f"{place}/{name}"))
         for value, name in ((x, "q_proj"), (source, "k_proj"))
     )
     value = add_linear(graph, source, f"{place}/v_proj")
-    query = graph.op("Mul", query, x_mask)
-    key, value = graph.op("Mul", key, mask), graph.op("Mul", value, mask)
-    message = _linear_attention(graph, query, key, value, config)
+    # Masked keys have no weight. What masked queries see is computed, and read by nobody.
+    message = _linear_attention(graph, query, graph.op("Mul", key, mask), value, config)
     message = _norm(graph, add_linear(graph, message, f"{place}/merge"), f"{place}/norm1")
     both = graph.op("Concat", x, message, axis=2)
     hidden = graph.op("Relu", add_linear(graph, both, f"{place}/mlp/layers/0"))
@@ -106,17 +104,21 @@ def _linear_attention(graph: Graph, query: str, key: str, value: str, config: Mo
 
     Heads of 8 to 32 channels are so small that to bring them apart costs more than the zeros do.
     """
-    heads = np.kron(np.eye(config.num_heads), np.ones((config.d_model // config.num_heads,) * 2))
-    heads = heads.astype(np.float32)
+    width = config.d_model // config.num_heads
+    ones = np.kron(np.eye(config.num_heads), np.ones((width, 1))).astype(np.float32)  # (D, heads)
     turned = graph.op("Transpose", key, perm=[0, 2, 1])
-    kept = graph.op("Mul", graph.op("MatMul", turned, value), heads)
+    kept = graph.op("Mul", graph.op("MatMul", turned, value), ones.repeat(width, axis=1))
     total = graph.op("ReduceSum", turned, np.array([2], np.int64), keepdims=1)
-    weight = graph.op("MatMul", query, graph.op("Mul", total, heads))
-    return graph.op("Div", graph.op("MatMul", query, kept), graph.op("Add", weight, 1e-6))
+    weight = graph.op("MatMul", query, graph.op("Mul", total, ones))
+    weight = graph.op("Unsqueeze", graph.op("Add", weight, 1e-6), np.array([3], np.int64))
+    split = np.array([0, 0, config.num_heads, width], np.int64)
+    message = graph.op("Reshape", graph.op("MatMul", query, kept), split)
+    whole = np.array([0, 0, config.d_model], np.int64)
+    return graph.op("Reshape", graph.op("Div", message, weight), whole)
 
 
 def _pre_norm_layer(
-    graph: Graph, x: str, source: str, x_mask: str, mask: str, config: ModelConfig, place: str
+    graph: Graph, x: str, source: str, mask: str, config: ModelConfig, place: str
 ) -> str:
     seen = _norm(graph, source, f"{place}/norm1")
     own = _norm(graph, x, f"{place}/norm1")
