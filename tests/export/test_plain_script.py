@@ -52,5 +52,5 @@ def test_the_script_runs_without_ifvit_and_finds_the_shift(script, tmp_path, mon
 
 
 def test_it_is_as_long_as_is_promised(script) -> None:
-    used, _ = script.split("\n\n")
+    _, used, _ = script.split("\n\n")
     assert len(used.splitlines()) == 10
