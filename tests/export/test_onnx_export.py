@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import onnx
@@ -93,6 +94,15 @@ def test_what_is_no_number_is_beyond_every_limit() -> None:
     check_limits(LIMITS)
     with pytest.raises(ValueError, match=r"features nan, at most 0\.0001; nothing was written"):
         check_limits(Differences(float("nan"), 0, 0, 0, 0))
+
+
+def test_without_the_package_onnx_the_error_names_the_extra(
+    trained_pair, unchecked, tmp_path, monkeypatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ifvit.export.dense_graph", None)
+    with pytest.raises(ValueError, match=r"pip install 'ifvit\[onnx\]'"):
+        export_onnx(tmp_path / "out", *trained_pair)
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_command_says_how_far_the_graphs_are_from_jax(

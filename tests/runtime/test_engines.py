@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import jax
@@ -128,6 +129,14 @@ def test_without_onnx_runtime_the_error_names_the_extra(graphs, monkeypatch) -> 
     monkeypatch.setattr(onnx_runtime, "onnxruntime", None)
     with pytest.raises(ValueError, match=r"pip install 'ifvit\[onnx\]'"):
         OnnxEngine(graphs)
+
+
+def test_threads_share_an_engine(engines, micro) -> None:
+    image = np.random.default_rng(2).normal(size=(8, 1, 48, 48)).astype(np.float32)
+    expected = [engines[0].backbone(one) for one in image]
+    with ThreadPoolExecutor(4) as pool:
+        for own, other in zip(pool.map(engines[0].backbone, image), expected, strict=True):
+            np.testing.assert_array_equal(own, other)
 
 
 def test_use_loads_neither_jax_nor_what_writes_graphs(graphs) -> None:
