@@ -20,59 +20,59 @@ from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer, fnmr_at_fmr
 from ifvit.evaluation.protocols import Pair, all_pairs
-from ifvit.features.prepared import PreparedPrint, load_print
+from ifvit.features.features import Features, read_features
 from ifvit.matcher import Matcher
+from ifvit.registration.aligner import Aligner
 from ifvit.registration.joint import JointConfig
-from ifvit.registration.register import Registrar
 
 NEVER = 1e6
 
-Prepared = Callable[[int], PreparedPrint]
+Prepared = Callable[[int], Features]
 """A set's prints by their place in it."""
 
 
-def _refined(registrar: Registrar, **changes: object) -> None:
-    registrar.refine_config = replace(registrar.refine_config, **changes)
+def _refined(aligner: Aligner, **changes: object) -> None:
+    aligner.refine_config = replace(aligner.refine_config, **changes)
 
 
-def _aligned(registrar: Registrar, **changes: object) -> None:
-    registrar.align_config = replace(registrar.align_config, **changes)
+def _aligned(aligner: Aligner, **changes: object) -> None:
+    aligner.align_config = replace(aligner.align_config, **changes)
 
 
-def _stiff(registrar: Registrar) -> None:
-    rectify = replace(registrar.align_config.rectify, stiffness=NEVER, straightness=NEVER)
-    _aligned(registrar, rectify=rectify)
+def _stiff(aligner: Aligner) -> None:
+    rectify = replace(aligner.align_config.rectify, stiffness=NEVER, straightness=NEVER)
+    _aligned(aligner, rectify=rectify)
 
 
-def _elastic(registrar: Registrar, **changes: object) -> None:
-    _refined(registrar, elastic=replace(registrar.refine_config.elastic, **changes))
+def _elastic(aligner: Aligner, **changes: object) -> None:
+    _refined(aligner, elastic=replace(aligner.refine_config.elastic, **changes))
 
 
 ALONE = JointConfig(stiffness=0.0)
 """Neighbours may differ at no cost, so that each block chooses for itself, as far as before."""
 
 
-STEPS: dict[str, Callable[[Registrar], None]] = {
-    "nothing": lambda registrar: None,
-    "the third look of Module 1": lambda registrar: _aligned(registrar, followed=(2,)),
+STEPS: dict[str, Callable[[Aligner], None]] = {
+    "nothing": lambda aligner: None,
+    "the third look of Module 1": lambda aligner: _aligned(aligner, followed=(2,)),
     "the field about each cell": _stiff,
-    "slopes between blocks": lambda registrar: _elastic(registrar, straightness=NEVER),
-    "half of the matches' weight": lambda registrar: _refined(registrar, match_weight=0.3),
-    "what blocks choose together": lambda registrar: _elastic(registrar, joint=ALONE),
-    "two rounds of blocks": lambda registrar: _elastic(registrar, rounds=3),
+    "slopes between blocks": lambda aligner: _elastic(aligner, straightness=NEVER),
+    "half of the matches' weight": lambda aligner: _refined(aligner, match_weight=0.3),
+    "what blocks choose together": lambda aligner: _elastic(aligner, joint=ALONE),
+    "two rounds of blocks": lambda aligner: _elastic(aligner, rounds=3),
 }
 """What is left out, by name."""
 
 
 def cached(prints: list[Print]) -> Prepared:
     """Return what reads and measures a print once, whatever compares it."""
-    return cache(lambda index: load_print(prints[index].path, prints[index].ppi))
+    return cache(lambda index: read_features(prints[index].path, prints[index].ppi))
 
 
 def row(matcher: Matcher, name: str, prepared: Prepared, pairs: list[Pair]) -> str:
     """Compare the pairs, and return a row of the table."""
     found = [
-        matcher.match_images(prepared(pair.index0), prepared(pair.index1))
+        matcher.match(prepared(pair.index0), prepared(pair.index1))
         for pair in tqdm(pairs, name, leave=False)
     ]
     genuine = np.array([pair.genuine for pair in pairs])
@@ -107,10 +107,10 @@ def main() -> None:
         for name in args.only:
             matcher = Matcher.from_checkpoints()
             if args.dense_ckpt is not None:
-                own = Registrar.from_checkpoint(args.dense_ckpt)
-                own.align_config = matcher.registrar.align_config
-                matcher.registrar = own
-            STEPS[name](matcher.registrar)
+                own = Aligner.from_checkpoint(args.dense_ckpt)
+                own.align_config = matcher.aligner.align_config
+                matcher.aligner = own
+            STEPS[name](matcher.aligner)
             print(row(matcher, name, prepared, pairs), flush=True)
 
 

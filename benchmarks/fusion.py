@@ -1,9 +1,8 @@
 """Which weights of the scores separate genuine from impostor pairs best, by logistic regression.
 
 Usage: ``python benchmarks/fusion.py SCORES.csv [SCORES.csv …]``, tables that ``ifvit evaluate``
-wrote in pair mode. The embeddings count as one, fused as ``fusion_global`` says. Pairs that could
-not be aligned are left out: no weight changes their score. EER is that of the aligned pairs, with
-the weights beside it and with each table's own.
+wrote in pair mode. Pairs that could not be aligned are left out: no weight changes their score. EER
+is that of the aligned pairs, with the weights beside it and with each table's own.
 """
 
 from __future__ import annotations
@@ -14,24 +13,16 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 from ifvit.comparison.score import FUSION
-from ifvit.config import MATCH_CONFIG
 from ifvit.evaluation.metrics import eer
 from ifvit.evaluation.scores import read_scores
 
-NAMES = ("ridges", "blocks", "matches", "embeddings")
+NAMES = ("ridges", "blocks", "matches", "maps")
 
 
 def table(path: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores (P, 4) of the aligned pairs, and which of them are genuine."""
     rows = [row for row in read_scores(path) if row.status == "ok"]
-    share = MATCH_CONFIG.fusion_global
-    values = [
-        (
-            *(r.ridge_score, r.block_score, r.match_score),
-            share * r.global_score + (1 - share) * r.local_score,
-        )
-        for r in rows
-    ]
+    values = [(r.ridge_score, r.block_score, r.match_score, r.map_score) for r in rows]
     return np.array(values), np.array([row.label for row in rows], bool)
 
 

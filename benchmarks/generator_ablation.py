@@ -34,7 +34,7 @@ from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer
 from ifvit.evaluation.protocols import all_pairs, fewer_impostors
 from ifvit.presets import DENSE_PRESETS
-from ifvit.registration.register import Registrar
+from ifvit.registration.aligner import Aligner
 from ifvit.sources.dense_synthetic import SyntheticPairs, synthetic_source
 from ifvit.sources.masters import MASTERS_PER_CALL, VALIDATION_FINGERS
 from ifvit.synthesis import ImpressionParams, Master, finger_key
@@ -154,13 +154,13 @@ class Measured(NamedTuple):
 
 def measure(dense_ckpt: Path, prints: list[Print], genuine: int, impostors: int) -> Measured:
     """Align some pairs of a data set, the same for every checkpoint."""
-    registrar = Registrar.from_checkpoint(dense_ckpt)
-    prepared = cache(lambda i: registrar.load(prints[i].path, prints[i].ppi))
+    aligner = Aligner.from_checkpoint(dense_ckpt)
+    prepared = cache(lambda i: aligner.extractor.extract(prints[i].path, prints[i].ppi))
     pairs = fewer_impostors(all_pairs(prints), impostors)
     mated = [pair for pair in pairs if pair.genuine]
     keep = np.random.default_rng(0).permutation(len(mated))[:genuine]
     pairs = [mated[i] for i in sorted(keep)] + [pair for pair in pairs if not pair.genuine]
-    found = [registrar.align(prepared(p.index0), prepared(p.index1)) for p in tqdm(pairs, "align")]
+    found = [aligner.register(prepared(p.index0), prepared(p.index1)) for p in tqdm(pairs, "align")]
     label = np.array([pair.genuine for pair in pairs])
     share = np.array([one.match_share if one.match_share is not None else 0.0 for one in found])
     ncc = np.array([one.ridge_ncc if one.ridge_ncc is not None else 0.0 for one in found])

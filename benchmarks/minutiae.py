@@ -22,7 +22,7 @@ from skimage.morphology import skeletonize
 from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.data.prints import load_canvas
 from ifvit.data.readers import read_dataset
-from ifvit.features.canvas import canvas_of
+from ifvit.features.frame_features import frame_features
 from ifvit.geometry.grid import frame_side
 from ifvit.sources.masters import TEST_FINGERS
 from ifvit.synthesis.dataset import DatasetSpec, write_dataset
@@ -45,7 +45,7 @@ def density(path: Path, ppi: int) -> float:
     """Return minutiae to the square millimetre, NaN for a print that is too small."""
     side = frame_side(MODEL)
     frame = load_canvas(path, ppi, REFERENCE_PPI, side)
-    ridges = canvas_of(jnp.asarray(frame), None, MODEL).ridges
+    ridges = frame_features(jnp.asarray(frame), None, MODEL).ridges
     image = cv2.resize(np.asarray(ridges.image), (side, side), interpolation=cv2.INTER_CUBIC)
     mask = np.asarray(ridges.mask).repeat(side // MODEL.canvas, 0).repeat(side // MODEL.canvas, 1)
     inner = cv2.erode(mask.astype(np.uint8), np.ones((2 * MARGIN_PX + 1,) * 2, np.uint8)) > 0

@@ -29,11 +29,13 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from ifvit.comparison.print_similarity import template_similarity
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.prints import Print, read_print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer, fnmr_at_fmr
 from ifvit.evaluation.protocols import Pair, protocol_pairs
+from ifvit.features.features import features_of
 from ifvit.matcher import Matcher
 
 
@@ -104,19 +106,18 @@ def leader_mcc(sign: float) -> Method:
 def ours(mode: str, dense_ckpt: str | None, matcher_ckpt: str | None) -> Method:
     """This package, the image drawn as ``match`` draws it by itself."""
     matcher = Matcher.from_checkpoints(dense_ckpt, matcher_ckpt)
-    registrar = matcher.registrar
+    aligner = matcher.aligner
 
     def extract(image: np.ndarray) -> Any:
-        prepared = registrar.prepare(image.astype(np.float32) / 255)
-        jax.block_until_ready(registrar.canvas(prepared, registrar.fit(prepared)))
+        prepared = features_of(image.astype(np.float32) / 255)
+        jax.block_until_ready(aligner.extractor.at(prepared, aligner.extractor.fit(prepared)))
         return prepared
 
     if mode == "pair":
-        return Method(extract, lambda a, b: matcher.match_images(a, b).score)
-    weights = np.array([matcher.fusion_global, 1 - matcher.fusion_global])
+        return Method(extract, lambda a, b: matcher.match(a, b).score)
     return Method(
-        lambda image: matcher.embed([extract(image)])[0],
-        lambda a, b: float((a * b).sum(axis=1) @ weights),
+        lambda image: matcher.coder.template(extract(image)),
+        lambda a, b: template_similarity(a, b)[0],
     )
 
 

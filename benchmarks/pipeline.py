@@ -10,20 +10,22 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import replace
+from functools import partial
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from timing import measure, print_head
 
-from ifvit.features.canvas import stacked
-from ifvit.gallery.template import Templates, template_scores
+from ifvit.features.features import features_of
+from ifvit.gallery.template import Stage, Templates, template_scores
 from ifvit.geometry.grid import frame_side
-from ifvit.matcher import EMBED_BATCH, Matcher
+from ifvit.matcher import Matcher
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
-from ifvit.registration.align import align_config_of
+from ifvit.registration.align import align_config_of, search_angles
+from ifvit.registration.pairing import grouped
 from ifvit.registration.rectify import starts_of
 from ifvit.registration.refine import refine_pairs
 from ifvit.sources.masters import grow_masters
@@ -32,7 +34,8 @@ from ifvit.synthesis import Master, draw_impression, finger_key, render
 NEVER_REFUSE = {"min_confidence": 0.0, "min_inliers": 0}
 """Random weights align nothing; with these settings a match takes all its steps nevertheless."""
 
-GALLERY = 4000
+STAGES: dict[Stage, int] = {"index": 4000, "map": 500}
+"""Templates on each side of a comparison in bulk."""
 
 
 def make(preset: str) -> tuple[Matcher, list[np.ndarray]]:
@@ -40,7 +43,7 @@ def make(preset: str) -> tuple[Matcher, list[np.ndarray]]:
     dense = DenseRegModel(DENSE_PRESETS[preset].model, rngs=nnx.Rngs(0))
     config = MATCH_PRESETS[preset]
     search = replace(align_config_of(DENSE_PRESETS[preset]), **NEVER_REFUSE)
-    matcher = Matcher(dense, MatcherModel(config.model, rngs=nnx.Rngs(1)), config, search)
+    matcher = Matcher(dense, MatcherModel(config.model, rngs=nnx.Rngs(1)), search)
     master = Master(*(jnp.asarray(array[0]) for array in grow_masters(0, np.arange(1))))
     shape = (frame_side(config.model),) * 2
     prints = [render(master, draw_impression(finger_key(0, 0), i), shape).image for i in (0, 1)]
@@ -49,47 +52,48 @@ def make(preset: str) -> tuple[Matcher, list[np.ndarray]]:
 
 def bench_pair(matcher: Matcher, prints: list[np.ndarray], pairs: int, repeats: int) -> None:
     """Time the stages of ``pairs`` matches in one call, and all of them together."""
-    registrar = matcher.registrar
-    prepared = [registrar.prepare(one) for one in prints]
-    fit = registrar.fit(*prepared)
-    both = [stacked([registrar.canvas(one, fit)] * pairs) for one in prepared]
+    aligner = matcher.aligner
+    prepared = [features_of(one) for one in prints]
+    many = [(prepared[0], prepared[1])] * pairs
+    (group,) = grouped(many, matcher.extractor)
     name = f"rotation search, Module 1 and RANSAC, {pairs} a call"
-    measure(name, "pair", pairs, repeats, lambda _: registrar.coarse(*both)[0][0].H_0to1)
-    found = registrar.coarse(*both)
-    config = registrar.config_of(both[0])
-    starts = stacked([starts_of(ways, config) for ways in found])
-    H_0to1 = np.stack([ways[0].H_0to1 for ways in found])
-    ridges = both[0].ridges, both[1].ridges
-    settings = config, registrar.refine_config
-    many = [(prepared[0], prepared[1])] * pairs, [("", "")] * pairs
+    turns, none = np.tile(search_angles()[:3], (pairs, 1)), np.zeros((pairs, 0, 2, 3))
+    measure(name, "pair", pairs, repeats, lambda _: aligner.search(group, turns, none).H_0to1)
+    found = aligner.search(group, turns, none)
+    config = replace(matcher.config, canvas=group.canvas)
+    starts = starts_of(found, aligner.centres(group.canvas))
+    ridges = group.frames0.ridges, group.frames1.ridges
+    settings = config, aligner.refine_config
+
     for name, call in {
         "refinement by the ridges": lambda _: refine_pairs(*ridges, starts, *settings),
-        "Module 2's views and embeddings": lambda _: matcher.embed_pairs(*both, H_0to1)[0].global0,
-        "match, prints prepared": lambda _: matcher.match_pairs(*many)[0].score,
+        "match, prints prepared": lambda _: matcher.match_pairs(many)[0].score,
     }.items():
         measure(f"{name}, {pairs} a call", "pair", pairs, repeats, call)
 
 
 def bench_templates(matcher: Matcher, prints: list[np.ndarray], repeats: int) -> None:
     """Time preparing a print, its template, and templates compared in bulk."""
-    registrar = matcher.registrar
 
     def prepared_and_drawn(index: int) -> np.ndarray:
-        one = registrar.prepare(prints[index % 2])
-        return registrar.canvas(one, registrar.fit(one)).ridges.image
+        one = features_of(prints[index % 2])
+        return matcher.extractor.at(one, matcher.extractor.fit(one)).ridges.image
 
     name = f"print of {prints[0].shape} px prepared and drawn, filter included"
     measure(name, "print", 1, repeats, prepared_and_drawn)
-    canvases = [registrar.prepare(prints[i % 2]) for i in range(EMBED_BATCH)]
-    name = f"template of a prepared print, {EMBED_BATCH} a call"
-    measure(name, "print", EMBED_BATCH, repeats, lambda _: matcher.embed(canvases))
-    vectors = np.random.default_rng(0).normal(size=(GALLERY, 2, matcher.config.embedding_dim))
-    vectors = (vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)).astype(np.float32)
-    gallery = Templates(("",) * GALLERY, vectors, "", matcher.fusion_global)
-    probes = Templates(("",) * 1000, vectors[:1000], "", matcher.fusion_global)
-    millions = len(probes) * len(gallery) // 1_000_000
-    name = f"a million comparisons of templates, {millions} a call"
-    measure(name, "million", millions, repeats, lambda _: template_scores(probes, gallery))
+
+    def embedded(index: int) -> np.ndarray:
+        return matcher.coder.template(features_of(prints[index % 2])).index
+
+    measure("template of a print, measuring it included", "print", 1, repeats, embedded)
+    one = matcher.coder.template(features_of(prints[0]))
+    for stage, count in STAGES.items():
+        cells, mask, index = (np.repeat(part[None], count, 0) for part in one[:3])
+        gallery = Templates(("",) * count, cells, mask, index, "")
+        millions = count * count / 1e6
+        name = f"a million comparisons of templates, stage {stage}, {count}² a call"
+        compare = partial(template_scores, gallery, gallery, stage)
+        measure(name, "million", millions, repeats, lambda _, compare=compare: compare())
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ifvit.evaluation.registration_quality import mapped_pairs, measure
 from ifvit.files import sha256_of
-from ifvit.registration.register import Registrar
+from ifvit.registration.aligner import Aligner
 from ifvit.sources.masters import TEST_FINGERS
 from ifvit.weights.pretrained import pretrained_files
 
@@ -29,10 +29,10 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     dense_ckpt = Path(args.dense_ckpt or pretrained_files().dense)
-    registrar = Registrar.from_checkpoint(dense_ckpt)
+    aligner = Aligner.from_checkpoint(dense_ckpt)
     fingers = min(args.fingers, args.pairs)
     pairs = mapped_pairs(
-        registrar.config,
+        aligner.config,
         TEST_FINGERS,
         fingers,
         args.pairs,
@@ -40,7 +40,7 @@ def main() -> None:
         turn=args.turn,
         hard=args.hard,
     )
-    figures = measure(registrar, pairs)
+    figures = measure(aligner, pairs)
     made = {"dense_ckpt": dense_ckpt.name, "sha256": sha256_of(dense_ckpt)}
     settings = {"turn": args.turn, "hard": args.hard, "seed": args.seed}
     rounded = {name: round(value, 4) for name, value in asdict(figures).items()}

@@ -21,8 +21,8 @@ from ifvit.data.prints import resample
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer
 from ifvit.evaluation.protocols import Pair, all_pairs, fewer_impostors
+from ifvit.features.features import Features, features_of
 from ifvit.features.fit import FIT_CONFIG
-from ifvit.features.prepared import PreparedPrint
 from ifvit.matcher import Matcher
 
 
@@ -40,16 +40,16 @@ def line(matcher: Matcher, root: str, factor: float, args: argparse.Namespace) -
     pairs = chosen_pairs(all_pairs(prints), args.genuine, args.impostors)
 
     @cache
-    def prepared(index: int) -> PreparedPrint:
+    def prepared(index: int) -> Features:
         path, ppi = prints[index].path, prints[index].ppi
-        return matcher.registrar.prepare(resample(read_image(path), ppi, factor * ppi), ppi)
+        return features_of(resample(read_image(path), ppi, factor * ppi), ppi)
 
     periods, scales, scores = [], [], []
     for pair in tqdm(pairs, f"{Path(root).name} {factor}", leave=False):
         both = prepared(pair.index0), prepared(pair.index1)
         periods += [one.period.px for one in both]
-        scales.append(matcher.registrar.fit(*both).scale)
-        scores.append(matcher.match_images(*both).score)
+        scales.append(matcher.extractor.fit(*both).scale)
+        scores.append(matcher.match(*both).score)
     genuine = np.array([pair.genuine for pair in pairs])
     own, other = np.array(scores)[genuine], np.array(scores)[~genuine]
     return (
@@ -71,10 +71,10 @@ def main() -> None:
     parser.add_argument("--canvas", type=int, default=None)
     args = parser.parse_args()
     matcher = Matcher.from_checkpoints(canvas=args.canvas)
-    fit = matcher.registrar.fit_config
+    fit = matcher.extractor.fit_config
     as_they_are = args.step == 1
     changed = replace(fit, finest=0) if as_they_are else replace(fit, step=args.step)
-    matcher.registrar.fit_config = changed
+    matcher.extractor.fit_config = changed
     print(
         "| set | size | period, px | scale, mean | EER | genuine, median | 5 % | impostor, most |"
     )

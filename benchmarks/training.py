@@ -1,8 +1,8 @@
 """What a step of training costs for each pair, and how much of it is making the pairs.
 
 Usage: ``python benchmarks/training.py --preset paper --batch-size 8 --repeats 5``. Synthetic pairs,
-as ``ifvit train-dense`` and ``train-match`` make them; Module 2's are aligned by their exact maps.
-The share is data preparation's part of the whole step.
+as ``ifvit train-dense`` makes them, and prints, as ``train-match`` does. The share is data
+preparation's part of the whole step.
 
 ``--growth`` instead shows how Module 1's step grows with the tokens of a canvas, and what the
 options for less memory do: time, memory and operations, on made-up images. Linear attention grows
@@ -28,14 +28,15 @@ from ifvit.config import ModelConfig
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
-from ifvit.sources.aligned import AlignmentError
 from ifvit.sources.dense_synthetic import synthetic_source
 from ifvit.sources.masters import masters_of
-from ifvit.sources.match_synthetic import PLACEMENT_ROTATION, SyntheticAligned
+from ifvit.sources.posed import PoseError
+from ifvit.sources.print_synthetic import SyntheticPrints
 from ifvit.sources.truth import PairBatch
 from ifvit.training.compute import set_compute
 from ifvit.training.loop import make_optimizer
-from ifvit.training.steps import MatchTrainer, dense_step, match_step, match_views
+from ifvit.training.print_steps import LossSettings, PrintTrainer, print_step
+from ifvit.training.steps import dense_step
 
 FINGERS = 16
 
@@ -67,27 +68,22 @@ def bench_dense(preset: str, size: int, repeats: int) -> None:
 
 
 def bench_match(preset: str, size: int, repeats: int) -> None:
-    """Time Module 2's pairs, views included, and its step."""
+    """Time Module 2's prints and its step."""
     config = replace(MATCH_PRESETS[preset], batch_size=size, fingers=FINGERS)
-    source = SyntheticAligned(
+    source = SyntheticPrints(
         *(config.seed, np.arange(FINGERS), masters_of(config.seed, 0, FINGERS), config.model),
-        max_rotation=PLACEMENT_ROTATION,
-        impostor_ratio=config.impostor_ratio,
+        hard=config.hard,
+        zoom=config.zoom,
+        error=PoseError.of(config),
     )
-    trainer = MatchTrainer(MatcherModel(config.model, rngs=nnx.Rngs(0)), FINGERS, rngs=nnx.Rngs(1))
-    optimizer = make_optimizer(trainer, config)
-    error = AlignmentError(config.alignment_shift_px, config.alignment_rotation)
-
-    def made(index: int):
-        batch = source.aligned(index, size, error, config.template_ratio)
-        return batch, *match_views(batch, config.model)
-
-    batch, views, matches0 = made(0)
-    data = measure("Module 2, pairs and views made", "pair", size, repeats, made)
+    trainer = PrintTrainer(MatcherModel(config.model, rngs=nnx.Rngs(0)), FINGERS, rngs=nnx.Rngs(1))
+    optimizer, settings = make_optimizer(trainer, config), LossSettings.of(config)
+    batch = source.batch(0, size)
+    data = measure("Module 2, prints made", "print", size, repeats, lambda i: source.batch(i, size))
     step = measure(
         f"Module 2, a step of {size}",
-        *("pair", size, repeats),
-        lambda _: match_step(trainer, optimizer, views, matches0, batch, config),
+        *("print", size, repeats),
+        lambda _: print_step(trainer, optimizer, batch, settings),
     )
     print_share(data, step)
 

@@ -11,7 +11,6 @@ import io
 import logging
 import os
 import time
-import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ifvit.files import write_atomically
+from ifvit.files import ABANDONED, write_atomically
 
 logger = logging.getLogger("ifvit")
 
@@ -31,8 +30,14 @@ MAPPED = ".ifvit.bytes"
 
 DEFAULT_GB = 4.0
 
-ABANDONED = 3600
-"""Seconds after which nobody is writing to a file any more."""
+PRIVATE = 0o600
+"""Mode of every file: decoded prints are somebody's fingers."""
+
+SUM = 32
+"""Bytes of the sha256 at the end of a file of arrays."""
+
+MAPPED_SUM = 4
+"""Bytes of the CRC-32 at the end of a mapped one, which is as fast as the disk."""
 
 
 class Cache:
@@ -53,12 +58,10 @@ class Cache:
         """Return the arrays kept as ``name``, or None where there are none that are whole."""
         path = self._path(name)
         try:
-            # The archive has a checksum of each array, which is compared as it is read.
-            with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
-                arrays = {key: archive[key] for key in archive.files}
+            arrays = _unpacked(path.read_bytes())
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        except Exception as error:  # whatever NumPy makes of bytes that are not what it wrote
             reason = (str(error) or type(error).__name__).splitlines()[0]
             logger.warning("%s cannot be used (%s): what it held is made again", path, reason)
             return None
@@ -69,14 +72,13 @@ class Cache:
         """Keep arrays as ``name`` where there is room; a failure is a warning, once."""
         if self._closed:
             return
-        path, buffer = self._path(name), io.BytesIO()
-        np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+        path, data = self._path(name), _packed(arrays)
         try:
-            if not self._make_room(buffer.tell(), path):
+            if not self._make_room(len(data), path):
                 logger.info("%s is full: the rest is not kept; IFVIT_CACHE_GB sets it", self.root)
                 self._closed = True
                 return
-            write_atomically(path, buffer.getvalue())
+            self._write(path, data)
         except OSError as error:
             self._close(error)
             return
@@ -87,18 +89,19 @@ class Cache:
     ) -> np.ndarray | None:
         """Return ``size`` bytes kept as ``name``, mapped into memory and read where they are used.
 
-        ``content()`` yields them where they are not there. Returns None where they cannot be kept.
+        ``content()`` yields them where they are not there, or are not what was written. Returns
+        None where they cannot be kept.
         """
         path = self.root / f"{name}{MAPPED}"
         try:
-            if not (path.is_file() and path.stat().st_size == size):
-                if self._closed or not self._make_room(size, path):
+            if not self._is_whole(path, size):
+                if self._closed or not self._make_room(size + MAPPED_SUM, path):
                     logger.info(
                         "%s has no room for %.1f GB: kept in memory; IFVIT_CACHE_GB sets its size",
                         *(self.root, size / 1e9),
                     )
                     return None
-                write_atomically(path, content())
+                self._write(path, _summed(content()))
             found = np.memmap(path, np.uint8, "r", shape=(size,))
         except OSError as error:
             self._close(error)
@@ -110,6 +113,20 @@ class Cache:
         """Forget what is kept as ``name``; what is mapped of it stays as it is."""
         for suffix in (SUFFIX, MAPPED):
             (self.root / f"{name}{suffix}").unlink(missing_ok=True)
+
+    def _is_whole(self, path: Path, size: int) -> bool:
+        if not (path.is_file() and path.stat().st_size == size + MAPPED_SUM):
+            return False
+        data = np.memmap(path, np.uint8, "r")
+        if zlib.crc32(data[:size].data) == int.from_bytes(data[size:].tobytes()):
+            return True
+        logger.warning("%s is damaged (its sum differs): what it held is made again", path)
+        return False
+
+    def _write(self, path: Path, data: bytes | Iterator[bytes]) -> None:
+        # Made here: a folder between would be anybody's to look into.
+        private_folder(path.parent, self.root)
+        write_atomically(path, data, mode=PRIVATE)
 
     def _use(self, path: Path) -> None:
         self._used.add(path)
@@ -128,8 +145,7 @@ class Cache:
 
     def _make_room(self, size: int, path: Path) -> bool:
         """Remove the files used longest ago until ``size`` bytes fit; False where they cannot."""
-        # Its owner's alone: decoded prints are somebody's fingers.
-        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(self.root, self.root)
         there = sorted(entry for entry in self._entries() if entry[2] != path)
         total = size + sum(length for _, length, _ in there)
         for used_at, length, other in there:
@@ -151,6 +167,39 @@ class Cache:
             yield stat.st_mtime, stat.st_size, path
 
 
+def private_folder(folder: Path, root: Path) -> None:
+    """Make a folder in the cache at ``root``, for its owner alone; what is there stays as it is.
+
+    Raises OSError.
+    """
+    root.parent.mkdir(parents=True, exist_ok=True)
+    for one in (root, *reversed([p for p in folder.parents if p.is_relative_to(root)]), folder):
+        one.mkdir(mode=0o700, exist_ok=True)
+
+
+def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type]
+    data = buffer.getvalue()
+    return data + hashlib.sha256(data).digest()
+
+
+def _unpacked(data: bytes) -> dict[str, np.ndarray]:
+    # Of the whole file: an archive's own sums leave out where its arrays lie and what they are.
+    if hashlib.sha256(data[:-SUM]).digest() != data[-SUM:]:
+        raise ValueError("its sum differs")
+    with np.load(io.BytesIO(data[:-SUM]), allow_pickle=False) as archive:
+        return {key: archive[key] for key in archive.files}
+
+
+def _summed(parts: Iterator[bytes]) -> Iterator[bytes]:
+    found = 0
+    for part in parts:
+        found = zlib.crc32(part, found)
+        yield part
+    yield found.to_bytes(MAPPED_SUM)
+
+
 def _being_written(path: Path, changed: float) -> bool:
     """Tell what another process may still be writing from what a killed one has left."""
     return path.name.startswith(".") and time.time() - changed < ABANDONED
@@ -159,13 +208,20 @@ def _being_written(path: Path, changed: float) -> bool:
 def cache_folder() -> Path | None:
     """Return the folder of the user's cache, or None where it is turned off.
 
-    It is ``IFVIT_CACHE``, or ``ifvit`` in ``XDG_CACHE_HOME`` or in ``~/.cache``.
+    It is ``IFVIT_CACHE``, or ``ifvit`` in ``XDG_CACHE_HOME`` or in ``~/.cache``. A user without a
+    home has none either.
     """
     named = os.environ.get("IFVIT_CACHE", "")
     if named.lower() == "off":
         return None
-    home = os.environ.get("XDG_CACHE_HOME") or Path("~", ".cache").expanduser()
-    return Path(named or Path(home, "ifvit")).absolute()
+    if named:
+        return Path(named).absolute()
+    if kept := os.environ.get("XDG_CACHE_HOME"):
+        return Path(kept, "ifvit").absolute()
+    try:
+        return Path("~", ".cache", "ifvit").expanduser().absolute()
+    except RuntimeError:  # no HOME, and no entry among the users
+        return None
 
 
 def user_cache() -> Cache | None:

@@ -6,14 +6,15 @@ at the network's own ``ppi``. Angles are in degrees.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 STRIDE = 8
 """Pixels of the canvas per coarse cell, fixed by the backbone: its stem and two stages halve."""
+
+CELL_DIM = 8
+"""Numbers that a dense map keeps of each coarse cell."""
 
 REFERENCE_PPI = 500
 """The resolution of the field's data sets, and of every ``*_px`` setting."""
@@ -26,9 +27,9 @@ class ModelConfig:
     ppi: int = 250
     """Resolution that the network sees."""
     canvas: int = 128
-    """Side of the square input of Module 1 and of the global branch, pixels at ``ppi``."""
+    """Side of the square input of both modules, pixels at ``ppi``."""
     roi_px: int = 90
-    """Side of the local branch's region of interest, pixels at 500 ppi."""
+    """Side of the method's local region of interest, pixels at 500 ppi; nothing looks at it now."""
     backbone_widths: tuple[int, ...] = (64, 128, 256)
     """Channels of the three ResNet-18 stages, at strides 2, 4 and 8."""
     d_model: int = 256
@@ -44,6 +45,9 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
+        sizes = "ppi canvas roi_px d_model num_layers num_heads embedding_dim"
+        _check(self, sizes, lambda n: n >= 1, "at least 1")
+        _check(self, "temperature", lambda t: t > 0, "above 0")
         if self.canvas % STRIDE:
             raise ValueError(f"canvas must be a multiple of {STRIDE}, not {self.canvas}")
         if self.d_model % self.num_heads or self.d_model % 4:
@@ -87,6 +91,7 @@ class TrainConfig:
     """Fingers held out for validation (synthetic: made beside the others; folders: split off)."""
     epochs: int = 100
     pairs_per_epoch: int = 100_000
+    """Pairs that an epoch shows; of Module 2, which looks at one print at a time, prints."""
     batch_size: int = 128
     learning_rate: float = 1e-3
     weight_decay: float = 2e-4
@@ -100,8 +105,6 @@ class TrainConfig:
     ema: float = 0.0
     """Decay per step of a running mean of the weights, such as 0.999; validation and the checkpoint
     then use that mean. 0: none."""
-    impostor_ratio: float = 0.25
-    """Share of pairs of two different fingers."""
     hard: float = 0.0
     """Share of synthetic prints that are pulled, twisted and pressed, and in harder conditions."""
     zoom: tuple[float, float] = (1.0, 1.0)
@@ -143,7 +146,7 @@ class TrainConfig:
         counts = "epochs pairs_per_epoch batch_size keep_states accumulate"
         _check(self, counts, lambda n: n >= 1, "at least 1")
         _check(self, "devices", lambda n: n is None or n >= 1, "at least 1")
-        _check(self, "impostor_ratio hard", lambda share: 0 <= share <= 1, "0 to 1")
+        _check(self, "hard", lambda share: 0 <= share <= 1, "0 to 1")
         _check(self, "backbone_lr_scale transformer_lr_scale", lambda s: s >= 0, "at least 0")
         factors = "two factors from 0.25 to 4, in order"
         _check(self, "zoom", lambda z: len(z) == 2 and 0.25 <= z[0] <= z[1] <= 4, factors)
@@ -162,6 +165,8 @@ class DenseConfig(TrainConfig):
     """Converted LoFTR weights to start the transformer from, `ifvit convert-loftr`'s .npz."""
     loftr_first_layers: bool = False
     """Let a model with fewer layers take the first ones of the LoFTR weights."""
+    impostor_ratio: float = 0.25
+    """Share of pairs of two different fingers."""
     max_rotation: float = 60.0
     """Rotation between the prints of a training pair, ± degrees."""
     turn: float = 180.0
@@ -175,15 +180,21 @@ class DenseConfig(TrainConfig):
     """A Module 1 checkpoint of the same shape to train on from: all of its weights."""
 
     def __post_init__(self) -> None:
-        """Refuse what the base does, and a growth that is no share."""
+        """Refuse what the base does, and shares that are none."""
         super().__post_init__()
+        _check(self, "impostor_ratio", lambda share: 0 <= share <= 1, "0 to 1")
         shares = "rotation_growth distortion_growth"
         _check(self, shares, lambda share: 0 <= share <= 1, "a share of training, 0 to 1")
 
 
 @dataclass(frozen=True)
 class MatchConfig(TrainConfig):
-    """Module 2, the fixed-length matcher."""
+    """Module 2, the code of a print: pose, dense map and index vector.
+
+    A batch is of prints, two of each finger, and ``batch_size`` and ``pairs_per_epoch`` count them:
+    an epoch shows ``pairs_per_epoch`` prints, in floor(``pairs_per_epoch`` / ``batch_size``) steps.
+    Each print of a batch is compared with every other, so that no impostor pairs are drawn.
+    """
 
     model: ModelConfig = field(default_factory=ModelConfig)
     checkpoint_dir: str = "checkpoints/matcher"
@@ -191,57 +202,38 @@ class MatchConfig(TrainConfig):
     """Module 1's ``dense_reg_ckpt.safetensors``. Required, unless ``from_scratch``."""
     from_scratch: bool = False
     """Start without Module 1. Outside the method; the checkpoint's lineage records it."""
-    transfer: Literal["transformer", "backbone"] = "transformer"
-    """What comes from Module 1: its transformer, as the method says, or its backbone and matching
-    head too, which is an option beyond the method."""
+    transfer: Literal["transformer", "backbone"] = "backbone"
+    """What comes from Module 1: its transformer, which is all that the method has; or its backbone
+    and matching head too."""
     num_classes: int | None = None
     """Identities of the ArcFace loss; None counts the training fingers."""
-    share_global_local: bool = True
-    """One transformer for both branches; False trains two that start alike."""
     epochs: int = 70
-    lambda_D: float = 0.5
-    lambda_E: float = 0.1
-    lambda_A: float = 1.0
-    margin_E: float = 0.4
-    """Cosine margin of L_E for impostor pairs."""
+    lambda_D: float = 0.3
+    lambda_P: float = 1.0
+    """Weight of L_P, the pose."""
+    lambda_M: float = 1.0
+    """Weight of L_M, which compares dense maps."""
+    lambda_E: float = 0.5
+    """Weight of L_E, which compares index vectors."""
+    lambda_A: float = 0.02
     arcface_scale: float = 64.0
     arcface_margin: float = 0.4
     """Additive angular margin, radians."""
-    fusion_global: float = 0.6
-    """Weight of the global score in the fused one; the local score has the rest."""
-    template_ratio: float = 0.25
-    """Share of a batch that shows genuine pairs as two stand-alone templates, (print, print)."""
-    alignment_shift_px: float = 8.0
-    """Alignment error to train for, standard deviation in pixels at 500 ppi."""
-    alignment_rotation: float = 4.0
-    """Alignment error to train for, standard deviation in degrees."""
+    pose_shift_px: float = 8.0
+    """Error of a pose to train for, standard deviation in pixels at 500 ppi."""
+    pose_rotation: float = 5.0
+    """The same of its direction, degrees."""
+    pose_scale: float = 0.03
+    """The same of the scale that a print is drawn at, natural logarithm."""
+
+    def __post_init__(self) -> None:
+        """Refuse what the base does, and batches that do not show two fingers in each part."""
+        super().__post_init__()
+        whole = f"a multiple of twice accumulate ({self.accumulate}), and at least four times it"
+        fits = self.batch_size % (2 * self.accumulate) == 0
+        enough = self.batch_size >= 4 * self.accumulate
+        _check(self, "batch_size", lambda _: fits and enough, f"{whole}: prints come two by two")
 
 
 DENSE_CONFIG = DenseConfig()
 MATCH_CONFIG = MatchConfig()
-
-
-def to_json(config: Any) -> str:
-    """Serialise a config dataclass; the inverse of :func:`from_json`."""
-    return json.dumps(dataclasses.asdict(config), sort_keys=True)
-
-
-RETIRED = ("fusion_ridge", "fusion_match")
-"""Settings of earlier versions that decide nothing any more; the score's weights are now with the
-score (:mod:`ifvit.comparison.score`)."""
-
-
-def from_json(cls: type, text: str) -> Any:
-    """Rebuild a ``DenseConfig`` or ``MatchConfig`` from :func:`to_json`'s text.
-
-    Raises ValueError where the text has a field that this version does not know.
-    """
-    values = {k: v for k, v in json.loads(text).items() if k not in RETIRED}
-    model = dict(values.pop("model"))
-    model["backbone_widths"] = tuple(model["backbone_widths"])
-    if "zoom" in values:
-        values["zoom"] = tuple(values["zoom"])
-    try:
-        return cls(**values, model=ModelConfig(**model))
-    except TypeError as error:
-        raise ValueError(f"config written by another version of ifvit: {error}") from error

@@ -25,7 +25,7 @@ from ifvit.evaluation.page import page, picture, table
 from ifvit.evaluation.plots import score_histogram
 from ifvit.evaluation.protocols import Pair, all_pairs
 from ifvit.evaluation.scores import ScoreRow, score_pairs, write_scores
-from ifvit.files import keep_earlier, sha256_of
+from ifvit.files import keep_earlier, sha256_of, write_text
 from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.sources.dense_synthetic import synthetic_source
@@ -74,7 +74,7 @@ def demo(out: str | Path, seed: int = 0) -> Path:
         pretrained_ckpt=str(dense_ckpt),
         checkpoint_dir=str(out / "checkpoints/matcher"),
     )
-    _say(3, "training Module 2 from Module 1's transformer")
+    _say(3, "training Module 2 from Module 1")
     matcher_ckpt = train_match(match_config)
     _say(4, "measuring both on the unseen fingers")
     module1 = measure_module1(dense_ckpt, dense_config)
@@ -90,9 +90,9 @@ def demo(out: str | Path, seed: int = 0) -> Path:
         "seconds": round(time.perf_counter() - start, 1),
     }
     descriptions = (describe(dense_ckpt), describe(matcher_ckpt))
-    (out / "report.json").write_text(json.dumps(report, indent=2) + "\n")
+    write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
     written = out / "report.html"
-    written.write_text(render_page(Outcome(report, pictures, descriptions), rows))
+    write_text(written, render_page(Outcome(report, pictures, descriptions), rows))
     print(json.dumps({k: report[k] for k in ("module1", "module2", "seconds")}, indent=2))
     print(f"The report is in {written}")
     return written
@@ -130,12 +130,18 @@ def measure_pairs(matcher: Matcher, folder: Path, seed: int) -> list[ScoreRow]:
 
 
 def summarise(rows: list[ScoreRow]) -> dict[str, float | int]:
-    """Return the matcher's figures; pairs that could not be aligned count with the lowest score."""
+    """Return the matcher's figures; pairs that could not be aligned count with the lowest score.
+
+    ``auc`` and ``eer`` are of the score, to which registration adds its part; ``map_auc`` is of
+    Module 2's dense maps alone.
+    """
     genuine = [row.fused for row in rows if row.label]
     impostor = [row.fused for row in rows if not row.label]
+    maps = [np.nan_to_num([r.map_score for r in rows if r.label == x], nan=-1.0) for x in (1, 0)]
     return {
         "auc": auc(genuine, impostor),
         "eer": eer(genuine, impostor),
+        "map_auc": auc(*maps),
         "genuine_pairs": len(genuine),
         "impostor_pairs": len(impostor),
         "genuine_not_aligned": sum(row.status != "ok" for row in rows if row.label),
@@ -151,10 +157,8 @@ def draw_examples(
     for name, label in (("genuine", 1), ("impostor", 0)):
         ranked = sorted((r for r in rows if r.label == label), key=lambda r: (r.fused, r.name0))
         row = ranked[len(ranked) // 2]
-        result: MatchResult = matcher.match_images(
-            *(matcher.registrar.load(paths[n]) for n in (row.name0, row.name1)),
-            name0=row.name0,
-            name1=row.name1,
+        result: MatchResult = matcher.match(
+            *(matcher.extract(paths[name], name=name) for name in (row.name0, row.name1))
         )
         pictures[name] = out / f"match_{name}.png"
         draw_match(result, pictures[name])

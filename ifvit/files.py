@@ -5,31 +5,137 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Iterable
+import secrets
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from tqdm import tqdm
 
+from ifvit.locks import remove_free, take_lock
+
 logger = logging.getLogger("ifvit")
 
+ABANDONED = 3600
+"""Seconds after which nobody is writing to a file any more, where a lock cannot tell."""
 
-def write_atomically(path: str | Path, data: bytes | Iterable[bytes]) -> None:
-    """Write a file that appears under its name only when it is complete; raises OSError.
+LONGEST_NAME = 200
+"""Bytes of a file's name that its temporary file can have in its own; most systems take 255."""
 
-    Data that would not fit into memory come as an iterator over parts.
+_inputs: dict[tuple[int, int], Path] = {}
+"""Device and inode of the files that the running command reads (:func:`guarded`)."""
+
+
+def write_atomically(
+    path: str | Path, data: bytes | Iterable[bytes], *, mode: int | None = None
+) -> None:
+    """Write a file that appears under its name only when it is complete and on the disk.
+
+    Data that would not fit into memory come as an iterator over parts. A link stays a link, and
+    what it leads to is written; a device or a pipe is written to as it is. A file that is replaced
+    keeps its mode and its owner; a new one gets ``mode``, or that which the umask leaves. Raises
+    OSError, and ValueError for a folder or for a file that the running command reads.
     """
-    path = Path(path)
+    parts = [data] if isinstance(data, bytes) else data
+    path = final_target(Path(path))
+    found = _stat(path)
+    if found is not None and stat.S_ISDIR(found.st_mode):
+        raise ValueError(f"{path} is a folder: expected a file to write")
+    if is_stream(path):
+        with open(path, "wb") as file:
+            file.writelines(parts)
+        return
+    _refuse_input(path, found)
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Beside the target: a rename is atomic only within one file system.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.writelines([data] if isinstance(data, bytes) else data)
-            file.flush()
-            os.fsync(file.fileno())
+    with _temporary(path, found, mode) as (descriptor, temporary):
+        with open(descriptor, "wb", closefd=False) as file:
+            file.writelines(parts)
+        os.fsync(descriptor)
+        # Locked until it has its name: nobody may take it for one that was left.
         os.replace(temporary, path)
+    _sync_folder(path.parent)
+    _sweep(path)
+
+
+def write_text(path: str | Path, text: str) -> None:
+    """Write text in UTF-8, whole or not at all; bytes of names that are no UTF-8 stay as they are.
+
+    Raises as :func:`write_atomically`.
+    """
+    write_atomically(path, text.encode("utf-8", "surrogateescape"))
+
+
+def write_result(path: str | Path, data: bytes, mark: bytes) -> None:
+    """Write what a command makes; a file that it did not make is kept aside (:func:`keep_earlier`).
+
+    ``mark`` is what tells: it stands within the first bytes of all that this command writes. Raises
+    as :func:`write_atomically`.
+    """
+    path = final_target(Path(path))
+    if not is_stream(path) and path.is_file():
+        _refuse_input(path, _stat(path))
+        with path.open("rb") as file:
+            start = file.read(4096)
+        if start and mark not in start:
+            keep_earlier(path)
+    write_atomically(path, data)
+
+
+def final_target(path: Path) -> Path:
+    """Return what a chain of links leads to; the name of an open stream stays as it is."""
+    for _ in range(40):
+        # /dev/stdout leads to /proc/self/fd/1, whose own target can be a pipe without a name.
+        if not path.is_symlink() or path.parent.resolve().is_relative_to("/proc"):
+            return path
+        path = path.parent / os.readlink(path)
+    raise ValueError(f"{path} is a link to itself: expected a file to write")
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether a path is a device, a pipe or another process's stream, not a plain file."""
+    found = _stat(path)
+    return found is not None and (not stat.S_ISREG(found.st_mode) or path.is_symlink())
+
+
+@contextmanager
+def guarded(inputs: Iterable[str | Path]) -> Iterator[None]:
+    """Let no file among ``inputs`` be written over while inside: what a command reads it keeps."""
+    before = dict(_inputs)
+    for path in map(Path, inputs):
+        with suppress(OSError, ValueError):
+            found = path.stat()
+            if stat.S_ISREG(found.st_mode):
+                _inputs[found.st_dev, found.st_ino] = path
+    try:
+        yield
     finally:
-        temporary.unlink(missing_ok=True)
+        _inputs.clear()
+        _inputs.update(before)
+
+
+def check_output(path: str | Path, option: str = "--out") -> None:
+    """Raise ValueError where a command could not write ``path``: an input, or a folder.
+
+    Nothing is made; what can be known is known before the work begins.
+    """
+    target = final_target(Path(path))
+    _refuse_input(target, _stat(target))
+    if target.is_dir():
+        raise ValueError(f"{option} {path} is a folder: expected a file to write")
+    check_folder(target.parent, option)
+
+
+def check_folder(path: str | Path, option: str = "--out") -> None:
+    """Raise ValueError where a folder is not there and could not be made, or takes no files."""
+    folder = Path(path)
+    while not os.path.lexists(folder) and folder != folder.parent:
+        folder = folder.parent
+    if not folder.is_dir():
+        raise ValueError(f"{option}: {folder} is a file, but {path} needs it to be a folder")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"{option}: nothing can be written in {folder}; choose another place")
 
 
 def keep_earlier(path: Path) -> None:
@@ -37,7 +143,7 @@ def keep_earlier(path: Path) -> None:
     if not path.exists():
         return
     stamp = 1
-    while (kept := path.with_name(f"{path.stem}.{stamp}{path.suffix}")).exists():
+    while os.path.lexists(kept := path.with_name(f"{path.stem}.{stamp}{path.suffix}")):
         stamp += 1
     path.rename(kept)
     logger.info("kept what an earlier run left in %s as %s", path, kept)
@@ -48,7 +154,8 @@ def check_exists(path: str | Path, expected: str = "a checkpoint of ifvit") -> N
     if not Path(path).exists():
         raise FileNotFoundError(f"{path} does not exist: expected {expected}")
     if not Path(path).is_file():
-        raise ValueError(f"{path} is a folder: expected {expected}, a file")
+        what = "folder" if Path(path).is_dir() else "device or a pipe"
+        raise ValueError(f"{path} is a {what}: expected {expected}, a file")
 
 
 def sha256_of(path: str | Path, *, progress: bool = False) -> str:
@@ -64,3 +171,83 @@ def sha256_of(path: str | Path, *, progress: bool = False) -> str:
             digest.update(block)
             bar.update(len(block))
     return digest.hexdigest()
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+
+
+def _refuse_input(path: Path, found: os.stat_result | None) -> None:
+    if found is not None and (read := _inputs.get((found.st_dev, found.st_ino))):
+        raise ValueError(
+            f"{path} is what this command reads ({read}), and would be written over: give another "
+            "--out"
+        )
+
+
+@contextmanager
+def _temporary(
+    path: Path, found: os.stat_result | None, mode: int | None
+) -> Iterator[tuple[int, Path]]:
+    """Open a new file beside ``path``, under a name that nobody else has; it goes with the end."""
+    descriptor, temporary = _open_new(path, 0o666 if mode is None else mode)
+    try:
+        if found is not None and hasattr(os, "fchmod"):
+            own = os.fstat(descriptor)
+            if (own.st_uid, own.st_gid) != (found.st_uid, found.st_gid):
+                with suppress(OSError):  # only the system's owner may give files away
+                    os.fchown(descriptor, found.st_uid, found.st_gid)
+            os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
+        yield descriptor, temporary
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _open_new(path: Path, mode: int) -> tuple[int, Path]:
+    # Exclusive: what somebody has put there, a link included, is not followed and not written to.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
+    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+    while True:
+        # Beside the target: a rename is atomic only within one file system.
+        temporary = path.with_name(f"{_prefix(path)}{os.getpid()}.{secrets.token_hex(8)}.tmp")
+        descriptor = os.open(temporary, flags, mode)
+        take_lock(descriptor, wait=True)
+        # Gone where another process swept it up before it was locked.
+        if os.path.lexists(temporary):
+            return descriptor, temporary
+        os.close(descriptor)
+
+
+def _prefix(path: Path) -> str:
+    name = path.name
+    if len(os.fsencode(name)) > LONGEST_NAME:
+        name = hashlib.sha256(os.fsencode(name)).hexdigest()
+    return f".{name}."
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have a folder's new entry on the disk, where the system can do that."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what killed processes left half written of this file."""
+    prefix = _prefix(path)
+    with suppress(OSError), os.scandir(path.parent) as entries:
+        for entry in entries:
+            if not (entry.name.startswith(prefix) and entry.name.endswith(".tmp")):
+                continue
+            with suppress(OSError):
+                age = time.time() - entry.stat(follow_symlinks=False).st_mtime
+                if not remove_free(entry.path) and age > ABANDONED:
+                    os.unlink(entry.path)

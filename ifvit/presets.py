@@ -41,33 +41,28 @@ DENSE_PRESETS: dict[str, DenseConfig] = {
     ),
 }
 
-# Minutes of training, where the method has days. So it starts from Module 1's backbone too, and
-# leans on L_E: with weight 1 the gradient of L_A, which takes many epochs to tell people apart, is
-# hundreds of times the others' and, after clipping, all that is left.
 TINY_MATCH = MatchConfig(
     model=TINY_MODEL,
-    transfer="backbone",
-    fingers=128,
-    val_fingers=16,
+    fingers=256,
+    val_fingers=32,
     epochs=4,
-    pairs_per_epoch=200,
-    batch_size=8,
-    impostor_ratio=0.5,
-    lambda_E=2.0,
-    lambda_A=0.02,
+    pairs_per_epoch=800,
+    batch_size=16,
 )
 
 MATCH_PRESETS: dict[str, MatchConfig] = {
     "paper": replace(MATCH_CONFIG, hard=0.4),
-    "small": replace(
-        TINY_MATCH,
+    # 3,300 steps of 64 fingers, two prints of each.
+    "small": MatchConfig(
         model=SMALL_MODEL,
-        fingers=5000,
-        val_fingers=32,
-        epochs=12,
-        pairs_per_epoch=1000,
-        batch_size=16,
-        template_ratio=0.5,
+        fingers=4096,
+        val_fingers=64,
+        epochs=33,
+        pairs_per_epoch=12_800,
+        batch_size=128,
+        learning_rate=1e-3,
+        weight_decay=2e-4,
+        ema=0.999,
         hard=0.4,
         zoom=SMALL_ZOOM,
     ),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass
 from functools import lru_cache
@@ -12,11 +13,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI
-from ifvit.data.given import Ppi, PrintSource, name_of
+from ifvit.data.given import Ppi, PrintSource
 from ifvit.features.enhancer import EnhancerName
-from ifvit.features.prepared import PreparedPrint
+from ifvit.features.features import Features
+from ifvit.files import write_result
+from ifvit.registration.aligner import Aligner
 from ifvit.registration.alignment import Alignment
-from ifvit.registration.register import Registrar
 from ifvit.weights.pretrained import pretrained_files
 
 
@@ -73,17 +75,9 @@ class Registration:
         return json.dumps(values, allow_nan=False)
 
 
-def register_images(
-    registrar: Registrar,
-    image0: Float[np.ndarray, "H0 W0"] | PreparedPrint,
-    image1: Float[np.ndarray, "H1 W1"] | PreparedPrint,
-    *,
-    name0: str = "",
-    name1: str = "",
-) -> Registration:
-    """Register two prints at 500 ppi; raises ValueError as :meth:`Registrar.prepare` does."""
-    print0, print1 = registrar.prepare(image0), registrar.prepare(image1)
-    found = registrar.align(print0, print1)
+def register_features(aligner: Aligner, print0: Features, print1: Features) -> Registration:
+    """Register two prints, and draw one in the other's frame."""
+    found = aligner.register(print0, print1)
     y, x = np.indices(print0.image.shape)
     pixels = np.stack([x, y], axis=-1).astype(np.float32)
     placed = found.place(pixels.reshape(-1, 2).astype(float)).reshape(pixels.shape)
@@ -92,12 +86,13 @@ def register_images(
     ridges1 = _drawn(print1.ridges.astype(np.float32), placed, border=0.0) > 0.5
     overlap = print0.ridges & ridges1
     images = print0.image, print1.image
-    return Registration(found, *images, aligned, placed - pixels, overlap, name0, name1)
+    names = print0.name, print1.name
+    return Registration(found, *images, aligned, placed - pixels, overlap, *names)
 
 
 @lru_cache(maxsize=1)
-def _loaded(dense_ckpt: Path, enhancer: EnhancerName, _written: int) -> Registrar:
-    return Registrar.from_checkpoint(dense_ckpt, enhancer)
+def _loaded(dense_ckpt: Path, enhancer: EnhancerName, _written: int) -> Aligner:
+    return Aligner.from_checkpoint(dense_ckpt, enhancer)
 
 
 def register(
@@ -116,20 +111,20 @@ def register(
     """
     path = Path(pretrained_files().dense if dense_ckpt is None else dense_ckpt)
     written = path.stat().st_mtime_ns if path.exists() else 0
-    registrar = _loaded(path, enhancer, written)
-    names = name_of(print0, 0), name_of(print1, 1)
-    both = registrar.load_both(print0, print1, ppi)
-    return register_images(registrar, *both, name0=names[0], name1=names[1])
+    aligner = _loaded(path, enhancer, written)
+    return register_features(aligner, *aligner.extractor.extract_both(print0, print1, ppi))
 
 
 def save_displacement(found: Registration, path: str | Path) -> None:
     """Write the dense field as .npz: ``displacement`` (H,W,2), ``overlap`` (H,W), ``ppi``."""
+    buffer = io.BytesIO()
     np.savez_compressed(
-        path,
+        buffer,
         displacement=found.displacement,
         overlap=found.overlap,
         ppi=np.array(REFERENCE_PPI),
     )
+    write_result(path, buffer.getvalue(), b"displacement.npy")
 
 
 def _drawn(

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ifvit.cache import SUFFIX, Cache, key_of, user_cache
+from ifvit.cache import MAPPED, SUFFIX, Cache, key_of, user_cache
 
 ONE = {"a": np.arange(64, dtype=np.int8), "b": np.full((2, 3), 0.5, np.float32)}
 NOISE = np.random.default_rng(0).integers(256, size=(8, 1000), dtype=np.uint8)
@@ -35,9 +35,74 @@ def test_what_was_saved_is_loaded_and_nothing_else(tmp_path):
     assert [p.name for p in (tmp_path / "k").iterdir()] == [f"one{SUFFIX}"]
 
 
-def test_the_folder_is_its_owners_alone(tmp_path):
-    Cache(tmp_path / "new" / "cache", 10**6).save("k/one", ONE)
-    assert (tmp_path / "new" / "cache").stat().st_mode & 0o077 == 0
+def masters_first(root: Path) -> None:
+    Cache(root, 10**6).save("k/one", ONE)
+
+
+def prints_first(root: Path) -> None:
+    Cache(root, 10**6).mapped("k/two", 3, lambda: iter([b"abc"]))
+
+
+def compiled_first(root: Path) -> None:
+    code = "from ifvit.commands.compiled import keep_compiled; keep_compiled()"
+    environment = {k: v for k, v in os.environ.items() if k != "JAX_COMPILATION_CACHE_DIR"}
+    environment["IFVIT_CACHE"] = str(root)
+    subprocess.run([sys.executable, "-c", code], env=environment, check=True)
+
+
+@pytest.mark.parametrize("first", [masters_first, prints_first, compiled_first])
+def test_all_is_its_owners_alone_whoever_makes_it_first(tmp_path, first):
+    before = os.umask(0o002)
+    try:
+        root = tmp_path / "new" / "cache"
+        first(root)
+        masters_first(root)
+        prints_first(root)
+    finally:
+        os.umask(before)
+    for path in (root, *root.rglob("*")):
+        if "compiled" not in path.parts or path.is_dir():
+            assert path.stat().st_mode & 0o077 == 0, path
+    root.chmod(0o750)  # as its owner wants it
+    Cache(root, 10**6).save("k/three", ONE)
+    assert root.stat().st_mode & 0o777 == 0o750
+
+
+def test_no_flipped_bit_is_read(tmp_path, caplog):
+    """Every kind of place in a file: the arrays, their headers, the archive's own tables."""
+    cache, draw = Cache(tmp_path, 10**6), np.random.default_rng(1)
+    cache.save("k/one", {"x": NOISE[0], "y": np.zeros(3000, np.uint8)})
+    path = tmp_path / f"k/one{SUFFIX}"
+    whole = path.read_bytes()
+    for _ in range(400):
+        data = bytearray(whole)
+        data[draw.integers(len(data))] ^= 1 << draw.integers(8)
+        path.write_bytes(data)
+        assert cache.load("k/one") is None
+    path.write_bytes(bytes(len(whole)))
+    assert cache.load("k/one") is None
+
+
+def test_a_damaged_mapped_file_is_written_again(tmp_path, caplog):
+    draw, content = np.random.default_rng(2), NOISE.tobytes()
+    cache = Cache(tmp_path, 10**6)
+    path = tmp_path / f"k/one{MAPPED}"
+
+    def read() -> bytes:
+        found = cache.mapped("k/one", len(content), lambda: iter([content[:100], content[100:]]))
+        assert found is not None
+        return found.tobytes()
+
+    assert read() == content
+    whole = path.read_bytes()
+    for turn in range(100):
+        data = bytearray(whole)
+        data[draw.integers(len(data))] ^= 1 << draw.integers(8)
+        path.write_bytes(
+            [data, bytes(len(whole)), whole[:-1], b""][min(turn, 3) if turn < 4 else 0]
+        )
+        assert read() == content and path.read_bytes() == whole
+    assert "is damaged" in caplog.text
 
 
 @pytest.mark.parametrize("damage", ["cut", "flip", "empty", "text"])
@@ -110,7 +175,7 @@ def test_a_folder_that_takes_nothing_costs_one_warning(tmp_path, caplog, monkeyp
     root = tmp_path / "cache"
     if trouble == "no room":
 
-        def full(path, data):
+        def full(path, data, mode):
             raise OSError(28, "No space left on device")
 
         monkeypatch.setattr("ifvit.cache.write_atomically", full)

@@ -11,6 +11,7 @@ import pytest
 import ifvit
 from ifvit.cli import main
 from ifvit.comparison.calibration import CALIBRATION_FILE, Calibration, save_calibration
+from ifvit.evaluation.resume import compared_sha256
 from ifvit.evaluation.scores import ScoreRow, write_scores
 from ifvit.files import sha256_of
 from ifvit.matcher import Matcher
@@ -76,14 +77,15 @@ def test_a_match_with_nothing_but_two_prints(capsys, folder, prints, tmp_path):
     assert plain["score"] == ifvit.match(*prints).score
     shas = origin()
     other = tmp_path / "mine.json"
-    save_calibration(other, Calibration.of([-2.0] * 9, *shas))
+    save_calibration(other, Calibration.of([-1.0] * 9, *shas))
     calibrated = ["match", *prints, "--calibration", str(other)]
     assert main([*calibrated, "--threshold", "0.1", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["fmr"] == pytest.approx(0.1) and found["threshold"] == pytest.approx(-2.0)
+    assert found["threshold"] == pytest.approx(-1.0)
+    assert found["fmr"] == pytest.approx(0.1 if found["score"] > -1 else 1.0)
     assert found["score"] == plain["score"]
     assert "does not hold" in complaint(capsys, *calibrated, "--enhancer", "none")
-    save_calibration(other, Calibration.of([-2.0] * 9, "other", "weights", ""))
+    save_calibration(other, Calibration.of([-1.0] * 9, "other", "weights", ""))
     assert "is of other weights" in complaint(capsys, *calibrated)
     assert "does not exist" in complaint(capsys, *calibrated[:-1], str(tmp_path / "none.json"))
 
@@ -114,7 +116,10 @@ def test_from_pretrained_is_the_same_weights_calibration_included(folder):
 def scores_of(folder, shas) -> str:
     """Write a table with one impostor comparison, as an evaluation by these weights leaves it."""
     keys = ("dense_ckpt_sha256", "matcher_ckpt_sha256", "settings_sha256")
-    (folder / "run.json").write_text(json.dumps(RUN | dict(zip(keys, shas, strict=True))))
+    compared = {"comparisons": 1, "comparisons_sha256": compared_sha256([("a", "b", 0)])}
+    compared |= {"root": "/prints", "version": ifvit.__version__}
+    record = RUN | dict(zip(keys, shas, strict=True)) | compared
+    (folder / "run.json").write_text(json.dumps(record))
     row = ScoreRow("a", "b", 0, 0.1, 0.1, 0.1, 0.125, 3, "ok", "1", "2")
     write_scores([row], folder / "scores.csv")
     return str(folder / "scores.csv")

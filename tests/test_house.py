@@ -19,7 +19,7 @@ MOST_OF_A_ROOM = 0.13
 """Share of the package's lines that one room holds at most."""
 
 ORDER = (
-    ("config", "presets", "files", "cache", "shapes"),
+    ("config", "presets", "locks", "files", "texts", "archives", "cache", "shapes"),
     ("geometry",),
     ("synthesis",),
     ("data",),
@@ -156,7 +156,44 @@ def test_nothing_is_pickled(path):
             assert isinstance(only, ast.Constant) and only.value is True
 
 
+APPENDS = {
+    "locks.py",
+    "files.py",
+    "evaluation/evaluate.py",
+    "evaluation/resume.py",
+    "training/run.py",
+}
+"""Files that write by themselves: the one that does it for all, locks, and logs that only grow."""
+
+
+def writers(tree: ast.AST) -> list[str]:
+    """Return the calls that write to a file of their own."""
+    found = []
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute)):
+            continue
+        called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+        texts = [a.value for a in node.args[:2] if isinstance(a, ast.Constant)]
+        modes = [t for t in texts if isinstance(t, str) and set(t) <= set("rwaxbt+") and t]
+        if called == "write_bytes":
+            found.append(called)
+        if called == "write_text" and isinstance(node.func, ast.Attribute):
+            found.append(called)
+        if called == "open" and any(set(mode) & set("wax+") for mode in modes):
+            found.append("open")
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_files_are_written_in_one_place(path):
+    """Whole or not at all, for each of them (``ifvit.files``)."""
+    if name(path) not in APPENDS:
+        assert writers(parse(path)) == []
+
+
 def test_the_rules_would_catch_it():
+    written = "p.write_text('x')\nwrite_text(p, 'x')\nopen(p, 'w')\np.open('rb')\np.open('a')"
+    assert writers(ast.parse(written)) == ["write_text", "open", "open"]
     tree = ast.parse("import pickle\ndef f():\n    from ifvit.cli import main\nnp.load('x')")
     assert "pickle" in imported(tree) and "ifvit.cli" in imported(tree)
     assert loads(tree) == [("np", {})]

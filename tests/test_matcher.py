@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from ifvit.comparison.print_similarity import SHRINKAGE, template_similarity
 from ifvit.config import DenseConfig, MatchConfig, ModelConfig
-from ifvit.features.canvas import Canvas, stacked
+from ifvit.features.features import features_of
 from ifvit.features.fit import FitConfig
+from ifvit.features.frame_features import FrameFeatures
+from ifvit.files import sha256_of
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import cell_centres
 from ifvit.geometry.transforms import apply, invert
@@ -18,7 +21,8 @@ from ifvit.matcher import Matcher
 from ifvit.models.coarse_matching import log_dual_softmax
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
-from ifvit.registration.register import Registrar
+from ifvit.registration.aligner import Aligner
+from ifvit.registration.pairing import grouped
 from ifvit.weights.checkpoint import read_metadata, save_weights
 from ifvit.weights.metadata import Metadata
 
@@ -51,7 +55,7 @@ def knowing(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> Matcher:
         distance = ((targets[:, :, :, None] - centres) ** 2).sum(-1)
         return jax.vmap(log_dual_softmax)(jnp.asarray(-distance / 128, jnp.float32))
 
-    monkeypatch.setattr(matcher.registrar, "_log_p", log_p)
+    monkeypatch.setattr(matcher.aligner, "_log_p", log_p)
     return matcher
 
 
@@ -63,29 +67,30 @@ def circles(side: int, centre: tuple[float, float], period: float) -> np.ndarray
     return np.where(inside, ridges, 1.0).astype(np.float32)
 
 
-def drawn(matcher: Matcher, image: np.ndarray) -> Canvas:
+def drawn(matcher: Matcher, image: np.ndarray) -> FrameFeatures:
     """Return a print on the canvas that it would have by itself."""
-    prepared = matcher.registrar.prepare(image)
-    return matcher.registrar.canvas(prepared, matcher.registrar.fit(prepared))
+    prepared = features_of(image)
+    return matcher.extractor.at(prepared, matcher.extractor.fit(prepared))
 
 
 def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: np.ndarray) -> None:
-    result = knowing.match_images(ridge_print, np.roll(ridge_print, 5, axis=1), name0="a")
+    result = knowing.match(
+        features_of(ridge_print, name="a"), features_of(np.roll(ridge_print, 5, axis=1))
+    )
     assert result.ok and result.status == "ok"
-    assert result.global_score is not None and result.local_score is not None
     assert result.ridge_score is not None and result.ridge_score > 0.9
-    embeddings = 0.6 * result.global_score + 0.4 * result.local_score
     assert result.match_score is not None and 0 < result.match_score <= 1
     assert result.overlap_mm2 is not None and result.overlap_mm2 > 0
     assert result.block_score is not None and 0 < result.block_score <= 1
-    others = 0.35 * result.ridge_score + 0.15 * result.block_score + 0.40 * result.match_score
-    assert result.score == pytest.approx(0.1 * embeddings + others, abs=1e-6)
+    others = 0.25 * result.ridge_score + 0.10 * result.block_score + 0.25 * result.match_score
+    assert result.score == pytest.approx(0.40 * result.map_score + others, abs=1e-6)
+    assert -1.0 <= result.index_score <= 1.0
     assert -1.0 <= result.score <= 1.0
-    assert result.roi0 is not None and np.ptp(result.roi0, axis=0) == pytest.approx([90, 90], abs=1)
     assert result.num_inliers > 30
     np.testing.assert_allclose(result.alignment.H_0to1[:, 2], [5, 0], atol=1.5)
     record = json.loads(result.to_json())
     assert record["name0"] == "a"
+    assert record["pose0"]["core"] == pytest.approx(result.templates[0].core, abs=0.01)
     assert record["num_matches"] == len(record["alignment"]["points0"])
     assert record["alignment"]["inliers"].count(True) == record["num_inliers"]
 
@@ -93,14 +98,16 @@ def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: n
 def test_swapped_prints_keep_the_score_and_transpose_the_matches(
     knowing: Matcher, ridge_print: np.ndarray
 ) -> None:
-    other = np.roll(ridge_print, 5, axis=1)
-    there = knowing.match_images(ridge_print, other, name0="a", name1="b")
-    back = knowing.match_images(other, ridge_print, name0="b", name1="a")
+    both = (
+        features_of(ridge_print, name="a"),
+        features_of(np.roll(ridge_print, 5, axis=1), name="b"),
+    )
+    there, back = knowing.match(*both), knowing.match(*both[::-1])
     assert (back.name0, back.name1) == ("b", "a")
     for name in (
         "score",
-        "global_score",
-        "local_score",
+        "map_score",
+        "index_score",
         "ridge_score",
         "block_score",
         "match_score",
@@ -113,7 +120,7 @@ def test_swapped_prints_keep_the_score_and_transpose_the_matches(
     np.testing.assert_array_equal(one.inliers, two.inliers)
     np.testing.assert_allclose(invert(one.H_0to1), two.H_0to1, atol=1e-9)
     np.testing.assert_array_equal(there.image0, back.image1)
-    np.testing.assert_array_equal(there.roi0, back.roi1)
+    assert there.templates == back.templates[::-1]
     # The same skin, distortion included, whichever way the map is followed.
     inner = one.points0[one.inliers]
     returned = two.place(one.place(inner))
@@ -121,47 +128,50 @@ def test_swapped_prints_keep_the_score_and_transpose_the_matches(
     np.testing.assert_allclose(returned, inner, atol=0.2)
 
 
-def test_a_print_and_itself_score_one(knowing: Matcher, ridge_print: np.ndarray) -> None:
-    both = stacked([drawn(knowing, ridge_print)])
-    output, _ = knowing.embed_pairs(both, both, np.eye(2, 3)[None])
-    # Cross layers update image 0 first, so even equal inputs may differ a little.
-    cosine = float(jnp.sum(output.local0 * output.local1))
-    assert cosine > 0.8
+def test_a_print_and_itself_have_one_template(matcher: Matcher, ridge_print: np.ndarray) -> None:
+    item = features_of(ridge_print)
+    first, second = matcher.embed([item, ridge_print])
+    assert first is matcher.coder.template(item)
+    np.testing.assert_array_equal(first.cells, second.cells)
+    shown = first.mask.sum()
+    of_maps, of_index = template_similarity(first, second)
+    assert of_maps == pytest.approx(shown / (shown + SHRINKAGE), abs=0.01)
+    assert of_index == pytest.approx(1, abs=1e-6)
 
 
 def test_prints_that_cannot_be_aligned_say_so(matcher: Matcher, ridge_print: np.ndarray) -> None:
-    result = matcher.match_images(ridge_print, np.ones_like(ridge_print))
+    result = matcher.match(features_of(ridge_print), features_of(np.ones_like(ridge_print)))
     assert (result.status, result.score) == ("not_aligned", -1.0)
-    assert result.global_score is None and result.roi0 is None
     assert "cannot be aligned" in result.reason
-    assert json.loads(result.to_json())["local_score"] is None
+    assert json.loads(result.to_json())["ridge_score"] is None
 
 
 def test_no_pairs_give_no_results(matcher: Matcher) -> None:
-    assert matcher.match_pairs([], []) == []
-    assert matcher.registrar.align_pairs([]) == []
+    assert matcher.match_pairs([]) == []
+    assert matcher.aligner.register_pairs([]) == []
 
 
 def test_models_are_traced_once_per_shape(
     matcher: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    canvas = stacked([drawn(matcher, ridge_print)])
+    both = features_of(ridge_print), features_of(ridge_print)
+    (group,) = grouped([both], matcher.extractor)
     turn = jnp.eye(2, 3)[None, None]
-    first = matcher.registrar._log_p(canvas, canvas, turn)
+    first = matcher.aligner._log_p(group.map0, group.frames1, turn)
 
     def retraced(*_args: object) -> None:
         raise AssertionError("traced again")
 
     monkeypatch.setattr(DenseRegModel, "match_maps", retraced)
-    np.testing.assert_array_equal(matcher.registrar._log_p(canvas, canvas, turn), first)
+    np.testing.assert_array_equal(matcher.aligner._log_p(group.map0, group.frames1, turn), first)
 
 
 @pytest.mark.parametrize("shape", [(100,), (0, 4), (3, 100, 100)])
 def test_what_is_no_picture_is_refused(matcher: Matcher, shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match=r"expected finite grey values of shape \(H, W\)"):
-        matcher.registrar.prepare(np.ones(shape, np.float32))
+        features_of(np.ones(shape, np.float32))
     with pytest.raises(ValueError, match="finite"):
-        matcher.registrar.prepare(np.full((128, 128), np.nan, np.float32))
+        features_of(np.full((128, 128), np.nan, np.float32))
 
 
 def test_modules_of_different_shapes_are_refused(small: ModelConfig) -> None:
@@ -184,7 +194,7 @@ def _checkpoints(folder: Path, small: ModelConfig, role: str) -> tuple[Path, Pat
         lineage.update(file="", sha256="")
     metadata = Metadata(
         "matcher",
-        dataclasses.asdict(MatchConfig(model=small, fusion_global=0.25)),
+        dataclasses.asdict(MatchConfig(model=small)),
         lineage=(lineage,),
     )
     save_weights(paths[1], MatcherModel(small, rngs=nnx.Rngs(2)), metadata)
@@ -193,7 +203,7 @@ def _checkpoints(folder: Path, small: ModelConfig, role: str) -> tuple[Path, Pat
 
 def test_checkpoints_must_belong_together(tmp_path: Path, small: ModelConfig) -> None:
     dense, module2, stranger = _checkpoints(tmp_path, small, "dense_reg")
-    assert Matcher.from_checkpoints(dense, module2).fusion_global == 0.25
+    assert Matcher.from_checkpoints(dense, module2).sha256 == sha256_of(module2)
     with pytest.raises(ValueError, match=r"was not trained from .*x\.safetensors"):
         Matcher.from_checkpoints(stranger, module2)
     with pytest.raises(ValueError, match="Module 1"):
@@ -228,10 +238,9 @@ def test_a_larger_canvas_than_in_training(
 ) -> None:
     dense, module2, _ = _checkpoints(tmp_path, small, "dense_reg")
     larger = Matcher.from_checkpoints(dense, module2, canvas=96)
-    prepared = larger.registrar.prepare(np.pad(ridge_print, 32, constant_values=1.0))
-    assert larger.registrar.fit(prepared)[1:] == (96, 192)
-    assert larger.match_images(prepared, prepared).image0.shape == (192, 192)
-    assert larger.embed([prepared]).shape == (1, 2, small.embedding_dim)
+    prepared = features_of(np.pad(ridge_print, 32, constant_values=1.0))
+    assert larger.extractor.fit(prepared)[1:] == (96, 192)
+    assert larger.match(prepared, prepared).image0.shape == (192, 192)
     for canvas_side in (32, 100):
         with pytest.raises(ValueError, match="multiple of 32, at least the 64"):
             Matcher.from_checkpoints(dense, module2, canvas=canvas_side)
@@ -243,13 +252,12 @@ def test_pairs_of_different_sizes_in_one_call_are_each_as_by_themselves(small: M
     dense, module2 = DenseRegModel(small, rngs=nnx.Rngs(0)), MatcherModel(small, rngs=nnx.Rngs(1))
     matcher = Matcher(dense, module2)
     shapes = [(128, (50.0, 70.0), 9.0), (128, (70.0, 60.0), 6.3), (190, (90.0, 100.0), 9.0)]
-    prints = [matcher.registrar.prepare(circles(*shape)) for shape in shapes]
+    prints = [features_of(circles(*shape)) for shape in shapes]
     pairs = [(prints[i], prints[j]) for i, j in ((0, 0), (1, 1), (2, 2), (0, 2), (2, 0))]
-    assert len({matcher.registrar.fit(*pair) for pair in pairs}) == 3
-    together = matcher.match_pairs(pairs, [(str(i), "b") for i in range(5)])
-    for index, (pair, found) in enumerate(zip(pairs, together, strict=True)):
-        alone = matcher.match_images(*pair)
-        assert (found.name0, found.name1) == (str(index), "b")
+    assert len({matcher.extractor.fit(*pair) for pair in pairs}) == 3
+    together = matcher.match_pairs(pairs)
+    for pair, found in zip(pairs, together, strict=True):
+        alone = matcher.match(*pair)
         assert found.image0 is pair[0].image and found.image1 is pair[1].image
         assert found.status == alone.status
         assert found.score == pytest.approx(alone.score, abs=1e-4)
@@ -258,7 +266,7 @@ def test_pairs_of_different_sizes_in_one_call_are_each_as_by_themselves(small: M
 def test_a_print_is_drawn_anew_for_another_enhancer(small: ModelConfig, ridge_print) -> None:
     made = []
     for enhancer in ("gabor", "none"):
-        registrar = Registrar(DenseRegModel(small, rngs=nnx.Rngs(0)), enhancer=enhancer)
-        prepared = registrar.prepare(ridge_print) if not made else prepared
-        made.append(registrar.canvas(prepared, registrar.fit(prepared)))
+        aligner = Aligner(DenseRegModel(small, rngs=nnx.Rngs(0)), enhancer=enhancer)
+        item = features_of(ridge_print) if not made else item
+        made.append(aligner.extractor.at(item, aligner.extractor.fit(item)))
     assert made[0].source is None and made[1].source is not None

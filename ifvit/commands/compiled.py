@@ -8,7 +8,7 @@ from pathlib import Path
 
 import jax
 
-from ifvit.cache import cache_folder, key_of
+from ifvit.cache import cache_folder, key_of, private_folder
 
 SHORTEST = 0.2
 """Seconds of compiling that are worth a file."""
@@ -27,7 +27,8 @@ def keep_compiled() -> None:
     # directories are shared.
     place = folder / "compiled" / key_of(platform.machine(), _features())
     try:
-        place.mkdir(parents=True, exist_ok=True)
+        # The first to make the cache makes it for the prints that will be kept there too.
+        private_folder(place, folder)
         (place / ".writable").touch()
     except OSError:
         return

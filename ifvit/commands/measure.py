@@ -17,7 +17,7 @@ from ifvit.evaluation.evaluate import EvaluateConfig, evaluate
 from ifvit.evaluation.identification import RANKS, IdentifyConfig, identify
 from ifvit.evaluation.protocols import print_name
 from ifvit.evaluation.scores import ScoreRow
-from ifvit.features.prepared import PreparedPrint
+from ifvit.features.features import Features
 from ifvit.files import sha256_of
 from ifvit.matcher import Matcher
 from ifvit.weights.pretrained import pretrained_files
@@ -104,15 +104,15 @@ def _drawing(args: ReportArgs, root: str) -> Callable[[ScoreRow], bytes]:
     prints = {print_name(item, root): item for item in read_dataset(root, args.ppi)}
     matcher = Matcher.from_checkpoints(args.dense_ckpt, args.matcher_ckpt)
 
-    def prepared(name: str) -> PreparedPrint:
+    def features(name: str) -> Features:
         if name not in prints:
             raise ValueError(
                 f"{args.scores} names {name}, which {root} does not hold: give the "
                 "--dataset-root that was evaluated"
             )
-        return matcher.registrar.load(prints[name].path, prints[name].ppi)
+        return matcher.extract(prints[name].path, prints[name].ppi)
 
     def draw(row: ScoreRow) -> bytes:
-        return png(draw_match(matcher.match_images(prepared(row.name0), prepared(row.name1))))
+        return png(draw_match(matcher.match(features(row.name0), features(row.name1))))
 
     return draw

@@ -16,11 +16,16 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.files import check_exists, write_atomically
+from ifvit.files import check_exists, write_result
+from ifvit.texts import parse_json, read_text
 
 logger = logging.getLogger("ifvit")
 
 CALIBRATION_FILE = "calibration.json"
+MADE_BY = "calibration of the fused score in pair mode"
+HIGHEST = 1 + 1e-4
+"""A score is a share of cosines, which float32 may carry a little beyond 1."""
+
 EXPECTED = "a calibration, the .json that `ifvit calibrate` writes"
 
 
@@ -48,17 +53,23 @@ class Calibration:
         matcher_sha256: str,
         settings_sha256: str,
     ) -> Calibration:
-        """Take impostor scores in any order; raises ValueError for none, or for NaN."""
+        """Take impostor scores in any order; raises ValueError for none, or for other numbers."""
         impostor = np.sort(np.asarray(scores, np.float64))
-        if not len(impostor) or np.isnan(impostor).any():
+        wrong = int((~(np.abs(impostor) <= HIGHEST)).sum())
+        if not len(impostor) or wrong:
             raise ValueError(
-                f"{len(impostor)} impostor scores, {int(np.isnan(impostor).sum())} of them NaN: "
-                "expected at least one, and numbers"
+                f"{len(impostor)} impostor scores, {wrong} of them not in [-1, 1]: expected at "
+                "least one, and scores"
             )
         return cls(impostor, dense_sha256, matcher_sha256, settings_sha256)
 
     def fmr(self, score: float) -> float:
-        """Return the false match rate of accepting this score and all above."""
+        """Return the false match rate of accepting this score and all above.
+
+        Raises ValueError for NaN, which is no score and would come out above all.
+        """
+        if np.isnan(score):
+            raise ValueError("a score that is no number has no FMR: the weights are damaged")
         reached = len(self.impostor) - int(np.searchsorted(self.impostor, score, side="left"))
         return (reached + 1) / (len(self.impostor) + 1)
 
@@ -83,24 +94,31 @@ class Calibration:
 def save_calibration(path: str | Path, calibration: Calibration) -> None:
     """Write a calibration, whole or not at all."""
     values = {
-        "ifvit": "calibration of the fused score in pair mode",
+        "ifvit": MADE_BY,
         "dense_sha256": calibration.dense_sha256,
         "matcher_sha256": calibration.matcher_sha256,
         "settings_sha256": calibration.settings_sha256,
-        "impostor": np.round(calibration.impostor, 6).tolist(),
+        # To the last digit: a rounded score can fall on the other side of a threshold.
+        "impostor": calibration.impostor.tolist(),
     }
-    write_atomically(path, (json.dumps(values) + "\n").encode())
+    write_result(path, (json.dumps(values) + "\n").encode(), MADE_BY.encode())
 
 
 def load_calibration(path: str | Path) -> Calibration:
     """Read a calibration; raises FileNotFoundError, and ValueError for a file that is not one."""
     check_exists(path, EXPECTED)
     try:
-        values = json.loads(Path(path).read_text())
-        origin = values["dense_sha256"], values["matcher_sha256"]
+        values = parse_json(read_text(path, EXPECTED))
         # Earlier versions recorded no settings: such a file holds for none.
-        return Calibration.of(values["impostor"], *origin, values.get("settings_sha256", ""))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+        values = {"settings_sha256": "", **values}
+        origin = [values[name] for name in ("dense_sha256", "matcher_sha256", "settings_sha256")]
+        impostor = values["impostor"]
+        if not all(isinstance(one, str) for one in origin):
+            raise ValueError("what its scores are of is no text")
+        if not (isinstance(impostor, list) and all(type(s) in (int, float) for s in impostor)):
+            raise ValueError("its impostor scores are not a list of numbers")
+        return Calibration.of(impostor, *origin)
+    except (OSError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise ValueError(f"{path} cannot be read ({error}): expected {EXPECTED}") from error
 
 

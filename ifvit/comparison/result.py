@@ -10,8 +10,9 @@ import numpy as np
 from jaxtyping import Float
 
 from ifvit.comparison.calibration import Calibration
+from ifvit.comparison.print_similarity import template_similarity
 from ifvit.comparison.score import NOT_ALIGNED, Fusion, pair_score
-from ifvit.geometry.transforms import apply
+from ifvit.features.coder import Template
 from ifvit.registration.alignment import Alignment
 from ifvit.registration.pairing import OrderedPair
 
@@ -20,27 +21,27 @@ from ifvit.registration.pairing import OrderedPair
 class MatchResult:
     """What a match came to, and what it was decided by.
 
-    ``status`` is ``ok`` or ``not_aligned``; then ``reason`` says why, ``score`` is -1 and the
-    branches' scores are None. Scores are in [-1, 1]: the embeddings' cosines, the aligned ridges'
-    correlation, and the shares of the overlap whose blocks and whose matches agree; ``score`` fuses
-    them, and is the one to decide by.
+    ``status`` is ``ok`` or ``not_aligned``; then ``reason`` says why and ``score`` is -1. Scores
+    are in [-1, 1]: how alike the prints' dense maps and their index vectors are, each print in its
+    own pose, the aligned ridges' correlation, and the shares of the overlap whose blocks and whose
+    matches agree; ``score`` fuses all but the index vectors', and is the one to decide by.
     ``alignment`` is in pixels of ``image0`` and ``image1``, the whole prints at 500 ppi, and so
-    are ``roi0`` and ``roi1``, the corners of the local branch's square in each.
+    are the cores of the ``templates``.
     """
 
     status: str
     reason: str
     score: float
-    global_score: float | None
-    local_score: float | None
+    map_score: float
+    index_score: float
     ridge_score: float | None
     num_matches: int
     num_inliers: int
     alignment: Alignment
     image0: Float[np.ndarray, "H0 W0"]
     image1: Float[np.ndarray, "H1 W1"]
-    roi0: Float[np.ndarray, "4 2"] | None
-    roi1: Float[np.ndarray, "4 2"] | None
+    templates: tuple[Template, Template]
+    """What Module 2 keeps of each print: its pose, its dense map, its index vector."""
     name0: str = ""
     name1: str = ""
     block_score: float | None = None
@@ -66,8 +67,7 @@ class MatchResult:
             alignment=self.alignment.transposed(),
             image0=self.image1,
             image1=self.image0,
-            roi0=self.roi1,
-            roi1=self.roi0,
+            templates=self.templates[::-1],
             name0=self.name1,
             name1=self.name0,
         )
@@ -78,16 +78,15 @@ class MatchResult:
         ridges = "" if self.ridge_score is None else f", ridges {self.ridge_score:.3f}"
         for name, share in (("blocks", self.block_score), ("matches", self.match_score)):
             ridges += "" if share is None else f", {name} {share:.3f}"
-        if self.global_score is None or self.local_score is None:
+        if not self.ok:
             return f"not aligned: {self.reason}"
         rate = "" if self.fmr is None else f", FMR ≤ {100 * self.fmr:.2g} %"
         beyond = (
             f"; {100 * self.left_out:.0f} % of a print not looked at" if self.left_out > 0.1 else ""
         )
         return (
-            f"score {self.score:.3f} (global {self.global_score:.3f}, local "
-            f"{self.local_score:.3f}{ridges}){rate}; {counts}, turned by "
-            f"{self.alignment.angle:.1f}°{beyond}"
+            f"score {self.score:.3f} (maps {self.map_score:.3f}{ridges}){rate}; {counts}, "
+            f"turned by {self.alignment.angle:.1f}°{beyond}"
         )
 
     def to_json(self) -> str:
@@ -95,14 +94,18 @@ class MatchResult:
         values: dict[str, Any] = {
             name: getattr(self, name)
             for name in (
-                *("name0", "name1", "status", "reason", "score", "global_score", "local_score"),
+                *("name0", "name1", "status", "reason", "score", "map_score", "index_score"),
                 *("ridge_score", "block_score", "match_score"),
                 *("num_matches", "num_inliers", "overlap_mm2"),
                 *("left_out", "fmr"),
             )
         }
-        for name, corners in (("roi0", self.roi0), ("roi1", self.roi1)):
-            values[name] = None if corners is None else np.round(corners, 2).tolist()
+        for name, template in zip(("pose0", "pose1"), self.templates, strict=True):
+            values[name] = {
+                "core": np.round(template.core, 2).tolist(),
+                "rotation": round(template.rotation, 2),
+                "confidence": round(template.confidence, 3),
+            }
         values["alignment"] = self.alignment.record()
         return json.dumps(values, allow_nan=False)
 
@@ -110,26 +113,24 @@ class MatchResult:
 def result_of(
     pair: OrderedPair,
     framed: Alignment,
-    found: Float[np.ndarray, "3"],
-    corners: Float[np.ndarray, "4 2"],
+    templates: tuple[Template, Template],
     fusion: Fusion,
     calibration: Calibration | None,
 ) -> MatchResult:
     """Return all that is known of a pair; Module 2's word counts where the prints align.
 
-    ``framed`` is the alignment of the pair's frames, ``found`` the global, the local and the fused
-    score, and ``corners`` are those of the local branch's square in frame 0.
+    ``framed`` is the alignment of the pair's frames, ``templates`` are those of its prints.
     """
-    (print0, print1), (frame0, frame1) = pair.prints, pair.frames
-    alignment, ok = framed.on_prints(frame0, frame1), framed.ok
-    evidence, embedded = alignment.evidence, float(found[2])
-    score = pair_score(embedded, evidence, fusion) if ok else NOT_ALIGNED
+    print0, print1 = pair.prints
+    alignment, ok = framed.on_prints(*pair.frames), framed.ok
+    map_score, index_score = template_similarity(*templates)
+    score = pair_score(map_score, alignment.evidence, fusion) if ok else NOT_ALIGNED
     return MatchResult(
         status="ok" if ok else "not_aligned",
         reason=alignment.reason,
         score=score,
-        global_score=float(found[0]) if ok else None,
-        local_score=float(found[1]) if ok else None,
+        map_score=map_score,
+        index_score=index_score,
         ridge_score=alignment.ridge_ncc,
         block_score=alignment.block_share,
         match_score=alignment.match_share,
@@ -138,8 +139,9 @@ def result_of(
         alignment=alignment,
         image0=print0.image,
         image1=print1.image,
-        roi0=frame0.on_print(corners) if ok else None,
-        roi1=frame1.on_print(apply(framed.H_0to1, corners)) if ok else None,
+        templates=templates,
+        name0=print0.name,
+        name1=print1.name,
         overlap_mm2=alignment.overlap_mm2,
         left_out=max(one.left_out(pair.fit) for one in pair.prints),
         fmr=None if calibration is None else calibration.fmr(score),

@@ -1,71 +1,42 @@
-"""Scores of a pair: how alike the global and the local embeddings are, and both together."""
+"""The score of a pair: what Module 2's dense maps and the registration say, together."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
-from jaxtyping import Array, Float
-
-from ifvit.models.embedding import MatcherOutput
 from ifvit.registration.evidence import Evidence
 
 NOT_ALIGNED = -1.0
 """Score of two prints that cannot be aligned: the lowest that a cosine can be."""
 
 
-class Scores(NamedTuple):
-    """Similarities (B,) in [-1, 1]; ``fused`` is the one to decide by."""
-
-    global_score: Float[Array, " B"]
-    local_score: Float[Array, " B"]
-    fused: Float[Array, " B"]
-
-
-def cosine(a: Float[Array, "B E"], b: Float[Array, "B E"]) -> Float[Array, " B"]:
-    """Return the cosine between L2-normalised embeddings, kept in [-1, 1] against rounding."""
-    return jnp.clip(jnp.einsum("be,be->b", a, b, precision="highest"), -1.0, 1.0)
-
-
-def scores(output: MatcherOutput, fusion_global: float) -> Scores:
-    """Score pairs from Module 2's embeddings; ``fusion_global`` in [0, 1] weighs the global one.
-
-    Raises ValueError for a weight outside [0, 1].
-    """
-    _check_share("fusion_global", fusion_global)
-    global_score = cosine(output.global0, output.global1)
-    local_score = cosine(output.local0, output.local1)
-    fused = fusion_global * global_score + (1.0 - fusion_global) * local_score
-    return Scores(global_score, local_score, fused)
-
-
 class Fusion(NamedTuple):
-    """Weights of what is known of an aligned pair. Each lies in [0, 1], and so does their sum; the
-    embeddings have the rest."""
+    """Weights of what registration says of a pair. Each lies in [0, 1], and so does their sum; the
+    dense maps of Module 2 have the rest."""
 
     ridge: float
     block: float
     match: float
 
 
-FUSION = Fusion(ridge=0.35, block=0.15, match=0.40)
-"""No worse than the weights without blocks on any set that was looked at, and better on pulled
-prints (``docs/results/development_sets.md``); ``benchmarks/fusion.py`` finds a table's best."""
+FUSION = Fusion(ridge=0.25, block=0.10, match=0.25)
+"""Chosen on FVC2004 DB1_B and FVC2000 DB2_B (``docs/results/development_sets.md``);
+``benchmarks/fusion.py`` finds a table's best."""
 
 
-def pair_score(embedding_score: float, evidence: Evidence | None, fusion: Fusion) -> float:
-    """Return the score of an aligned pair: embeddings, ridges and Module 1's matches together.
+def pair_score(map_score: float, evidence: Evidence | None, fusion: Fusion) -> float:
+    """Return the score of an aligned pair: dense maps, ridges and Module 1's matches together.
 
-    Without evidence the embeddings' score stands. Raises ValueError for weights that are no shares.
+    Without evidence the maps' score stands. Raises ValueError for weights that are no shares.
     """
     for name, weight in fusion._asdict().items():
         _check_share(f"fusion_{name}", weight)
     rest = 1.0 - sum(fusion)
     _check_share(" + ".join(f"fusion_{name}" for name in fusion._fields), 1.0 - rest)
     if evidence is None:
-        return embedding_score
+        return map_score
     weighed = sum(weight * value for weight, value in zip(fusion, evidence, strict=True))
-    return rest * embedding_score + weighed
+    return rest * map_score + weighed
 
 
 def _check_share(name: str, share: float) -> None:

@@ -45,10 +45,10 @@ def grey_values(given: PrintSource | object, name: str) -> Float32[np.ndarray, "
     )
 
 
-def name_of(given: Any, place: int) -> str:
-    """Return what a print is called in results: its file's name, or ``print 0`` and ``print 1``."""
+def name_of(given: Any, otherwise: str = "") -> str:
+    """Return what a print is called in results: its file's name, where it comes from a file."""
     path = given if isinstance(given, str | Path) else getattr(given, "name", None)
-    return Path(path).name if isinstance(path, str | Path) else f"print {place}"
+    return Path(path).name if isinstance(path, str | Path) else otherwise
 
 
 def each_ppi(ppi: Ppi | Sequence[float]) -> tuple[float | None, float | None]:

@@ -2,37 +2,78 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from ifvit.comparison.calibration import Calibration, save_calibration
-from ifvit.evaluation.evaluate import RUN_FILE
-from ifvit.evaluation.scores import read_scores
+from ifvit.evaluation.resume import EXPECTED, RUN_FILE, compared_sha256
+from ifvit.evaluation.scores import ScoreRow, read_scores
+from ifvit.texts import read_json
+
+NEEDED = (
+    *("root", "version", "mode", "enhancer", "canvas", "comparisons", "comparisons_sha256"),
+    *("settings_sha256", "dense_ckpt_sha256", "matcher_ckpt_sha256"),
+)
+"""What a run's record has to say, to calibrate by its table."""
 
 
 def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str) -> Calibration:
     """Calibrate by the impostor comparisons of tables that :func:`evaluate` wrote in pair mode.
 
     Those that could not be aligned count with the lowest score. Writes ``out``. Raises
-    FileNotFoundError and ValueError where there is no table, or one is not of those or not of the
-    weights with this sha256.
+    FileNotFoundError and ValueError where there is no table, or one is not of those, not whole, not
+    of the weights with this sha256, or has a comparison that another has too.
     """
     if not tables:
         raise ValueError("no scores given: expected a table that `ifvit evaluate` wrote")
     runs = [_run_of(table, matcher_sha256) for table in tables]
-    dense, settings = (
+    dense, settings, _ = (
         _one_of(runs, tables, key, what)
         for key, what in (
             ("dense_ckpt_sha256", "Modules 1"),
             ("settings_sha256", "settings of registration and score"),
+            ("version", "versions of ifvit"),
         )
     )
-    scores = [row.fused for table in tables for row in read_scores(table) if not row.label]
+    read = [_whole(table, run) for table, run in zip(tables, runs, strict=True)]
+    _check_apart(tables, runs, read)
+    scores = [row.fused for rows in read for row in rows if not row.label]
     made = Calibration.of(scores, dense, matcher_sha256, settings)
     save_calibration(out, made)
     return made
+
+
+def _whole(table: str | Path, run: dict[str, Any]) -> list[ScoreRow]:
+    """Return a table's rows, which must be all that its run compares, and once."""
+    rows = read_scores(table)
+    if len(rows) < run["comparisons"]:
+        raise ValueError(
+            f"{table} has {len(rows)} of {run['comparisons']} comparisons: run the same "
+            "`ifvit evaluate` again, which goes on from there"
+        )
+    found = compared_sha256([(row.name0, row.name1, row.label) for row in rows])
+    if found != run["comparisons_sha256"]:
+        raise ValueError(
+            f"{table} has rows that are not those of its {RUN_FILE}: evaluate again, to another "
+            "--out"
+        )
+    return rows
+
+
+def _check_apart(
+    tables: Sequence[str | Path], runs: Sequence[dict[str, Any]], read: Sequence[list[ScoreRow]]
+) -> None:
+    """Raise ValueError where a comparison is in two tables: it would count as two."""
+    seen: dict[tuple[str, frozenset[str]], int] = {}
+    for number, (run, rows) in enumerate(zip(runs, read, strict=True)):
+        for row in rows:
+            first = seen.setdefault((run["root"], frozenset((row.name0, row.name1))), number)
+            if first != number:
+                raise ValueError(
+                    f"{row.name0} with {row.name1} is in {tables[first]} and in {tables[number]}: "
+                    "give tables that have no comparison in common"
+                )
 
 
 def _one_of(
@@ -55,7 +96,13 @@ def _run_of(scores_csv: str | Path, matcher_sha256: str) -> dict[str, Any]:
         raise FileNotFoundError(
             f"no {RUN_FILE} beside {scores_csv}: expected the table that `ifvit evaluate` writes"
         )
-    run: dict[str, Any] = json.loads(record.read_text())
+    run = read_json(record, EXPECTED)
+    missing = sorted(set(NEEDED) - set(run))
+    if missing or not isinstance(run["comparisons"], int):
+        raise ValueError(
+            f"{record} does not say {', '.join(missing) or 'how many comparisons there are'}: it "
+            "is of an earlier version, or damaged; evaluate again, to another --out"
+        )
     if run["mode"] != "pair":
         raise ValueError(
             f"{scores_csv} is of stand-alone templates: calibration is of `ifvit match`, whose "
@@ -68,7 +115,7 @@ def _run_of(scores_csv: str | Path, matcher_sha256: str) -> dict[str, Any]:
         )
     if run["matcher_ckpt_sha256"] != matcher_sha256:
         raise ValueError(
-            f"{scores_csv} is of other weights ({run['matcher_ckpt_sha256'][:12]}, not "
+            f"{scores_csv} is of other weights ({str(run['matcher_ckpt_sha256'])[:12]}, not "
             f"{matcher_sha256[:12]}): evaluate with these, or name the checkpoint that it is of"
         )
     return run

@@ -3,30 +3,38 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import jax
-import numpy as np
 from tqdm import tqdm
 
+from ifvit.comparison.print_similarity import template_similarity
 from ifvit.comparison.score import NOT_ALIGNED
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.protocols import Pair, fewer_impostors, print_name, protocol_pairs
-from ifvit.evaluation.scores import ScoreRow, read_scores, row_of
+from ifvit.evaluation.resume import (
+    RUN_FILE,
+    SCORES_FILE,
+    Begun,
+    begin,
+    describe_run,
+    write_record,
+)
+from ifvit.evaluation.scores import COLUMNS, ScoreRow, row_of, write_scores
 from ifvit.features.enhancer import EnhancerName
-from ifvit.features.prepared import PreparedPrint
+from ifvit.features.features import Features
+from ifvit.locks import folder_lock
 from ifvit.matcher import Matcher
 
 logger = logging.getLogger("ifvit")
 
-SCORES_FILE, RUN_FILE = "scores.csv", "run.json"
+Score = Callable[[Sequence[Pair]], list[ScoreRow]]
+"""Pairs to their rows, in order."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +72,10 @@ class EvaluateConfig:
 def evaluate(config: EvaluateConfig) -> Path:
     """Score every comparison of the protocol; return the path of the table.
 
-    A print that cannot be processed, or a pair that cannot be aligned, is a row with a status.
-    Raises FileNotFoundError and ValueError as the readers and loaders do, and ValueError where
-    ``out`` holds the scores of another run.
+    A print that cannot be processed, or a pair that cannot be aligned, is a row with a status. One
+    that has changed since the run began is compared anew. Raises FileNotFoundError and ValueError
+    as the readers and loaders do, and ValueError where ``out`` holds the scores of another run, or
+    another process evaluates there.
     """
     prints = read_dataset(config.dataset_root, config.ppi)
     pairs = protocol_pairs(prints, config.protocol, config.dataset_root)
@@ -76,57 +85,101 @@ def evaluate(config: EvaluateConfig) -> Path:
     matcher = Matcher.from_checkpoints(
         config.dense_ckpt, config.matcher_ckpt, config.enhancer, config.canvas
     )
+    settings = {
+        "protocol": config.protocol if config.protocol in ("fvc", "all") else "list",
+        **{name: getattr(config, name) for name in ("mode", "ppi", "enhancer", "canvas")},
+        "settings_sha256": matcher.settings_sha256,
+        "dense_ckpt_sha256": matcher.dense_sha256,
+        "matcher_ckpt_sha256": matcher.sha256,
+    }
+    run = describe_run(settings, config.dataset_root, prints, pairs, names)
     out = Path(config.out)
     out.mkdir(parents=True, exist_ok=True)
-    _same_run(out / RUN_FILE, _describe(config, pairs, names, matcher))
-    table = out / SCORES_FILE
-    done = _resume(table, pairs, names)
-    logger.info(
-        "%d genuine and %d impostor comparisons, %d of them there already",
-        *(sum(p.genuine for p in pairs), sum(not p.genuine for p in pairs), done),
-    )
-    prepared = _Prepared(matcher, prints)
-    size = config.batch_size or (1 if jax.default_backend() == "cpu" else 16)
-    make = _pair_scores if config.mode == "pair" else _template_scores
-    score = make(matcher, prepared, pairs, names, size)
+    with folder_lock(out, "evaluating", "--out"):
+        begun = begin(out, run, pairs, names)
+        logger.info(
+            "%d genuine and %d impostor comparisons, %d of them there already",
+            *(sum(p.genuine for p in pairs), sum(not p.genuine for p in pairs), len(begun.rows)),
+        )
+        features = _Extracted(matcher, prints)
+        size = config.batch_size or (1 if jax.default_backend() == "cpu" else 16)
+        make = _pair_scores if config.mode == "pair" else _template_scores
+        score = _with_fingers(make(matcher, features, pairs, names, size), prints)
+        _compare_anew(out, begun, run, pairs, features, score, size)
+        _go_on(out, len(begun.rows), config.mode, pairs, score, size)
+    return out / SCORES_FILE
+
+
+def _compare_anew(
+    out: Path,
+    begun: Begun,
+    run: dict[str, Any],
+    pairs: Sequence[Pair],
+    features: _Extracted,
+    score: Score,
+    size: int,
+) -> None:
+    """Replace the rows of prints that have changed, or that could not be read and now can."""
+    failed = [n for n, row in enumerate(begun.rows) if row.status == "failed"]
+    mended = [n for n in failed if None not in (features[pairs[n][0]], features[pairs[n][1]])]
+    anew = sorted({*begun.stale, *mended})
+    rows = list(begun.rows)
+    for start in tqdm(range(0, len(anew), size), desc="anew", unit="pair", disable=not anew):
+        few = anew[start : start + size]
+        for number, row in zip(few, score([pairs[n] for n in few]), strict=True):
+            rows[number] = row
+    if anew:
+        write_scores(rows, out / SCORES_FILE)
+    # After the rows: until then, a run that goes on has to compare them again.
+    write_record(out / RUN_FILE, run)
+
+
+def _go_on(out: Path, done: int, mode: str, pairs: Sequence[Pair], score: Score, size: int) -> None:
+    """Add the rows that are not there yet, in the protocol's order."""
     with (
-        table.open("a", newline="", encoding="utf-8") as file,
-        tqdm(desc=config.mode, unit="pair", initial=done, total=len(pairs)) as progress,
+        (out / SCORES_FILE).open(
+            "a", newline="", encoding="utf-8", errors="surrogateescape"
+        ) as file,
+        tqdm(desc=mode, unit="pair", initial=done, total=len(pairs)) as progress,
     ):
-        writer = csv.DictWriter(file, [field.name for field in fields(ScoreRow)])
+        writer = csv.DictWriter(file, COLUMNS)
         for start in range(done, len(pairs), size):
             few = pairs[start : start + size]
-            for pair, row in zip(few, score(few), strict=True):
-                fingers = prints[pair.index0].finger, prints[pair.index1].finger
-                writer.writerow(asdict(replace(row, finger0=fingers[0], finger1=fingers[1])))
+            writer.writerows(asdict(row) for row in score(few))
             file.flush()
             progress.update(len(few))
-    return table
 
 
-class _Prepared:
-    """Each print prepared once, when it is first needed; None for one that cannot be."""
+def _with_fingers(score: Score, prints: Sequence[Print]) -> Score:
+    def named(few: Sequence[Pair]) -> list[ScoreRow]:
+        return [
+            replace(row, finger0=prints[pair.index0].finger, finger1=prints[pair.index1].finger)
+            for pair, row in zip(few, score(few), strict=True)
+        ]
+
+    return named
+
+
+class _Extracted:
+    """Features of each print, made when it is first needed; None for one that cannot be."""
 
     def __init__(self, matcher: Matcher, prints: Sequence[Print]) -> None:
         self.matcher, self.prints = matcher, prints
-        self._made: dict[int, PreparedPrint | None] = {}
+        self._made: dict[int, Features | None] = {}
 
-    def __getitem__(self, index: int) -> PreparedPrint | None:
+    def __getitem__(self, index: int) -> Features | None:
         if index not in self._made:
-            item, registrar = self.prints[index], self.matcher.registrar
+            item = self.prints[index]
             try:
-                self._made[index] = registrar.load(item.path, item.ppi)
+                self._made[index] = self.matcher.extract(item.path, item.ppi)
             except (ValueError, OSError) as error:
                 logger.warning("%s counts as failed: %s", item.path.name, error)
                 self._made[index] = None
         return self._made[index]
 
 
-Score = Callable[[Sequence[Pair]], list[ScoreRow]]
-
-
 def _pair_scores(
-    matcher: Matcher, prepared: _Prepared, pairs: Sequence[Pair], names: Sequence[str], size: int
+    matcher: Matcher, features: _Extracted, pairs: Sequence[Pair], names: Sequence[str], size: int
 ) -> Score:
     """Return what matches up to ``size`` pairs in calls that they share."""
 
@@ -134,14 +187,14 @@ def _pair_scores(
         made = [_failed(pair, names[pair.index0], names[pair.index1]) for pair in few]
         usable, both = [], []
         for index, pair in enumerate(few):
-            print0, print1 = prepared[pair.index0], prepared[pair.index1]
+            print0, print1 = features[pair.index0], features[pair.index1]
             if print0 is not None and print1 is not None:
                 usable.append(index)
                 both.append((print0, print1))
         if usable:
             # Filled up to one size: every other one would be compiled anew.
             both += both[-1:] * (size - len(both))
-            found = matcher.match_pairs(both, [("", "")] * size)
+            found = matcher.match_pairs(both)
             for index, result in zip(usable, found, strict=False):
                 made[index] = row_of(
                     result, made[index].name0, made[index].name1, few[index].genuine
@@ -152,24 +205,20 @@ def _pair_scores(
 
 
 def _template_scores(
-    matcher: Matcher, prepared: _Prepared, pairs: Sequence[Pair], names: Sequence[str], size: int
+    matcher: Matcher, features: _Extracted, pairs: Sequence[Pair], names: Sequence[str], size: int
 ) -> Score:
     """Embed all prints that the pairs name, and return what compares two of them."""
     used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
-    made = {index: item for index in used if (item := prepared[index]) is not None}
-    embedded = dict(zip(made, matcher.embed(list(made.values())), strict=True))
-    share = matcher.fusion_global
+    made = {index: item for index in used if (item := features[index]) is not None}
+    embedded = {index: matcher.coder.template(item) for index, item in made.items()}
 
     def one(pair: Pair) -> ScoreRow:
         name0, name1 = names[pair.index0], names[pair.index1]
         if pair.index0 not in embedded or pair.index1 not in embedded:
             return _failed(pair, name0, name1)
-        both = np.clip((embedded[pair.index0] * embedded[pair.index1]).sum(axis=1), -1.0, 1.0)
-        global_score, local_score = map(float, both)
-        fused = share * global_score + (1 - share) * local_score
-        label = int(pair.genuine)
-        found = global_score, local_score, 0.0, fused
-        return ScoreRow(name0, name1, label, *found, 0, "ok", block_score=0.0, match_score=0.0)
+        found = template_similarity(embedded[pair.index0], embedded[pair.index1])
+        row = ScoreRow(name0, name1, int(pair.genuine), *found, 0.0, found[0], 0, "ok")
+        return replace(row, block_score=0.0, match_score=0.0)
 
     return lambda few: [one(pair) for pair in few]
 
@@ -177,62 +226,3 @@ def _template_scores(
 def _failed(pair: Pair, name0: str, name1: str) -> ScoreRow:
     nan = float("nan")
     return ScoreRow(name0, name1, int(pair.genuine), nan, nan, nan, NOT_ALIGNED, 0, "failed")
-
-
-def _describe(
-    config: EvaluateConfig, pairs: Sequence[Pair], names: Sequence[str], matcher: Matcher
-) -> dict:
-    """What makes two runs the same run."""
-    listed = "\n".join(f"{names[p.index0]} {names[p.index1]} {p.genuine}" for p in pairs)
-    return {
-        "dataset": Path(config.dataset_root).resolve().name,
-        "protocol": config.protocol if config.protocol in ("fvc", "all") else "list",
-        "mode": config.mode,
-        "ppi": config.ppi,
-        "enhancer": config.enhancer,
-        "canvas": config.canvas,
-        "settings_sha256": matcher.settings_sha256,
-        "comparisons": len(pairs),
-        "comparisons_sha256": hashlib.sha256(listed.encode()).hexdigest(),
-        "dense_ckpt_sha256": matcher.dense_sha256,
-        "matcher_ckpt_sha256": matcher.sha256,
-    }
-
-
-def _same_run(path: Path, run: dict) -> None:
-    """Write down what is run; raises ValueError where something else was."""
-    if not path.exists():
-        path.write_text(json.dumps(run, indent=2) + "\n")
-        return
-    earlier = json.loads(path.read_text())
-    differences = [
-        f"{key} was {earlier.get(key)} and is {value}"
-        for key, value in run.items()
-        if earlier.get(key) != value
-    ]
-    if differences:
-        raise ValueError(
-            f"{path.parent} holds the scores of another run: {'; '.join(differences)}; choose "
-            "another --out"
-        )
-
-
-def _resume(table: Path, pairs: Sequence[Pair], names: Sequence[str]) -> int:
-    """Return how many comparisons are in the table, which is begun if it is not there.
-
-    A row that was cut off in the middle is dropped. Raises ValueError where rows are not the
-    protocol's.
-    """
-    header = ",".join(field.name for field in fields(ScoreRow)) + "\r\n"
-    if not table.exists() or not table.read_bytes().count(b"\n"):
-        table.write_bytes(header.encode())
-        return 0
-    content = table.read_bytes()
-    whole = content[: content.rindex(b"\n") + 1]
-    if whole != content:
-        table.write_bytes(whole)
-    rows = read_scores(table)
-    expected = [(names[p.index0], names[p.index1]) for p in pairs[: len(rows)]]
-    if [(row.name0, row.name1) for row in rows] != expected:
-        raise ValueError(f"{table} has rows of another list of comparisons: choose another --out")
-    return len(rows)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,9 +15,12 @@ from tqdm import tqdm
 
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
-from ifvit.files import write_atomically
-from ifvit.gallery.template import Templates, template_scores
+from ifvit.files import write_result
+from ifvit.gallery.template import Templates, template_scores, templates_of
 from ifvit.matcher import Matcher
+
+MADE_BY = "identification in a closed set"
+"""What the file of figures says of itself at its start."""
 
 RANKS = (1, 5, 10)
 """Ranks whose identification rates are reported."""
@@ -109,16 +111,16 @@ def identify(config: IdentifyConfig) -> Identification:
     prints = read_dataset(config.dataset_root, config.ppi)
     gallery, probes = gallery_split(prints)
     matcher = Matcher.from_checkpoints(config.dense_ckpt, config.matcher_ckpt)
-    registrar = matcher.registrar
     read = tqdm(prints, desc="embedding", unit="print", leave=False)
-    embeddings = matcher.embed([registrar.load(p.path, p.ppi) for p in read])
+    made = [matcher.coder.template(matcher.extract(p.path, p.ppi)) for p in read]
 
     def some(numbers: list[int]) -> Templates:
-        names = tuple(prints[n].finger for n in numbers)
-        return Templates(names, embeddings[numbers], matcher.sha256, matcher.fusion_global)
+        names = [prints[n].finger for n in numbers]
+        return templates_of(names, [made[n] for n in numbers], matcher.sha256)
 
     chosen, searched = some(probes), some(gallery)
     scores = template_scores(chosen, searched)
     found = characteristic(mate_ranks(scores, chosen.names, searched.names), len(gallery))
-    write_atomically(Path(config.out), (json.dumps(asdict(found), indent=2) + "\n").encode())
+    values = {"ifvit": MADE_BY, **asdict(found)}
+    write_result(config.out, (json.dumps(values, indent=2) + "\n").encode(), MADE_BY.encode())
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -11,10 +12,14 @@ from typing import NamedTuple
 import numpy as np
 
 from ifvit.data.prints import Print
+from ifvit.files import write_text
+from ifvit.texts import read_text, same_name, shortened
 
 logger = logging.getLogger("ifvit")
 
-LABELS = {"genuine": True, "impostor": False}
+LABELS = {"genuine": True, "impostor": False, "1": True, "0": False}
+
+EXPECTED = "a list of comparisons, one `NAME0 NAME1 genuine|impostor` a line"
 
 
 class Pair(NamedTuple):
@@ -110,8 +115,8 @@ def protocol_pairs(prints: Sequence[Print], protocol: str, root: str | Path) -> 
         return all_pairs(prints)
     if not Path(protocol).is_file():
         raise FileNotFoundError(
-            f"protocol {protocol!r} is neither fvc nor all, and no such file exists: expected a "
-            "list of comparisons, one `NAME0 NAME1 genuine|impostor` a line"
+            f"protocol {protocol!r} is neither fvc nor all, and no such file exists: expected "
+            f"{EXPECTED}"
         )
     return read_comparisons(protocol, prints, root)
 
@@ -130,47 +135,88 @@ def print_name(item: Print, root: str | Path) -> str:
 def write_comparisons(
     path: str | Path, pairs: Sequence[Pair], prints: Sequence[Print], root: str | Path
 ) -> None:
-    """Write a list of comparisons: two names and a label a line, separated by tabs."""
+    """Write a list of comparisons: two names and a label a line, separated by tabs.
+
+    Raises ValueError for a name that holds a tab or a line break.
+    """
     names = [print_name(item, root) for item in prints]
+    used = {names[index] for pair in pairs for index in (pair.index0, pair.index1)}
+    if wrong := [name for name in sorted(used) if set(name) & set("\t\n\r")]:
+        raise ValueError(f"{wrong[0]!r} cannot be listed: rename it without tabs and line breaks")
     lines = [
         f"{names[pair.index0]}\t{names[pair.index1]}\t{'genuine' if pair.genuine else 'impostor'}\n"
         for pair in pairs
     ]
-    Path(path).write_text("".join(lines), encoding="utf-8")
+    write_text(path, "".join(lines))
 
 
 def read_comparisons(path: str | Path, prints: Sequence[Print], root: str | Path) -> list[Pair]:
-    """Read what :func:`write_comparisons` wrote; ``#`` starts a comment, blanks separate too.
+    """Read two names and a label a line, ``genuine`` or ``impostor``, or 1 or 0.
 
-    Raises ValueError that names the line for a print that is not in the data set, an unknown
-    label, a label that contradicts the fingers, or a print compared with itself.
+    Between them stand tabs, semicolons, commas or, where no name holds one, blanks. ``#`` starts a
+    comment, but not within a name. Raises ValueError that names the line for a print that is not in
+    the data set, an unknown label, a label that contradicts the fingers, a print compared with
+    itself, or a comparison that is listed twice.
     """
-    index = {print_name(item, root): number for number, item in enumerate(prints)}
-    pairs = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
-        text = line.partition("#")[0].strip()
-        if not text:
+    index = _index([print_name(item, root) for item in prints])
+    pairs: list[Pair] = []
+    lines: dict[tuple[int, int], int] = {}
+    for number, line in enumerate(read_text(path, EXPECTED).split("\n"), start=1):
+        fields = _fields(line.rstrip("\r"))
+        if not fields:
             continue
-        fields = text.split("\t") if "\t" in text else text.split()
         try:
-            pairs.append(_pair(fields, index, prints))
+            pair = _pair(fields, index, prints)
+            first = lines.setdefault((min(pair[:2]), max(pair[:2])), number)
+            if first != number:
+                raise ValueError(f"{fields[0]} and {fields[1]} are in line {first} already")
         except ValueError as error:
             raise ValueError(f"{path}, line {number}: {error}") from error
+        pairs.append(pair)
     if not pairs:
         raise ValueError(f"{path} lists no comparisons")
     return pairs
 
 
+def _index(names: Sequence[str]) -> dict[str, int]:
+    """Number names, also by the one spelling of all theirs where that is nobody else's."""
+    spelled = Counter(map(same_name, names))
+    loose = {same_name(name): n for n, name in enumerate(names) if spelled[same_name(name)] == 1}
+    return loose | {name: number for number, name in enumerate(names)}
+
+
+def _fields(line: str) -> list[str]:
+    """Return a line's two names and its label; nothing for an empty line or a comment."""
+    for separator in "\t;,":
+        cells = line.split(separator)
+        label = cells[-1].partition("#")[0].strip()
+        if len(cells) == 3 and label in LABELS:
+            # Between tabs, which no name holds, blanks are a name's own.
+            names = cells[:2] if separator == "\t" else [cell.strip() for cell in cells[:2]]
+            return [*names, label]
+    cells = line.split()
+    comment = next((n for n, cell in enumerate(cells) if cell.startswith("#")), len(cells))
+    if comment == 3 or (len(cells) >= 3 and cells[2].partition("#")[0] in LABELS):
+        return [*cells[:2], cells[2].partition("#")[0], *cells[3:comment]]
+    return cells[:comment]
+
+
 def _pair(fields: list[str], index: dict[str, int], prints: Sequence[Print]) -> Pair:
     if len(fields) != 3 or fields[2] not in LABELS:
-        raise ValueError(f"{' '.join(fields)!r}: expected NAME0 NAME1 genuine|impostor")
+        raise ValueError(
+            f"{shortened(' '.join(fields), 200)!r}: expected NAME0 NAME1 genuine|impostor"
+        )
+    found = []
     for name in fields[:2]:
-        if name not in index:
+        number = index.get(name, index.get(same_name(name)))
+        if number is None:
             raise ValueError(f"there is no print {name!r} in the data set")
-    first, second, genuine = index[fields[0]], index[fields[1]], LABELS[fields[2]]
+        found.append(number)
+    (first, second), genuine = found, LABELS[fields[2]]
     if first == second:
         raise ValueError(f"{fields[0]} is compared with itself")
-    same = prints[first].finger == prints[second].finger
+    fingers = [(prints[number].dataset, prints[number].finger) for number in found]
+    same = fingers[0] == fingers[1]
     if same != genuine:
         raise ValueError(
             f"{fields[2]}, but {fields[0]} and {fields[1]} are of "

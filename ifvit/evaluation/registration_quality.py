@@ -19,11 +19,12 @@ from jaxtyping import Array, Bool, Float
 from tqdm import tqdm
 
 from ifvit.config import ModelConfig
+from ifvit.features.features import features_of
 from ifvit.features.network_view import frame_foreground
 from ifvit.geometry.grid import cell_centres
 from ifvit.geometry.transforms import fit_similarity
+from ifvit.registration.aligner import Aligner
 from ifvit.registration.alignment import Alignment
-from ifvit.registration.register import Registrar
 from ifvit.sources.dense_synthetic import draw_pairs, render_frames
 from ifvit.sources.masters import masters_of, take
 from ifvit.sources.truth import pair_correspondence
@@ -227,10 +228,10 @@ def registration_figures(errors: Sequence[PairError]) -> RegistrationFigures:
     )
 
 
-def measure(registrar: Registrar, pairs: Sequence[MappedPair]) -> RegistrationFigures:
+def measure(aligner: Aligner, pairs: Sequence[MappedPair]) -> RegistrationFigures:
     """Register synthetic pairs, and sum up."""
     errors = []
     for pair in tqdm(pairs, desc="registering", unit="pair", leave=False):
-        found = registrar.align(registrar.prepare(pair.frame0), registrar.prepare(pair.frame1))
+        found = aligner.register(features_of(pair.frame0), features_of(pair.frame1))
         errors.append(pair_error(found, pair))
     return registration_figures(errors)

@@ -13,9 +13,13 @@ from ifvit.evaluation.bootstrap import Estimate, estimates
 from ifvit.evaluation.page import page, picture, table
 from ifvit.evaluation.plots import det_plot, score_histogram
 from ifvit.evaluation.scores import SCORES, ScoreRow, read_scores, split_scores
+from ifvit.files import write_result
 
 FNMR_AT = (0.05, 0.01, 0.001)
 """FMRs at which FNMR is reported, beside those that have names."""
+
+MADE_BY = b"verification report"
+"""What both files of a report say of themselves at their start."""
 
 Draw = Callable[[ScoreRow], bytes]
 """A comparison to the PNG of its match."""
@@ -46,6 +50,7 @@ class Report:
             "impostor": [vars(row) for row in self.worst_impostor],
         }
         values = {"counts": self.counts, "figures": figures, "by_branch": self.by_branch}
+        values = {"ifvit": "verification report", **values}
         text = json.dumps({**values, "ridge_ncc": self.ridge_ncc, "worst": worst}, indent=2)
         return text.replace(": NaN", ": null") + "\n"
 
@@ -89,9 +94,9 @@ def write_report(
     rows = read_scores(scores_csv)
     found = summarise(rows, worst=worst)
     out = Path(out)
-    out.mkdir(parents=True, exist_ok=True)
-    (out / "report.json").write_text(found.to_json())
-    (out / "report.html").write_text(_render(found, rows, draw))
+    text = _render(found, rows, draw)
+    write_result(out / "report.json", found.to_json().encode(), MADE_BY)
+    write_result(out / "report.html", text.encode("utf-8", "backslashreplace"), MADE_BY)
     return found
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import io
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -12,10 +14,14 @@ from jaxtyping import Float
 from tqdm import tqdm
 
 from ifvit.comparison.result import MatchResult
+from ifvit.comparison.score import NOT_ALIGNED
 from ifvit.evaluation.protocols import Pair
+from ifvit.features.features import features_of
+from ifvit.files import write_text
 from ifvit.matcher import Matcher
+from ifvit.texts import read_table, shortened
 
-SCORES = ("fused", "global_score", "local_score", "ridge_score", "block_score", "match_score")
+SCORES = ("fused", "map_score", "index_score", "ridge_score", "block_score", "match_score")
 
 
 @dataclass(frozen=True)
@@ -29,8 +35,8 @@ class ScoreRow:
     name0: str
     name1: str
     label: int
-    global_score: float
-    local_score: float
+    map_score: float
+    index_score: float
     ridge_score: float
     fused: float
     num_inliers: int
@@ -44,6 +50,19 @@ class ScoreRow:
     """Area that both prints show, square millimetres; NaN where they are not aligned."""
 
 
+STATUSES = ("ok", "not_aligned", "failed")
+
+ROUNDING = 1e-4
+"""How far beyond ±1 a cosine of float32 may come to lie."""
+
+NUMBER = re.compile(r"-?[0-9.]+(e[+-]?[0-9]+)?|nan|-?inf")
+
+MOST_MM2 = 1.1e6
+"""A larger overlap than the largest image that is read, at the coarsest resolution, has."""
+
+COLUMNS = tuple(field.name for field in fields(ScoreRow))
+
+
 def score_pairs(
     matcher: Matcher,
     images: Sequence[Float[np.ndarray, "_ _"]],
@@ -55,16 +74,16 @@ def score_pairs(
     """Match each pair of ``images``, prints at 500 ppi; one row per pair, in order.
 
     ``names`` of the images are their numbers if not given; ``progress`` shows a bar. Raises
-    ValueError as ``Registrar.prepare`` does, and where ``names`` and ``images`` differ in number.
+    ValueError as ``features_of`` does, and where ``names`` and ``images`` differ in number.
     """
     labels = [str(index) for index in range(len(images))] if names is None else list(names)
     if len(labels) != len(images):
         raise ValueError(f"{len(labels)} names for {len(images)} images: expected one for each")
     used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
-    prints = {index: matcher.registrar.prepare(images[index]) for index in used}
+    prints = {index: features_of(images[index]) for index in used}
     rows = []
     for pair in tqdm(pairs, desc="matching", unit="pair", disable=not progress):
-        result = matcher.match_images(prints[pair.index0], prints[pair.index1])
+        result = matcher.match(prints[pair.index0], prints[pair.index1])
         rows.append(row_of(result, labels[pair.index0], labels[pair.index1], pair.genuine))
     return rows
 
@@ -75,8 +94,8 @@ def row_of(result: MatchResult, name0: str, name1: str, genuine: bool) -> ScoreR
         name0=name0,
         name1=name1,
         label=int(genuine),
-        global_score=_number(result.global_score),
-        local_score=_number(result.local_score),
+        map_score=_number(result.map_score) if result.ok else float("nan"),
+        index_score=_number(result.index_score) if result.ok else float("nan"),
         ridge_score=_number(result.ridge_score) if result.ok else float("nan"),
         fused=result.score,
         num_inliers=result.num_inliers,
@@ -105,49 +124,66 @@ def split_scores(rows: Sequence[ScoreRow], score: str = "fused") -> tuple[np.nda
 
 def write_scores(rows: Sequence[ScoreRow], path: str | Path) -> None:
     """Write rows to a CSV file with a header; the folder is made if need be."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, [field.name for field in fields(ScoreRow)])
-        writer.writeheader()
-        writer.writerows(asdict(row) for row in rows)
+    text = io.StringIO(newline="")
+    writer = csv.DictWriter(text, COLUMNS)
+    writer.writeheader()
+    writer.writerows(asdict(row) for row in rows)
+    write_text(path, text.getvalue())
 
 
 def read_scores(path: str | Path) -> list[ScoreRow]:
-    """Read what :func:`write_scores` wrote.
+    """Read what :func:`write_scores` wrote, and nothing that it could not have written.
 
-    Raises FileNotFoundError, and ValueError for a file with other columns or values.
+    Raises FileNotFoundError, and ValueError that names the line for other columns, other values, or
+    scores out of range.
     """
     path = Path(path)
-    if not path.is_file():
+    if not path.exists():
         raise FileNotFoundError(f"no score table at {path}; write_scores makes one")
-    expected = [field.name for field in fields(ScoreRow)]
-    with path.open(newline="", encoding="utf-8") as file:
-        reader = csv.DictReader(file)
-        if reader.fieldnames != expected:
-            raise ValueError(f"{path} has columns {reader.fieldnames}: expected {expected}")
+    rows = []
+    for line, values in read_table(path, COLUMNS, f"the columns {', '.join(COLUMNS)}"):
         try:
-            return [_row(values) for values in reader]
-        except (TypeError, ValueError) as error:
-            raise ValueError(
-                f"{path}, line {reader.line_num}: {error}; write the table again"
-            ) from error
+            rows.append(_row(values))
+        except ValueError as error:
+            raise ValueError(f"{path}, line {line}: {error}; write the table again") from error
+    return rows
 
 
 def _row(values: dict[str, str]) -> ScoreRow:
+    status = values["status"]
+    if status not in STATUSES:
+        raise ValueError(f"status is {status!r}: expected one of {', '.join(STATUSES)}")
+    if values["label"] not in ("0", "1"):
+        raise ValueError(f"label is {values['label']!r}: expected 1 or 0")
+    if not re.fullmatch("[0-9]{1,9}", values["num_inliers"]):
+        raise ValueError(f"num_inliers is {values['num_inliers']!r}: expected a count")
+    if not values["name0"] or values["name0"] == values["name1"]:
+        raise ValueError(f"{values['name0']!r} with {values['name1']!r}: expected two prints")
+    scores = {name: _score(name, values[name]) for name in (*SCORES, "overlap_mm2")}
+    needed = ("fused", "map_score", "index_score") if status == "ok" else ("fused",)
+    for name in needed:
+        if np.isnan(scores[name]):
+            raise ValueError(f"{name} is no number, though status is {status}")
+    if status != "ok" and scores["fused"] != NOT_ALIGNED:
+        raise ValueError(f"fused is {scores['fused']:g}, expected {NOT_ALIGNED:g} for {status}")
     return ScoreRow(
         name0=values["name0"],
         name1=values["name1"],
         label=int(values["label"]),
-        global_score=float(values["global_score"]),
-        local_score=float(values["local_score"]),
-        ridge_score=float(values["ridge_score"]),
-        fused=float(values["fused"]),
         num_inliers=int(values["num_inliers"]),
-        status=values["status"],
+        status=status,
         finger0=values["finger0"],
         finger1=values["finger1"],
-        block_score=float(values["block_score"]),
-        match_score=float(values["match_score"]),
-        overlap_mm2=float(values["overlap_mm2"]),
+        **scores,
     )
+
+
+def _score(name: str, text: str) -> float:
+    # Python reads more as numbers than was ever written: 1_000, and the digits of all scripts.
+    if not NUMBER.fullmatch(text):
+        raise ValueError(f"{name} is {shortened(text, 40)!r}: expected a number")
+    value = float(text)
+    low, high = (0.0, MOST_MM2) if name == "overlap_mm2" else (-1 - ROUNDING, 1 + ROUNDING)
+    if not (np.isnan(value) or low <= value <= high):
+        raise ValueError(f"{name} is {text}: expected {low:.4g} to {high:.4g}")
+    return value

@@ -19,11 +19,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
-from ifvit.config import REFERENCE_PPI, ModelConfig
+from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.features.network_view import Shown
 from ifvit.geometry.filters import shrink
 from ifvit.geometry.grid import frame_side
 from ifvit.geometry.transforms import similarity_at
+from ifvit.models.pose_head import PoseMap
 
 CELL = 4
 """Pixels of the network, along each side, whose orientation is averaged first."""
@@ -48,6 +49,26 @@ class Pose(NamedTuple):
     """(x, y), pixels at 500 ppi; the canvas's middle where it shows no ridges."""
     rotation: Float[Array, " B"]
     """Of the finger against upright, radians, x axis towards y axis."""
+    confidence: Float[Array, " B"] | float = 1.0
+    """How sure the direction is, 0 to 1."""
+
+
+def pose_at(found: PoseMap, config: ModelConfig) -> Pose:
+    """Return the most probable pose of what Module 2's pose head says of B prints.
+
+    On the canvas of ``config``; pixels at 500 ppi of its frame.
+    """
+    batch, _, columns = found.log_p.shape
+    best = jnp.argmax(found.log_p.reshape(batch, -1), axis=1)
+    offset, up = (
+        jnp.take_along_axis(part.reshape(batch, -1, 2), best[:, None, None], axis=1)[:, 0]
+        for part in (found.offset, found.up)
+    )
+    cell_px = STRIDE * REFERENCE_PPI / config.ppi
+    cell = jnp.stack([best % columns, best // columns], axis=-1)
+    core = (cell + offset + 0.5) * cell_px - 0.5
+    length = jnp.sqrt(jnp.square(up).sum(-1))
+    return Pose(core, jnp.arctan2(up[:, 1], up[:, 0]), jnp.minimum(length, 1.0))
 
 
 def pose_of(

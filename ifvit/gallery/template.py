@@ -1,59 +1,88 @@
-"""Stand-alone templates on disk: fixed length, one row a print, compared without the prints.
+"""Templates on disk: fixed length, one row a print, compared without the prints.
 
-The file is an ``.npz`` of plain arrays: ``names`` (P,), ``embeddings`` (P, 2, E) float32, the
-global and the local unit vector of each print, and the text ``ifvit``, which says by which Module 2
-they were made. With E = 256 a template is 2,048 bytes.
+The file is an ``.npz`` of plain arrays: ``names`` (P,), ``cells`` (P, h, w, K) int8, the dense
+maps, ``mask`` (P, h, w) bool, which of their cells show ridges, ``index`` (P, E) int8, the index
+vectors, and the text ``ifvit``, which says by which Module 2 they were made. With a map of
+20 × 20 cells and E = 256 a template is 3,506 bytes: 3,200 of cells, 50 of mask, 256 of index vector.
 """
 
 from __future__ import annotations
 
 import io
 import json
-import zipfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int8
 
-from ifvit.files import check_exists, write_atomically
+from ifvit.archives import read_arrays
+from ifvit.comparison.print_similarity import map_similarity, unit_index
+from ifvit.features.coder import INT8, Template
+from ifvit.files import write_result
 from ifvit.matcher import Matcher
+from ifvit.texts import parse_json
+
+VERSION = 2
+"""Of the file. Version 1 held embeddings of pairs, which nothing can compare any more."""
+
+Stage = Literal["index", "map"]
+"""What of a template is compared: the index vectors, millions a second, or the dense maps."""
+
+UNIT = 0.03
+"""How far from 1 the length of a cell may be: eight numbers, each rounded to a 127th."""
 
 EXPECTED = "templates, the .npz that `ifvit embed` writes"
 
 
 @dataclass(frozen=True)
 class Templates:
-    """Templates of P prints, made by one Module 2."""
+    """Templates of P prints, made by one Module 2 (:class:`ifvit.features.coder.Template`)."""
 
     names: tuple[str, ...]
-    embeddings: Float[np.ndarray, "P 2 E"]
-    """Global and local unit embedding of each print."""
+    cells: Int8[np.ndarray, "P h w K"]
+    mask: Bool[np.ndarray, "P h w"]
+    index: Int8[np.ndarray, "P E"]
     matcher_sha256: str
-    fusion_global: float
-    """Weight of the global score, that of the local one being the rest."""
 
     def __len__(self) -> int:
         """Return the number of prints."""
         return len(self.names)
 
+    @property
+    def bytes_each(self) -> int:
+        """Return the size of one template: the mask takes a bit a cell."""
+        cells, mask = self.cells[0], self.mask[0]
+        return cells.nbytes + -(-mask.size // 8) + self.index[0].nbytes
+
+
+def templates_of(names: Sequence[str], made: Sequence[Template], sha256: str) -> Templates:
+    """Put templates of one Module 2 together; raises ValueError where there are none."""
+    if not made:
+        raise ValueError("no templates: expected at least one print")
+    cells, mask, index = (
+        np.stack([getattr(one, part) for one in made]) for part in ("cells", "mask", "index")
+    )
+    return Templates(tuple(names), cells, mask, index, sha256)
+
 
 def embed_files(matcher: Matcher, paths: Sequence[str | Path], ppi: int | None = None) -> Templates:
     """Make the templates of prints in files; ``ppi`` is their resolution, 500 if not given.
 
-    Raises FileNotFoundError and ValueError as the readers do.
+    One print is in memory at a time. Raises FileNotFoundError and ValueError as the readers do.
     """
-    prints = [matcher.registrar.load(path, ppi) for path in paths]
-    names = tuple(Path(path).name for path in paths)
-    return Templates(names, matcher.embed(prints), matcher.sha256, matcher.fusion_global)
+    made = [matcher.coder.template(matcher.extract(path, ppi)) for path in paths]
+    return templates_of([Path(path).name for path in paths], made, matcher.sha256)
 
 
-def template_scores(templates0: Templates, templates1: Templates) -> Float[np.ndarray, "P Q"]:
-    """Return the fused score of every template of one set with every one of another, in [-1, 1].
+def template_scores(
+    templates0: Templates, templates1: Templates, stage: Stage = "map"
+) -> Float[np.ndarray, "P Q"]:
+    """Return the similarity of every template of one set with every one of another, in [-1, 1].
 
-    Symmetric, and one matrix product for each branch. Raises ValueError where they were made by
-    different weights.
+    Symmetric; matrix products alone. Raises ValueError where they were made by different weights.
     """
     if templates0.matcher_sha256 != templates1.matcher_sha256:
         raise ValueError(
@@ -61,39 +90,63 @@ def template_scores(templates0: Templates, templates1: Templates) -> Float[np.nd
             f"{templates0.matcher_sha256[:12]} and {templates1.matcher_sha256[:12]}; embed the "
             "prints of one of them again"
         )
-    share = templates0.fusion_global
-    weights = np.sqrt([share, 1 - share]).astype(np.float32)[:, None]
-    # With the root of its weight in both, one product of the joined vectors is the fused score.
-    joined = [(t.embeddings * weights).reshape(len(t), -1) for t in (templates0, templates1)]
-    return np.clip(joined[0] @ joined[1].T, -1.0, 1.0)
+    if stage == "index":
+        return np.asarray(unit_index(templates0.index) @ unit_index(templates1.index).T)
+    cells0, cells1 = (one.cells.astype(np.float32) / INT8 for one in (templates0, templates1))
+    return np.asarray(map_similarity(cells0, templates0.mask, cells1, templates1.mask))
 
 
 def save_templates(path: str | Path, templates: Templates) -> None:
     """Write templates, whole or not at all."""
-    record = {k: v for k, v in asdict(templates).items() if k not in ("names", "embeddings")}
+    record = {"version": VERSION, "matcher_sha256": templates.matcher_sha256}
     buffer = io.BytesIO()
     np.savez(
         buffer,
         ifvit=np.array(json.dumps(record)),
         names=np.array(templates.names, dtype=str),
-        embeddings=templates.embeddings.astype(np.float32),
+        cells=templates.cells,
+        mask=templates.mask,
+        index=templates.index,
     )
-    write_atomically(path, buffer.getvalue())
+    write_result(path, buffer.getvalue(), b"ifvit.npy")
 
 
 def load_templates(path: str | Path) -> Templates:
     """Read templates; raises FileNotFoundError, and ValueError for a file that is not such."""
-    check_exists(path, EXPECTED)
+    arrays = read_arrays(path, EXPECTED)
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-            record = json.loads(str(archive["ifvit"]))
-            names, embeddings = archive["names"], archive["embeddings"]
-        if embeddings.ndim != 3 or embeddings.shape[:2] != (len(names), 2):
-            raise ValueError(f"{len(names)} names for embeddings {embeddings.shape}")
-        if not np.isfinite(embeddings).all():
-            raise ValueError("values that are not finite")
-        return Templates(tuple(map(str, names)), embeddings.astype(np.float32), **record)
-    except (OSError, KeyError, TypeError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        record = parse_json(str(arrays["ifvit"]))
+        if "embeddings" in arrays:
+            raise ValueError("templates of an earlier ifvit: embed the prints again")
+        return _checked(arrays, record)
+    except KeyError as error:
+        raise ValueError(f"{path} cannot be read (no {error}): expected {EXPECTED}") from error
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read ({error}): expected {EXPECTED}") from error
+
+
+def _checked(arrays: dict[str, np.ndarray], record: dict[str, Any]) -> Templates:
+    """Return templates that can be compared: unit vectors in their cells, none elsewhere."""
+    names, cells, mask, index = (arrays[part] for part in ("names", "cells", "mask", "index"))
+    shapes = f"names {names.shape}, cells {cells.shape}, mask {mask.shape}, index {index.shape}"
+    count = names.size
+    fits = names.ndim == 1 and cells.ndim == 4 and index.ndim == 2 and mask.shape == cells.shape[:3]
+    if not fits or len(cells) != count or len(index) != count or 0 in (*cells.shape, *index.shape):
+        raise ValueError(shapes)
+    kinds = names.dtype.kind, cells.dtype, mask.dtype, index.dtype
+    if kinds != ("U", np.dtype(np.int8), np.dtype(bool), np.dtype(np.int8)):
+        raise ValueError(f"arrays of {', '.join(map(str, kinds))}")
+    lengths = np.linalg.norm(cells.astype(np.float32) / INT8, axis=-1)
+    if not (np.abs(lengths - mask) <= UNIT).all():
+        raise ValueError("cells that are no unit vectors")
+    if not (np.abs(index.astype(int)).max(axis=1) == INT8).all():
+        raise ValueError("index vectors that are not scaled to 127")
+    if set(record) != {"version", "matcher_sha256"} or record["version"] != VERSION:
         raise ValueError(
-            f"{path} cannot be read as templates ({error}): expected {EXPECTED}"
-        ) from error
+            f"a record of {', '.join(sorted(record))}, version {record.get('version')}"
+        )
+    if not isinstance(record["matcher_sha256"], str):
+        raise ValueError("no sha256 of Module 2")
+    if len(set(names.tolist())) < count:
+        raise ValueError("two prints of one name")
+    return Templates(tuple(map(str, names)), cells, mask, index, record["matcher_sha256"])

@@ -43,6 +43,17 @@ class Displacement:
         """Read it at points of image 0, bilinear between cells; beyond the outer ones as there."""
         return sample(self.values, (points - np.array(self.first0)) / self.cell_px)
 
+    @staticmethod
+    def read(
+        values: Float[np.ndarray, "A h w 2"], points: Float[np.ndarray, "A K 2"], cell_px: float
+    ) -> Float[np.ndarray, "A K 2"]:
+        """Read A displacements of frames, each at its own points; see :meth:`at`."""
+        count, rows, columns, _ = values.shape
+        cell = (points - (cell_px - 1) / 2) / cell_px
+        # One above the other they are one image; no point reaches into its neighbour.
+        cell[..., 1] = cell[..., 1].clip(0, rows - 1) + rows * np.arange(count)[:, None]
+        return sample(values.reshape(count * rows, columns, 2), cell)
+
     def on_prints(self, frame0: Frame, frame1: Frame) -> Displacement:
         """Return the displacement of two frames, of one scale, as that of their prints."""
         x0, y0 = frame0.on_print(np.array(self.first0))

@@ -61,15 +61,22 @@ def angle_of(H: Float[np.ndarray, "2 3"]) -> float:
     return float(np.rad2deg(np.arctan2(H[1, 0], H[0, 0])))
 
 
-def apply(H: Float[Arrays, "2 3"], points: Float[Arrays, "*K 2"]) -> Float[Arrays, "*K 2"]:
-    """Return points (x, y) moved by the 2×3 transform ``H``."""
+def apply(H: Float[Arrays, "*A 2 3"], points: Float[Arrays, "*K 2"]) -> Float[Arrays, "*K 2"]:
+    """Return points (x, y) moved by the 2×3 transform ``H``.
+
+    Transforms (*A, 2, 3) move points (*A, K, 2), each its own.
+    """
+    if H.ndim > 2:
+        return points @ H[..., :2].swapaxes(-1, -2) + H[..., None, :, 2]
     return points @ H[:, :2].T + H[:, 2]
 
 
-def invert(H: Float[Arrays, "2 3"]) -> Float[Arrays, "2 3"]:
-    """Return the inverse of a 2×3 transform."""
-    (a, b), (c, d) = H[0, :2], H[1, :2]
+def invert(H: Float[Arrays, "*A 2 3"]) -> Float[Arrays, "*A 2 3"]:
+    """Return the inverse of a 2×3 transform, or of each of many."""
     library = library_of(H)
+    if H.ndim > 2:
+        return library.stack([invert(one) for one in H])
+    (a, b), (c, d) = H[0, :2], H[1, :2]
     linear = library.array([[d, -b], [-c, a]]) / (a * d - b * c)
     return library.concatenate([linear, -(linear @ H[:, 2])[:, None]], axis=1)
 

@@ -5,13 +5,14 @@ Dimension key: B pairs, H W pixels, h w cells, N M = h·w tokens, D channels, E 
 
 from ifvit.models.coarse_matching import mutual_matches
 from ifvit.models.dense_reg import DenseOutput, DenseRegModel
-from ifvit.models.embedding import MatcherInput, MatcherModel, MatcherOutput
+from ifvit.models.embedding import MatcherModel, PrintCode
+from ifvit.models.pose_head import PoseMap
 
 __all__ = [
     "DenseOutput",
     "DenseRegModel",
-    "MatcherInput",
     "MatcherModel",
-    "MatcherOutput",
+    "PoseMap",
+    "PrintCode",
     "mutual_matches",
 ]

@@ -1,7 +1,7 @@
-"""Module 2: fixed-length embeddings of two prints, from a global and a local view of each.
+"""Module 2: what is kept of one print, fixed in length, from the print in its own pose.
 
-After Qiu et al., IFViT, IEEE TIFS 2024: the global branch sees the enhanced, aligned overlap, the
-local branch a region of interest of the original prints.
+After Qiu et al., IFViT, IEEE TIFS 2024, whose global branch pools a print to one vector. Here that
+branch keeps its places too: a grid of cells, a few numbers each, that are compared cell by cell.
 """
 
 from __future__ import annotations
@@ -15,36 +15,23 @@ from flax import nnx
 from jax import lax
 from jaxtyping import Array, Bool, Float
 
-from ifvit.config import ModelConfig
+from ifvit.config import CELL_DIM, ModelConfig
 from ifvit.models.backbone import ResNet18
 from ifvit.models.coarse_matching import DenseMatchingHead
+from ifvit.models.pose_head import PoseHead, PoseMap
 from ifvit.models.tokens import flatten_mask, to_tokens
 from ifvit.models.transformer import build_transformer
 
 
-class MatcherInput(NamedTuple):
-    """Two views of each print of B pairs; images normalised, masks of foreground cells."""
+class PrintCode(NamedTuple):
+    """B prints in their poses."""
 
-    global0: Float[Array, "B H W"]
-    global1: Float[Array, "B H W"]
-    global_mask0: Bool[Array, "B h w"]
-    global_mask1: Bool[Array, "B h w"]
-    local0: Float[Array, "B Hl Wl"]
-    """The region of interest, padded to a multiple of 8."""
-    local1: Float[Array, "B Hl Wl"]
-    local_mask0: Bool[Array, "B hl wl"]
-    local_mask1: Bool[Array, "B hl wl"]
-
-
-class MatcherOutput(NamedTuple):
-    """One unit-length embedding per print and branch, and the global branch's matches."""
-
-    global0: Float[Array, "B E"]
-    global1: Float[Array, "B E"]
-    local0: Float[Array, "B E"]
-    local1: Float[Array, "B E"]
-    log_p: Float[Array, "B N M"]
-    """Log dual-softmax confidence, float32; ``MASKED_LOG_P`` where a cell is masked."""
+    cells: Float[Array, "B h w K"]
+    """The dense map: a unit vector for each cell of the foreground, 0 elsewhere."""
+    index: Float[Array, "B E"]
+    """The index vector: all of the print in one unit vector."""
+    feature_map: Float[Array, "B h w D"]
+    """What the backbone sees, before the transformer: for dense matches between two prints."""
 
 
 POOL_GRID = 4
@@ -84,89 +71,87 @@ def l2_normalise(x: Float[Array, "*B E"]) -> Float[Array, "*B E"]:
 
 
 class EmbeddingHead(nnx.Module):
-    """Pooled tokens to a unit-length embedding; each branch has a projection of its own."""
+    """Cells of what backbone and transformer see, to the dense map and to the index vector."""
 
-    def __init__(self, d_model: int, embedding_dim: int, *, rngs: nnx.Rngs) -> None:
-        """Random projections from pooled ``d_model`` channels to ``embedding_dim``."""
-        pooled = (POOL_GRID**2 + 1) * d_model
-        self.global_proj = nnx.Linear(pooled, embedding_dim, use_bias=False, rngs=rngs)
-        self.local_proj = nnx.Linear(pooled, embedding_dim, use_bias=False, rngs=rngs)
-        # What all prints have in common is most of a pooled vector. Without this, every cosine
-        # starts at 0.99 and the losses have to unlearn it (Luo et al., "Bag of tricks and a
-        # strong baseline for deep person re-identification", CVPRW 2019).
+    def __init__(self, width: int, embedding_dim: int, *, rngs: nnx.Rngs) -> None:
+        """Random projections from ``width`` channels."""
+        self.cell_proj = nnx.Linear(width, CELL_DIM, use_bias=False, rngs=rngs)
+        pooled = (POOL_GRID**2 + 1) * width
+        self.index_proj = nnx.Linear(pooled, embedding_dim, use_bias=False, rngs=rngs)
+        # What all prints have in common is most of a vector. Without this, every cosine starts at
+        # 0.99 and the losses have to unlearn it (Luo et al., "Bag of tricks and a strong baseline
+        # for deep person re-identification", CVPRW 2019).
         norm = partial(nnx.BatchNorm, momentum=0.9, epsilon=1e-5, use_bias=False, rngs=rngs)
-        self.global_norm = norm(embedding_dim)
-        self.local_norm = norm(embedding_dim)
+        self.cell_norm, self.index_norm = norm(CELL_DIM), norm(embedding_dim)
 
-    def embed_global(self, pooled: Float[Array, "*B P"]) -> Float[Array, "*B E"]:
-        """Embed pooled tokens of the global branch, of both prints at once."""
-        return l2_normalise(self.global_norm(self.global_proj(pooled)))
-
-    def embed_local(self, pooled: Float[Array, "*B P"]) -> Float[Array, "*B E"]:
-        """Embed pooled tokens of the local branch, of both prints at once."""
-        return l2_normalise(self.local_norm(self.local_proj(pooled)))
+    def __call__(
+        self, features: Float[Array, "B h w W"], mask: Bool[Array, "B h w"]
+    ) -> tuple[Float[Array, "B h w K"], Float[Array, "B E"]]:
+        """Return dense maps and index vectors."""
+        cells = self.cell_proj(features)
+        cells = l2_normalise(self.cell_norm(cells, mask=mask[..., None])) * mask[..., None]
+        batch, h, w, _ = features.shape
+        pooled = pool_tokens(features.reshape(batch, h * w, -1), mask)
+        return cells, l2_normalise(self.index_norm(self.index_proj(pooled)))
 
 
 class MatcherModel(nnx.Module):
-    """ResNet-18 and transformer in two branches, embeddings, and dense matches beside them.
+    """Backbone, pose, and, of the posed print, transformer, dense map and index vector."""
 
-    With ``share_global_local`` both branches call ``loftr_transformer_global``; otherwise there
-    is a ``loftr_transformer_local`` too.
-    """
-
-    def __init__(
-        self, config: ModelConfig, *, share_global_local: bool = True, rngs: nnx.Rngs
-    ) -> None:
-        """Random weights; Module 1's transformer comes by :mod:`ifvit.weights.transfer`."""
+    def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
+        """Random weights; Module 1's come by :mod:`ifvit.weights.transfer`."""
         self.config = config
-        self.share_global_local = share_global_local
-        self.ResNet18 = ResNet18(config.backbone_widths, config.d_model, rngs=rngs)
+        width = config.d_model
+        self.ResNet18 = ResNet18(config.backbone_widths, width, rngs=rngs)
         self.loftr_transformer_global = build_transformer(config, rngs=rngs)
-        if not share_global_local:
-            self.loftr_transformer_local = build_transformer(config, rngs=rngs)
-        self.EmbeddingHead = EmbeddingHead(config.d_model, config.embedding_dim, rngs=rngs)
-        self.DenseMatchingHead = DenseMatchingHead(config.d_model, config.temperature, rngs=rngs)
+        self.DenseMatchingHead = DenseMatchingHead(width, config.temperature, rngs=rngs)
+        self.PoseHead = PoseHead(width, rngs=rngs)
+        self.EmbeddingHead = EmbeddingHead(2 * width, config.embedding_dim, rngs=rngs)
 
-    def __call__(self, views: MatcherInput) -> MatcherOutput:
-        """Embed and match B pairs; the same print twice gives a stand-alone template.
+    def __call__(
+        self,
+        loose: Float[Array, "B H W"],
+        loose_mask: Bool[Array, "B h w"],
+        posed: Float[Array, "B H W"],
+        posed_mask: Bool[Array, "B h w"],
+    ) -> tuple[PoseMap, PrintCode]:
+        """Return the pose of prints as they were captured, and the code of the same in their poses.
 
-        Raises ValueError for images that are no multiple of 8 or masks that are not of cells.
+        Images are normalised, 0 outside the foreground; masks are of coarse cells. In one call, so
+        that the backbone's batch statistics are of both.
         """
-        global_map0, global_map1, local_map0, local_map1 = self.ResNet18(
-            views.global0, views.global1, views.local0, views.local1
-        )
-        global_mask0 = flatten_mask(views.global_mask0, global_map0)
-        global_mask1 = flatten_mask(views.global_mask1, global_map1)
-        local_mask0 = flatten_mask(views.local_mask0, local_map0)
-        local_mask1 = flatten_mask(views.local_mask1, local_map1)
+        loose_map, posed_map = self.ResNet18(loose, posed)
+        return self.PoseHead(loose_map, loose_mask), self.code(posed_map, posed_mask)
 
+    def pose(self, loose: Float[Array, "B H W"], mask: Bool[Array, "B h w"]) -> PoseMap:
+        """Look for the core of prints as they were captured."""
+        (loose_map,) = self.ResNet18(loose)
+        return self.PoseHead(loose_map, mask)
+
+    def encode(self, posed: Float[Array, "B H W"], mask: Bool[Array, "B h w"]) -> PrintCode:
+        """Return the code of prints in their poses."""
+        (posed_map,) = self.ResNet18(posed)
+        return self.code(posed_map, mask)
+
+    def code(self, posed_map: Float[Array, "B h w D"], mask: Bool[Array, "B h w"]) -> PrintCode:
+        """Return the code of prints of which the backbone has made these maps."""
+        kept = flatten_mask(mask, posed_map)
+        tokens = to_tokens(posed_map, self.config.temp_bug_fix)
+        feat = self.loftr_transformer_global.alone(tokens, kept)
+        both = jnp.concatenate([posed_map, feat.reshape(posed_map.shape)], axis=-1)
+        return PrintCode(*self.EmbeddingHead(both, mask), posed_map)
+
+    def match_maps(
+        self,
+        map0: Float[Array, "B h w D"],
+        map1: Float[Array, "B h w D"],
+        mask0: Bool[Array, "B h w"],
+        mask1: Bool[Array, "B h w"],
+    ) -> Float[Array, "B N M"]:
+        """Return the dense matches of pairs, as Module 1 has them, log confidence."""
+        tokens0, tokens1 = flatten_mask(mask0, map0), flatten_mask(mask1, map1)
         fix = self.config.temp_bug_fix
         feat0, feat1 = self.loftr_transformer_global(
-            to_tokens(global_map0, fix), to_tokens(global_map1, fix), global_mask0, global_mask1
+            to_tokens(map0, fix), to_tokens(map1, fix), tokens0, tokens1
         )
-        local_transformer = (
-            self.loftr_transformer_global
-            if self.share_global_local
-            else self.loftr_transformer_local
-        )
-        local_feat0, local_feat1 = local_transformer(
-            to_tokens(local_map0, fix), to_tokens(local_map1, fix), local_mask0, local_mask1
-        )
-        # Both prints in one call, so that BatchNorm sees both alike.
-        pooled_global = [
-            pool_tokens(feat0, views.global_mask0),
-            pool_tokens(feat1, views.global_mask1),
-        ]
-        pooled_local = [
-            pool_tokens(local_feat0, views.local_mask0),
-            pool_tokens(local_feat1, views.local_mask1),
-        ]
-        global0, global1 = self.EmbeddingHead.embed_global(jnp.stack(pooled_global))
-        local0, local1 = self.EmbeddingHead.embed_local(jnp.stack(pooled_local))
-        return MatcherOutput(
-            global0=global0,
-            global1=global1,
-            local0=local0,
-            local1=local1,
-            log_p=self.DenseMatchingHead(feat0, feat1, global_mask0, global_mask1),
-        )
+        return self.DenseMatchingHead(feat0, feat1, tokens0, tokens1)

@@ -150,6 +150,12 @@ class LocalFeatureTransformer(nnx.Module):
         """Both images' tokens, each transformed with sight of the other; masks are foreground."""
         return _alternate(_called(self.layers, self.remat), feat0, feat1, mask0, mask1)
 
+    def alone(self, feat: Float[Array, "B N D"], mask: Mask = None) -> Float[Array, "B N D"]:
+        """One print's tokens: every layer looks at the print itself."""
+        for layer in _called(self.layers, self.remat):
+            feat = layer(feat, feat, mask, mask)
+        return feat
+
 
 class SiameseTransformer(nnx.Module):
     """The generic counterpart of ``LocalFeatureTransformer``: pre-norm layers and a last norm."""
@@ -172,6 +178,12 @@ class SiameseTransformer(nnx.Module):
         """Both images' tokens, each transformed with sight of the other; masks are foreground."""
         feat0, feat1 = _alternate(_called(self.layers, self.remat), feat0, feat1, mask0, mask1)
         return self.norm(feat0), self.norm(feat1)
+
+    def alone(self, feat: Float[Array, "B N D"], mask: Mask = None) -> Float[Array, "B N D"]:
+        """One print's tokens: every layer looks at the print itself."""
+        for layer in _called(self.layers, self.remat):
+            feat = layer(feat, feat, mask, mask)
+        return self.norm(feat)
 
 
 def build_transformer(

@@ -15,12 +15,12 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from ifvit.config import DenseConfig, MatchConfig, ModelConfig
+from ifvit.config import DenseConfig, MatchConfig
 from ifvit.geometry.field import Displacement
-from ifvit.geometry.grid import cell_centres, frame_side
-from ifvit.geometry.transforms import angle_of, apply
+from ifvit.geometry.transforms import apply
 from ifvit.models.coarse_matching import mutual_matches
 from ifvit.registration.alignment import Alignment
+from ifvit.registration.hypotheses import Hypotheses
 from ifvit.registration.rectify import RECTIFY_CONFIG, RectifyConfig
 
 
@@ -58,6 +58,14 @@ class AlignConfig:
 
 
 ALIGN_CONFIG = AlignConfig()
+
+
+def search_angles(settings: AlignConfig = ALIGN_CONFIG) -> Float[np.ndarray, " A"]:
+    """Return the rotations that a search covers, degrees."""
+    steps = round(2 * settings.search_range / settings.angle_step)
+    # A full circle ends where it began.
+    count = steps if settings.search_range >= 180 else steps + 1
+    return settings.angle_step * np.arange(count) - settings.search_range
 
 
 LEAST_ROTATION = 10.0
@@ -107,15 +115,14 @@ def _correspondences(log_p: Float[Array, "A N M"], threshold: float) -> tuple[Ar
 
 
 def _fit(
-    points0: np.ndarray, points1: np.ndarray, settings: AlignConfig
-) -> tuple[np.ndarray | None, np.ndarray]:
-    """Return the similarity that most points agree with, or None, and who agrees (K,) bool.
+    points0: Float[np.ndarray, "K 2"], points1: Float[np.ndarray, "K 2"], settings: AlignConfig
+) -> Float[np.ndarray, "2 3"] | None:
+    """Return the similarity that most points agree with, or None.
 
     OpenCV's RANSAC starts from a fixed seed at each call, so the same points give the same answer.
     """
-    nobody = np.zeros(len(points0), bool)
     if len(points0) < 2:
-        return None, nobody
+        return None
     H, _ = cv2.estimateAffinePartial2D(
         points0,
         points1,
@@ -125,43 +132,45 @@ def _fit(
         confidence=settings.ransac_confidence,
     )
     if H is None or not np.isfinite(H).all():
-        return None, nobody
+        return None
     low, high = settings.scale_range
-    if not low <= float(np.hypot(H[0, 0], H[1, 0])) <= high:
-        return None, nobody
-    # Judged by the final least-squares transform, not by the sample that RANSAC drew it from.
-    return H, np.linalg.norm(apply(H, points0) - points1, axis=1) <= settings.inlier_px
+    return H if low <= float(np.hypot(H[0, 0], H[1, 0])) <= high else None
 
 
-def candidates(
-    log_p: Float[Array, "A N M"],
-    transforms: Float[np.ndarray, "A 2 3"],
-    model: ModelConfig,
+def matched(
+    log_p: Float[Array, "P A N M"],
+    transforms: Float[np.ndarray, "P A 2 3"],
+    centres: Float[np.ndarray, "N 2"],
     settings: AlignConfig = ALIGN_CONFIG,
-    fields: Float[np.ndarray, "A h w 2"] | None = None,
-) -> list[Alignment]:
-    """Return the alignment that each transform led to, of one pair or of A different ones.
+    fields: Float[np.ndarray, "P A h w 2"] | None = None,
+) -> Hypotheses:
+    """Return the hypothesis that each transform led to, A of each of P pairs.
 
     ``log_p`` is Module 1's answer for image 1 drawn through each transform, and through ``fields``
-    before that, where there are some.
+    before that, where there are some; ``centres`` are those of the coarse cells.
     """
-    found = _correspondences(log_p, settings.min_confidence)
-    matches0, confidence, cells = (np.asarray(array) for array in found)
-    centres = np.asarray(cell_centres(model), np.float64)
-    cell_px = frame_side(model) // model.cells
-    made = []
-    for index, transform in enumerate(transforms):
-        kept = matches0[index] >= 0
-        points0 = centres[kept]
-        turned = cell_px * cells[index][kept].astype(np.float64) + (cell_px - 1) / 2
-        if fields is not None:
-            turned = turned + Displacement.of_frames(fields[index], model).at(turned)
-        points1 = apply(transform, turned)
-        H, inliers = _fit(points0, points1, settings)
-        weight = confidence[index][kept]
-        H = np.eye(2, 3) if H is None else H
-        made.append(Alignment(True, "", H, points0, points1, weight, inliers, angle_of(H)))
-    return made
+    (*lead, count, _), cells = log_p.shape, round(log_p.shape[-1] ** 0.5)
+    cell_px = float(2 * centres[0, 0] + 1)
+    found = _correspondences(log_p.reshape(-1, *log_p.shape[2:]), settings.min_confidence)
+    matches0, confidence, place = (np.asarray(array) for array in found)
+    kept = matches0 >= 0
+    turned = cell_px * place.astype(np.float64) + (cell_px - 1) / 2
+    if fields is not None:
+        turned = turned + Displacement.read(fields.reshape(-1, *fields.shape[2:]), turned, cell_px)
+    points1 = apply(transforms.reshape(-1, 2, 3), turned)
+    fitted = [_fit(centres[who], to[who], settings) for who, to in zip(kept, points1, strict=True)]
+    H = np.array([np.eye(2, 3) if one is None else one for one in fitted]).reshape(-1, 2, 3)
+    # Judged by the final least-squares transform, not by the sample that RANSAC drew it from.
+    away = np.linalg.norm(apply(H, np.broadcast_to(centres, points1.shape)) - points1, axis=-1)
+    known = np.array([one is not None for one in fitted], bool)
+    return Hypotheses(
+        H_0to1=H.reshape(*lead, 2, 3),
+        displacement=np.zeros((*lead, cells, cells, 2)),
+        bent=np.zeros(lead, bool),
+        points1=points1.reshape(*lead, count, 2),
+        confidence=np.where(kept, confidence, 0).reshape(*lead, count),
+        inliers=(kept & known[:, None] & (away <= settings.inlier_px)).reshape(*lead, count),
+    )
 
 
 def judged(alignment: Alignment, settings: AlignConfig) -> Alignment:

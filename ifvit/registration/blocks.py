@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float, Int
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
-from ifvit.features.canvas import Ridges
+from ifvit.features.frame_features import Ridges
 from ifvit.registration.laid import laid_on
 
 ROWS = 4

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.features.canvas import Ridges
+from ifvit.features.frame_features import Ridges
 from ifvit.geometry.filters import shrink
 from ifvit.geometry.transforms import coarser, compose, similarity
 from ifvit.geometry.warp import drawn

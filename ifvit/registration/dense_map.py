@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from ifvit.features.canvas import Canvas
+from ifvit.features.frame_features import FeatureMap, FrameFeatures
 from ifvit.features.network_view import frame_foreground, network_view
 from ifvit.geometry.grid import cell_mask
 from ifvit.geometry.warp import warp, warp_pairs
@@ -26,25 +26,22 @@ def of_frames(
 
 def of_turned(
     model: DenseRegModel,
-    canvases0: Canvas,
-    canvases1: Canvas,
+    map0: FeatureMap,
+    frames1: FrameFeatures,
     transforms: Float[Array, "P A 2 3"],
     fields: Float[Array, "P A h w 2"] | None = None,
 ) -> Float[Array, "P A N M"]:
-    """Run Module 1 on P images 0, and on each image 1 drawn through A transforms.
+    """Run Module 1 on the maps of P images 0, and on each image 1 drawn through A transforms.
 
     ``fields`` is what is added to the place of each cell of the drawn image before its transform.
     """
     (pairs, count), config = transforms.shape[:2], model.config
-    image0, mask0 = network_view(canvases0.image, canvases0.mask, config)
-    warped, inside = jax.vmap(warp)(canvases1.image, canvases1.mask, transforms, fields)
+    warped, inside = jax.vmap(warp)(frames1.image, frames1.mask, transforms, fields)
     image1, mask1 = network_view(
         warped.reshape(-1, *warped.shape[2:]),
         inside.reshape(-1, *inside.shape[2:]),
         config,
     )
-    # Print 0 goes through the backbone once for all transforms.
-    map0, map1 = model.ResNet18(image0)[0], model.ResNet18(image1)[0]
-    map0, cells0 = (jnp.repeat(x, count, axis=0) for x in (map0, cell_mask(mask0)))
-    log_p = model.match_maps(map0, map1, cells0, cell_mask(mask1)).log_p
+    each0, cells0 = (jnp.repeat(array, count, axis=0) for array in map0)
+    log_p = model.match_maps(each0, model.ResNet18(image1)[0], cells0, cell_mask(mask1)).log_p
     return log_p.reshape(pairs, count, *log_p.shape[1:])

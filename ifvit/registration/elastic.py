@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ifvit.config import ModelConfig
-from ifvit.features.canvas import Ridges
+from ifvit.features.frame_features import Ridges
 from ifvit.registration.blocks import Blocks, at_shifts, correlation, each_best
 from ifvit.registration.joint import JOINT_CONFIG, JointConfig, chosen_together
 

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.features.canvas import Ridges
+from ifvit.features.frame_features import Ridges
 from ifvit.geometry.transforms import coarser
 from ifvit.geometry.warp import warp
 

@@ -1,12 +1,14 @@
-"""Pairs put in order, and drawn: what registration and Module 2 work on together."""
+"""Pairs put in order, and drawn by one factor each: what is worked on in one call."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from ifvit.features.canvas import Canvas
+from ifvit.features.extractor import Extractor
+from ifvit.features.features import Features
 from ifvit.features.fit import Fit
-from ifvit.features.prepared import PreparedPrint
+from ifvit.features.frame_features import FeatureMap, FrameFeatures, stacked
 from ifvit.geometry.grid import Frame
 
 
@@ -23,7 +25,7 @@ class OrderedPair(NamedTuple):
 
     place: int
     """Which of the pairs that were given it is."""
-    prints: tuple[PreparedPrint, PreparedPrint]
+    prints: tuple[Features, Features]
     fit: Fit
     swapped: bool
 
@@ -38,14 +40,21 @@ class OrderedPair(NamedTuple):
 
 
 class Group(NamedTuple):
-    """Pairs whose canvases have one size; both trees have a leading axis, perhaps padded."""
+    """Pairs whose canvases have one size; the trees have a leading axis P, perhaps padded."""
 
     pairs: list[OrderedPair]
-    canvases0: Canvas
-    canvases1: Canvas
+    frames0: FrameFeatures
+    frames1: FrameFeatures
+    map0: FeatureMap
+    """Of prints 0 alone: prints 1 are drawn anew for each look of Module 1."""
+
+    @property
+    def canvas(self) -> int:
+        """Return the side of their canvas, the network's pixels."""
+        return self.pairs[0].fit.canvas
 
 
-def in_order(place: int, pair: tuple[PreparedPrint, PreparedPrint], fit: Fit) -> OrderedPair:
+def in_order(place: int, pair: tuple[Features, Features], fit: Fit) -> OrderedPair:
     """Put the prints of a pair in the order of their digests.
 
     Cross attention is not symmetric, nor is RANSAC. Each pair is therefore worked on in one order,
@@ -53,3 +62,19 @@ def in_order(place: int, pair: tuple[PreparedPrint, PreparedPrint], fit: Fit) ->
     """
     swapped = pair[0].order > pair[1].order
     return OrderedPair(place, pair[::-1] if swapped else pair, fit, swapped)
+
+
+def grouped(pairs: Sequence[tuple[Features, Features]], extractor: Extractor) -> Iterator[Group]:
+    """Draw pairs of prints, and yield those that are drawn on canvases of one size together.
+
+    Each group is filled up, by its last pair, to the number of all pairs: every other number would
+    be compiled anew.
+    """
+    ordered = [in_order(place, pair, extractor.fit(*pair)) for place, pair in enumerate(pairs)]
+    for side in sorted({pair.fit.canvas for pair in ordered}):
+        own = [pair for pair in ordered if pair.fit.canvas == side]
+        filled = own + own[-1:] * (len(pairs) - len(own))
+        first = stacked([extractor.at(pair.prints[0], pair.fit) for pair in filled])
+        second = stacked([extractor.at(pair.prints[1], pair.fit) for pair in filled])
+        maps = stacked([extractor.map_at(pair.prints[0], pair.fit) for pair in filled])
+        yield Group(own, first, second, maps)

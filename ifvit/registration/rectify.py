@@ -14,7 +14,6 @@ using moving least squares", SIGGRAPH 2006.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -23,11 +22,10 @@ import numpy as np
 from jaxtyping import Array, Float
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
-from ifvit.features.canvas import Ridges
-from ifvit.geometry.grid import cell_centres, frame_side
+from ifvit.features.frame_features import Ridges
 from ifvit.geometry.transforms import apply, invert
 from ifvit.geometry.warp import sample
-from ifvit.registration.alignment import Alignment
+from ifvit.registration.hypotheses import Hypotheses
 from ifvit.registration.laid import laid_on
 
 
@@ -82,29 +80,57 @@ def believed(support: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
     return np.asarray(np.clip(2 * support - 0.6, 0, 1) ** 2)
 
 
+def rectified(
+    found: Hypotheses,
+    centres: Float[np.ndarray, "N 2"],
+    inlier_px: float,
+    settings: RectifyConfig = RECTIFY_CONFIG,
+) -> Hypotheses:
+    """Return hypotheses with the displacement that their matches show; who lies there agrees.
+
+    Where fewer than three cells agree a hypothesis stays as it is.
+    """
+    every = np.broadcast_to(centres, found.points1.shape)
+    moved = apply(invert(found.H_0to1), found.points1) - every
+    bent, displacement = found.num_inliers >= 3, found.displacement.copy()
+    for at in map(tuple, np.argwhere(bent)):
+        kept = found.confidence[at] > 0
+        few = centres[kept], moved[at][kept], found.confidence[at][kept]
+        displacement[at] = matched_displacement(*few, centres, settings)
+    placed = apply(found.H_0to1, every + displacement.reshape(every.shape))
+    away = np.linalg.norm(placed - found.points1, axis=-1)
+    agree = (found.confidence > 0) & (away <= inlier_px)
+    inliers = np.where(bent[..., None], agree, found.inliers)
+    return found._replace(displacement=displacement, bent=bent, inliers=inliers)
+
+
 def matched_displacement(
-    alignment: Alignment, config: ModelConfig, settings: RectifyConfig = RECTIFY_CONFIG
+    points0: Float[np.ndarray, "K 2"],
+    moved: Float[np.ndarray, "K 2"],
+    confidence: Float[np.ndarray, " K"],
+    centres: Float[np.ndarray, "N 2"],
+    settings: RectifyConfig = RECTIFY_CONFIG,
 ) -> Float[np.ndarray, "h w 2"]:
     """Return what must be added to each cell's centre for ``H_0to1`` to take it where matches go.
 
-    First the affine map that most agree with; then, of what is left, an affine map about each
-    cell. Both by least squares that trust a match the less the farther it is from the fit before.
+    ``moved`` is what must be added to ``points0`` for it. First the affine map that most agree
+    with; then, of what is left, an affine map about each cell. Both by least squares that trust a
+    match the less the farther it is from the fit before.
     """
-    points0, cells = alignment.points0, config.cells
+    cells = round(len(centres) ** 0.5)
     if not len(points0):
         return np.zeros((cells, cells, 2))
-    moved = apply(invert(alignment.H_0to1), alignment.points1) - points0
-    support = local_support(points0, moved, alignment.confidence, settings)
-    weight = alignment.confidence * believed(support)
-    rows = _homogeneous(points0, config)
+    support = local_support(points0, moved, confidence, settings)
+    weight = confidence * believed(support)
+    side = centres[0, 0] + centres[-1, 0] + 1
+    rows = _homogeneous(points0, side)
     whole = _affine(rows, moved, weight, settings)
     rest, trust = moved - rows @ whole, weight
     for _ in range(ROUNDS):
         away = rest - _around(points0, points0, rest, trust, settings)
         trust = _trusted(weight, away, settings.doubt)
-    centres = np.asarray(cell_centres(config), np.float64)
     local = _around(centres, points0, rest, trust, settings)
-    return (_homogeneous(centres, config) @ whole + local).reshape(cells, cells, 2)
+    return (_homogeneous(centres, side) @ whole + local).reshape(cells, cells, 2)
 
 
 def _trusted(
@@ -113,9 +139,8 @@ def _trusted(
     return np.asarray(weight / np.square(1 + np.square(away).sum(-1) / doubt**2))
 
 
-def _homogeneous(points: Float[np.ndarray, "P 2"], config: ModelConfig) -> Float[np.ndarray, "P 3"]:
+def _homogeneous(points: Float[np.ndarray, "P 2"], side: float) -> Float[np.ndarray, "P 3"]:
     """Return points as rows (x, y, 1), in quarters of the frame from its middle."""
-    side = frame_side(config)
     return np.column_stack([(points - (side - 1) / 2) / (side / 4), np.ones(len(points))])
 
 
@@ -166,26 +191,28 @@ class Starts(NamedTuple):
     ``weight`` is a match's confidence, 0 for padding. Without weights the ridges decide alone.
     """
 
-    H_0to1: Float[Array, "A 2 3"]
-    displacement: Float[Array, "A h w 2"]
-    points0: Float[Array, "A N 2"]
-    points1: Float[Array, "A N 2"]
-    weight: Float[Array, "A N"]
+    H_0to1: Float[Array, "*P A 2 3"]
+    displacement: Float[Array, "*P A h w 2"]
+    points0: Float[Array, "*P A N 2"]
+    points1: Float[Array, "*P A N 2"]
+    weight: Float[Array, "*P A N"]
 
 
-def starts_of(found: Sequence[Alignment], config: ModelConfig) -> Starts:
-    """Return Module 1's alignments as starts, with the matches that their neighbours bear out."""
-    points = np.zeros((2, len(found), config.cells**2, 2), np.float32)
-    weight = np.zeros(points.shape[1:3], np.float32)
-    fields = np.zeros((len(found), config.cells, config.cells, 2), np.float32)
-    for row, one in enumerate(found):
-        count = len(one.points0)
-        points[0, row, :count], points[1, row, :count] = one.points0, one.points1
-        if one.displacement is not None:
-            fields[row] = one.displacement.values
-            weight[row, :count] = one.confidence * one.inliers
-    H = jnp.asarray([one.H_0to1 for one in found], jnp.float32)
-    return Starts(H, *map(jnp.asarray, (fields, points[0], points[1], weight)))
+def starts_of(found: Hypotheses, centres: Float[np.ndarray, "N 2"]) -> Starts:
+    """Return Module 1's alignments as starts, with the matches that their neighbours bear out.
+
+    P pairs have a leading axis P.
+    """
+    points = np.zeros((2, *found.points1.shape), np.float32)
+    weight = np.zeros(found.confidence.shape, np.float32)
+    for at in np.ndindex(*found.bent.shape):
+        kept = found.confidence[at] > 0
+        count = int(kept.sum())
+        points[0][at][:count], points[1][at][:count] = centres[kept], found.points1[at][kept]
+        if found.bent[at]:
+            weight[at][:count] = (found.confidence[at] * found.inliers[at])[kept]
+    arrays = found.H_0to1, found.displacement, points[0], points[1], weight
+    return Starts(*(jnp.asarray(array, jnp.float32) for array in arrays))
 
 
 class Flat(NamedTuple):

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from ifvit.config import ModelConfig
-from ifvit.features.canvas import Ridges
+from ifvit.features.frame_features import Ridges
 from ifvit.geometry.grid import cell_centres, nearest_cell
 from ifvit.geometry.transforms import apply, compose, fit_similarity, invert
 from ifvit.registration.correlate import Search, search

@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Array, Complex, Float
 
 from ifvit.config import STRIDE, ModelConfig
-from ifvit.features.canvas import Canvas
+from ifvit.features.frame_features import FrameFeatures
 from ifvit.features.pose import upright_of
 from ifvit.geometry.filters import shrink
 from ifvit.geometry.transforms import compose, invert, similarity
@@ -27,7 +27,7 @@ FINER = 3
 
 
 def likely_turns(
-    canvases0: Canvas, canvases1: Canvas, angles: Float[np.ndarray, " A"], count: int
+    frames0: FrameFeatures, frames1: FrameFeatures, angles: Float[np.ndarray, " A"], count: int
 ) -> Float[np.ndarray, "P count"]:
     """Return the ``count`` angles of A, for each of P pairs, at which the flows agree best.
 
@@ -35,28 +35,28 @@ def likely_turns(
     All of them, in their order, where there are no more.
     """
     if count >= len(angles):
-        return np.tile(angles, (len(canvases0.image), 1))
+        return np.tile(angles, (len(frames0.image), 1))
     step = (angles[1] - angles[0]) / FINER
     finer = angles[:, None] + step * (np.arange(FINER) - FINER // 2)
-    agreed = np.asarray(_agreements(canvases0, canvases1, jnp.asarray(finer.reshape(-1))))
+    agreed = np.asarray(_agreements(frames0, frames1, jnp.asarray(finer.reshape(-1))))
     best = agreed.reshape(len(agreed), *finer.shape).max(axis=2)
     return angles[np.argsort(-best, axis=1, kind="stable")[:, :count]]
 
 
 @jax.jit
 def _agreements(
-    canvases0: Canvas, canvases1: Canvas, degrees: Float[Array, " T"]
+    frames0: FrameFeatures, frames1: FrameFeatures, degrees: Float[Array, " T"]
 ) -> Float[Array, "P T"]:
     """Return how well the flows agree at the best shift, for each turn of image 1."""
 
-    def one(pair: tuple[Canvas, Canvas]) -> Float[Array, " T"]:
+    def one(pair: tuple[FrameFeatures, FrameFeatures]) -> Float[Array, " T"]:
         (flow0, shown0), (flow1, shown1) = map(_flow, pair)
         return jax.vmap(partial(_agreement, flow0, shown0, flow1, shown1))(degrees)
 
-    return jax.lax.map(one, (canvases0, canvases1))
+    return jax.lax.map(one, (frames0, frames1))
 
 
-def _flow(canvas: Canvas) -> tuple[Complex[Array, "h w"], Float[Array, "h w"]]:
+def _flow(canvas: FrameFeatures) -> tuple[Complex[Array, "h w"], Float[Array, "h w"]]:
     """Return each cell's doubled direction, as long as it is clear, and its share of foreground."""
     clear = jnp.where(canvas.ridges.mask, canvas.coherence, 0.0)
     doubled = 2 * canvas.orientation
@@ -90,8 +90,8 @@ def _turned(flow: Array, shown: Array, degrees: Array) -> tuple[Array, Array]:
 
 @partial(jax.jit, static_argnames="config")
 def core_on_core(
-    canvases0: Canvas, canvases1: Canvas, config: ModelConfig
+    frames0: FrameFeatures, frames1: FrameFeatures, config: ModelConfig
 ) -> Float[Array, "P 2 3"]:
     """Return the transforms H_0to1 that lay prints 1 on prints 0, core on core, both upright."""
-    place0, place1 = upright_of(canvases0.shown, config), upright_of(canvases1.shown, config)
+    place0, place1 = upright_of(frames0.shown, config), upright_of(frames1.shown, config)
     return jax.vmap(compose)(place1, jax.vmap(invert)(place0))

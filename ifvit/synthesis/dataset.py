@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -12,16 +13,20 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Int
-from PIL import Image
+from jaxtyping import Array, Int, UInt8
+from PIL import Image, PngImagePlugin
 
 from ifvit.config import REFERENCE_PPI
+from ifvit.files import write_result, write_text
 from ifvit.synthesis.draw import SENSORS, ImpressionParams, draw_impression
 from ifvit.synthesis.impression import to_master
 from ifvit.synthesis.master import Master, finger_key, make_masters
 from ifvit.synthesis.orientation import CLASSES
 from ifvit.synthesis.scale import own_period, people_period, period_between
 from ifvit.synthesis.sensor import Impression, frame_points, render
+
+MADE_BY = "ifvit synth"
+"""What each print's file says of its origin, so that no other file is ever written over."""
 
 MANIFEST_FIELDS = (
     "file",
@@ -119,14 +124,12 @@ def write_dataset(
 ) -> list[Path]:
     """Write a data set to the folder ``out`` and return the prints' paths.
 
-    Raises ValueError where ``out`` holds a data set already: nothing is overwritten.
+    Raises ValueError where ``out`` holds a data set already. Files of a run that was stopped are
+    written again; those of another origin are kept under another name.
     """
     out = Path(out)
     if (out / "manifest.csv").exists():
         raise ValueError(f"{out} holds a data set already: give another --out, or remove it first")
-    out.mkdir(parents=True, exist_ok=True)
-    if spec.maps:
-        (out / "maps").mkdir(exist_ok=True)
     rows, paths = [], []
     items = make_dataset(spec)
     for finger, impression, master, params, made in progress(
@@ -135,16 +138,26 @@ def write_dataset(
         name = f"{finger + 1}_{impression + 1}"
         path = out / f"{name}.png"
         grey = np.round(np.asarray(made.image) * 255).astype(np.uint8)
-        Image.fromarray(grey).save(path, dpi=(REFERENCE_PPI, REFERENCE_PPI))
+        write_result(path, _png(grey), MADE_BY.encode())
         if spec.maps:
             _write_map(out / "maps" / f"{name}.npz", params, made, (spec.height, spec.width))
         rows.append(_manifest_row(path.name, finger, impression, master, params, spec))
         paths.append(path)
-    with (out / "manifest.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, MANIFEST_FIELDS)
-        writer.writeheader()
-        writer.writerows(rows)
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, MANIFEST_FIELDS)
+    writer.writeheader()
+    writer.writerows(rows)
+    # Last: a folder without it is not finished.
+    write_text(out / "manifest.csv", table.getvalue())
     return paths
+
+
+def _png(grey: UInt8[np.ndarray, "H W"]) -> bytes:
+    origin, buffer = PngImagePlugin.PngInfo(), io.BytesIO()
+    origin.add_text("Software", MADE_BY)
+    ppi = REFERENCE_PPI, REFERENCE_PPI
+    Image.fromarray(grey).save(buffer, format="png", dpi=ppi, pnginfo=origin)
+    return buffer.getvalue()
 
 
 def _manifest_row(
@@ -169,6 +182,8 @@ def _manifest_row(
 
 def _write_map(path: Path, params: ImpressionParams, made: Impression, shape: tuple) -> None:
     on_master = to_master(params, frame_points(shape), shape)
+    buffer = io.BytesIO()
     np.savez_compressed(
-        path, to_master=np.asarray(on_master, np.float32), contact=np.asarray(made.contact)
+        buffer, to_master=np.asarray(on_master, np.float32), contact=np.asarray(made.contact)
     )
+    write_result(path, buffer.getvalue(), b"to_master.npy")

@@ -93,13 +93,14 @@ def gathered(array: jax.Array) -> np.ndarray:
 class Devices:
     """The devices of a run, as a mesh with one axis: pairs."""
 
-    def __init__(self, config: TrainConfig) -> None:
+    def __init__(self, config: TrainConfig, together: int = 1) -> None:
         """Take those that ``config`` asks for, or as many as divide its batches evenly.
 
+        So many rows of a batch, one after the other, stay ``together`` on one device.
         Raises ValueError where there are fewer, or where the batches cannot be divided.
         """
         there = jax.devices()
-        pairs = config.batch_size // config.accumulate
+        pairs = config.batch_size // (config.accumulate * together)
         count = config.devices
         if count is None:
             fitting = [n for n in range(1, len(there) + 1) if pairs % n == 0]
@@ -113,6 +114,7 @@ class Devices:
             raise ValueError(
                 f"batch_size is {config.batch_size}, which cannot be divided evenly among {count} "
                 f"devices and accumulate={config.accumulate} parts: give a multiple of both"
+                + (f", {together} prints of a finger together" if together > 1 else "")
             )
         self.mesh = Mesh(np.array(there[:count]), ("pairs",))
         if len(there) > 1:

@@ -1,13 +1,11 @@
-"""What guards a run: the lock of its directory, and signals held back until it can stop."""
+"""What guards a run: signals held back until it can stop."""
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 
@@ -18,26 +16,6 @@ class Stopped(KeyboardInterrupt):
         """``signum`` is the signal that asked."""
         super().__init__(text)
         self.exit_code = 128 + signum
-
-
-@contextmanager
-def lock(directory: Path) -> Iterator[None]:
-    """Let one process at a time train in a directory; the lock ends with the process, however."""
-    import fcntl  # Not on every system, and only training needs it.
-
-    with (directory / ".lock").open("a+") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.seek(0)
-            raise ValueError(
-                f"another run, process {file.read().strip() or 'unknown'}, is training in "
-                f"{directory}: wait for it, stop it, or give another --checkpoint-dir"
-            ) from None
-        file.truncate(0)
-        file.write(str(os.getpid()))
-        file.flush()
-        yield
 
 
 @contextmanager

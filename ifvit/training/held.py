@@ -1,85 +1,100 @@
-"""What Module 2 is validated on: aligned pairs, and prints by themselves, of fingers held out."""
+"""What Module 2 is validated on: prints of fingers held out, each with every other."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Bool, Float
 
+from ifvit.comparison.print_similarity import map_similarity
 from ifvit.config import MatchConfig
-from ifvit.evaluation.metrics import auc, eer
-from ifvit.models.embedding import MatcherInput, MatcherModel
-from ifvit.sources.aligned import AlignedBatch, AlignmentError
+from ifvit.evaluation.metrics import eer
+from ifvit.models.embedding import MatcherModel
+from ifvit.sources.posed import PrintBatch
 from ifvit.training.compute import as_used
 from ifvit.training.devices import gathered
-from ifvit.training.steps import fused_scores, match_views, stand_alone_embeddings
+from ifvit.training.print_steps import core_cells, on_canvas, print_codes
+
+NEAR_PX, NEAR_DEGREES = 16.0, 10.0
+"""Largest error of a pose that counts as found: one cell at 250 ppi, which map comparison allows
+for."""
+
+Scores = tuple[np.ndarray, np.ndarray]
+"""Those of all genuine and of all impostor pairs."""
 
 
 @runtime_checkable
-class MatchSource(Protocol):
-    """Whatever makes aligned pairs for Module 2."""
+class PrintSource(Protocol):
+    """Whatever makes prints for Module 2, two by two of one finger."""
 
-    def aligned(
-        self, index: int, size: int, error: AlignmentError, template_ratio: float
-    ) -> AlignedBatch:
-        """Return batch ``index``, the same at every call."""
+    def batch(self, index: int, size: int) -> PrintBatch:
+        """Return batch ``index`` of ``size`` prints, the same at every call."""
         ...
 
 
-HeldViews = tuple[MatcherInput, np.ndarray]
-"""Views of a batch of pairs, and which of them are genuine."""
+@dataclass(frozen=True)
+class Verification:
+    """What a model makes of prints held out."""
 
-HeldPrints = tuple[MatcherInput, np.ndarray]
-"""Views of a batch of prints by themselves, and whose they are."""
+    maps: Scores
+    """Similarity of dense maps."""
+    indices: Scores
+    """Cosine of index vectors."""
+    pose: float
+    """Share of prints whose pose is within :data:`NEAR_PX` and :data:`NEAR_DEGREES` of the true
+    one; of those whose core is on the canvas."""
 
-
-def held_views(source: MatchSource, config: MatchConfig, pairs: int) -> list[HeldViews]:
-    """Make the views to measure on, once for all epochs: at least ``pairs`` pairs."""
-    error = AlignmentError(config.alignment_shift_px, config.alignment_rotation)
-    made = []
-    for index in range(-(-pairs // config.batch_size)):
-        batch = source.aligned(index, config.batch_size, error, 0.0)
-        made.append((match_views(batch, config.model)[0], np.asarray(batch.genuine)))
-    return made
-
-
-def held_templates(source: MatchSource, config: MatchConfig, prints: int) -> list[HeldPrints]:
-    """Make the upright views of at least ``prints`` stand-alone prints, once for all epochs."""
-    none, made = AlignmentError(0.0, 0.0), []
-    size = 2 * config.batch_size  # prints come two by two
-    for index in range(-(-prints // size)):
-        batch = source.aligned(index, size, none, 1.0)
-        made.append((match_views(batch, config.model)[0], np.asarray(batch.label0)))
-    return made
+    def metrics(self) -> dict[str, float]:
+        """Return equal error rates and the share of poses."""
+        found = {"eer": eer(*self.maps), "index_eer": eer(*self.indices), "pose": self.pose}
+        return {f"val_{name}": value for name, value in found.items()}
 
 
-def template_scores(
-    model: MatcherModel, held: Sequence[HeldPrints], fusion_global: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the fused scores of all genuine and all impostor pairs of templates, in eval mode."""
-    view, share = as_used(model), fusion_global
-    made = [(gathered(stand_alone_embeddings(view, views)), label) for views, label in held]
-    embeddings, label = (np.concatenate(parts) for parts in zip(*made, strict=True))
-    score = np.einsum("pbe,qbe,b->pq", embeddings, embeddings, [share, 1 - share])
-    first, second = np.triu_indices(len(label), 1)
-    score, genuine = score[first, second], label[first] == label[second]
-    return score[genuine], score[~genuine]
+def held_prints(source: PrintSource, config: MatchConfig, prints: int) -> list[PrintBatch]:
+    """Make the batches to measure on, once for all epochs: at least ``prints`` prints."""
+    size = config.batch_size
+    return [source.batch(index, size) for index in range(-(-prints // size))]
 
 
-def held_scores(
-    model: MatcherModel, held: Sequence[HeldViews], fusion_global: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the fused scores of genuine and of impostor pairs, in eval mode."""
+def verify(model: MatcherModel, held: Sequence[PrintBatch]) -> Verification:
+    """Compare all prints held out with each other, as they are laid, in eval mode."""
     view = as_used(model)
-    found = [(gathered(fused_scores(view, v, fusion_global)), genuine) for v, genuine in held]
-    score, genuine = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    near, cells, index, masks, labels = [], [], [], [], []
+    for batch in held:
+        pose, *code = print_codes(view, batch)
+        counted = gathered(on_canvas(core_cells(batch, model.config), model.config))
+        truth = gathered(batch.pose.core), gathered(batch.pose.rotation)
+        near.append(_near(gathered(pose.core), gathered(pose.rotation), *truth)[counted])
+        cells.append(gathered(code[0]))
+        index.append(gathered(code[1]))
+        masks.append(gathered(batch.posed_mask))
+        labels.append(gathered(batch.label))
+    maps, mask, vectors, label = map(np.concatenate, (cells, masks, index, labels))
+    found = np.concatenate(near)
+    return Verification(
+        _of_pairs(np.asarray(map_similarity(maps, mask, maps, mask)), label),
+        _of_pairs(vectors @ vectors.T, label),
+        float(found.mean()) if found.size else 0.0,
+    )
+
+
+def _near(
+    core: Float[np.ndarray, "B 2"],
+    rotation: Float[np.ndarray, " B"],
+    true_core: Float[np.ndarray, "B 2"],
+    true_rotation: Float[np.ndarray, " B"],
+) -> Bool[np.ndarray, " B"]:
+    """Return which poses are as near as is asked for; pixels and radians."""
+    apart = np.linalg.norm(core - true_core, axis=1)
+    turned = np.abs(np.angle(np.exp(1j * (rotation - true_rotation))))
+    return (apart <= NEAR_PX) & (np.rad2deg(turned) <= NEAR_DEGREES)
+
+
+def _of_pairs(similarity: Float[np.ndarray, "P P"], label: np.ndarray) -> Scores:
+    """Return the genuine and the impostor ones of the similarities of all prints."""
+    first, second = np.triu_indices(len(label), 1)
+    score, genuine = similarity[first, second], label[first] == label[second]
     return score[genuine], score[~genuine]
-
-
-def verification(
-    model: MatcherModel, held: Sequence[HeldViews], fusion_global: float
-) -> dict[str, float]:
-    """Return ROC-AUC and EER of the fused score, in eval mode."""
-    scores = held_scores(model, held, fusion_global)
-    return {"auc": auc(*scores), "eer": eer(*scores)}

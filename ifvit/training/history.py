@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ifvit.config import DenseConfig, MatchConfig, to_json
+from ifvit.config import DenseConfig, MatchConfig
 from ifvit.training.run import METRICS, differences, merged
+from ifvit.weights.settings import to_json
 
-HIGH_IS_BAD = ("val_eer",)
+HIGH_IS_BAD = ("val_eer", "val_index_eer")
 """The metrics of which the lowest is the best."""
 
 

@@ -1,7 +1,8 @@
-"""The three losses of the method, in log space.
+"""The losses of both modules, in log space.
 
-L_D over the dual softmax of the coarse cells, L_E over cosines of embeddings, and L_A, ArcFace
-(Deng et al., CVPR 2019), over identities.
+L_D over the dual softmax of the coarse cells, L_P over poses, L_M and L_E, contrastive, over
+similarities of dense maps and of index vectors, and L_A, ArcFace (Deng et al., CVPR 2019), over
+identities.
 """
 
 from __future__ import annotations
@@ -11,7 +12,11 @@ import jax.numpy as jnp
 import optax
 from jaxtyping import Array, Bool, Float, Int
 
+from ifvit.models.pose_head import PoseMap
 from ifvit.sources.truth import UNMATCHED
+
+NO_OTHER = -1e9
+"""Logit of what is no impostor pair: it adds nothing to a sum of exponentials."""
 
 
 def log1mexp(log_p: Float[Array, "*A"]) -> Float[Array, "*A"]:
@@ -40,38 +45,6 @@ def dense_loss(log_p: Float[Array, "B N M"], matches0: Int[Array, "B N"]) -> Flo
     return _mean_where(-at, matched) + _mean_where(row, matches0 == UNMATCHED)
 
 
-def embedding_loss(
-    embedding0: Float[Array, "B E"],
-    embedding1: Float[Array, "B E"],
-    genuine: Bool[Array, " B"],
-    margin: float,
-    counted: Bool[Array, " B"] | None = None,
-) -> Float[Array, ""]:
-    """L_E: ``1 - cos`` for genuine pairs, ``max(0, cos - margin)`` for impostors, on average.
-
-    Embeddings are L2-normalised. As PyTorch's CosineEmbeddingLoss, which the method names; over the
-    pairs that are ``counted``, 0 where none is.
-    """
-    cosine = (embedding0 * embedding1).sum(-1)
-    loss = jnp.where(genuine, 1 - cosine, jnp.maximum(cosine - margin, 0.0))
-    return loss.mean() if counted is None else _mean_where(loss, counted)
-
-
-def template_loss(
-    embedding: Float[Array, "B E"], label: Int[Array, " B"], alone: Bool[Array, " B"], margin: float
-) -> Float[Array, ""]:
-    """L_E between all stand-alone templates of a batch; 0 where it has none.
-
-    The mean over pairs of one finger and the mean over pairs of two add up: there are many more of
-    these.
-    """
-    cosine = embedding @ embedding.T
-    pairs = jnp.triu(alone[:, None] & alone, 1)
-    same = label[:, None] == label
-    genuine = _mean_where(1 - cosine, pairs & same)
-    return genuine + _mean_where(jnp.maximum(cosine - margin, 0.0), pairs & ~same)
-
-
 def _mean_where(values: Float[Array, "*A"], where: Bool[Array, "*A"]) -> Float[Array, ""]:
     return jnp.where(where, values, 0.0).sum() / jnp.maximum(where.sum(), 1)
 
@@ -80,8 +53,8 @@ def arcface_loss(
     embedding: Float[Array, "B E"],
     prototypes: Float[Array, "C E"],
     label: Int[Array, " B"],
-    scale: float,
-    margin: float,
+    scale: Float[Array, ""] | float,
+    margin: Float[Array, ""] | float,
 ) -> Float[Array, ""]:
     """L_A: cross-entropy over identities, the true one's angle made larger by ``margin`` radians.
 
@@ -97,3 +70,42 @@ def arcface_loss(
     chosen = jax.nn.one_hot(label, len(prototypes), dtype=bool)
     logits = scale * jnp.where(chosen, turned[:, None], cosine)
     return optax.softmax_cross_entropy_with_integer_labels(logits, label).mean()
+
+
+def pose_loss(
+    found: PoseMap, core: Float[Array, "B 2"], rotation: Float[Array, " B"], counted: Array
+) -> Float[Array, ""]:
+    """L_P: where the core is, and which way the finger points, over the prints that are counted.
+
+    ``core`` is in cells, (x, y), the first cell's centre at 0. The cross-entropy of the cell, soft
+    over the core's neighbours, and the squared errors of offset and direction there.
+    """
+    height, width = found.log_p.shape[1:]
+    y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
+    apart = core[:, None, None] - jnp.stack([x, y], axis=-1)
+    share = jnp.exp(-0.5 * jnp.square(apart).sum(-1) / 0.6**2)
+    share = share / jnp.maximum(share.sum((1, 2), keepdims=True), 1e-6)
+    up = jnp.stack([jnp.cos(rotation), jnp.sin(rotation)], axis=-1)[:, None, None]
+    misplaced = jnp.square(found.offset - apart).sum(-1)
+    turned = jnp.square(found.up - up).sum(-1)
+    log_p = jnp.maximum(found.log_p, -30.0)
+    each = (share * (-log_p + 0.5 * misplaced + 2.0 * turned)).sum((1, 2))
+    return _mean_where(each, counted)
+
+
+def contrastive_loss(
+    similarity: Float[Array, "B B"], label: Int[Array, " B"], scale: Float[Array, ""]
+) -> Float[Array, ""]:
+    """Return how badly each print finds the others of its finger among all prints of a batch.
+
+    The mean over genuine pairs of the cross-entropy of the pair among the print's impostor pairs
+    (Khosla et al., "Supervised contrastive learning", NeurIPS 2020); ``scale`` is the inverse of
+    the temperature.
+    """
+    logits = scale * similarity
+    same = label[:, None] == label
+    genuine = same & ~jnp.eye(len(label), dtype=bool)
+    # Not minus infinity: a batch of one finger has no others, and its gradient would be NaN.
+    others = jnp.where(same, NO_OTHER, logits)
+    denominator = jnp.logaddexp(jax.nn.logsumexp(others, axis=1, keepdims=True), logits)
+    return _mean_where(denominator - logits, genuine)

@@ -1,4 +1,4 @@
-"""Training of Module 2, the matcher, from Module 1's transformer."""
+"""Training of Module 2, the code of a print, from Module 1's transformer and backbone."""
 
 from __future__ import annotations
 
@@ -8,27 +8,18 @@ from pathlib import Path
 from flax import nnx
 
 from ifvit.config import MatchConfig
-from ifvit.evaluation.metrics import eer
 from ifvit.evaluation.plots import det_plot
 from ifvit.models.embedding import MatcherModel
-from ifvit.sources.aligned import AlignmentError
-from ifvit.sources.match_folder import folder_sources
-from ifvit.sources.match_synthetic import synthetic_sources
+from ifvit.sources.print_folder import folder_sources
+from ifvit.sources.print_synthetic import synthetic_sources
 from ifvit.training.ahead import Ahead
 from ifvit.training.averages import Averages
 from ifvit.training.compute import set_compute
 from ifvit.training.devices import Devices, connect
-from ifvit.training.held import (
-    MatchSource,
-    held_scores,
-    held_templates,
-    held_views,
-    template_scores,
-    verification,
-)
+from ifvit.training.held import PrintSource, held_prints, verify
 from ifvit.training.loop import Task, fit, make_optimizer
+from ifvit.training.print_steps import LOSSES, LossSettings, PrintTrainer, print_step
 from ifvit.training.run import open_run
-from ifvit.training.steps import MatchTrainer, match_step, match_views
 from ifvit.weights.checkpoint import save_weights
 from ifvit.weights.describe import parameter_summary
 from ifvit.weights.metadata import Metadata
@@ -42,25 +33,22 @@ from ifvit.weights.transfer import (
 
 logger = logging.getLogger("ifvit")
 
-VALIDATION_PAIRS = 192
-"""Pairs to validate on, and prints by themselves."""
+VALIDATION_PRINTS = 256
+"""Prints to validate on at least, each compared with every other."""
 
 
 def start_weights(config: MatchConfig) -> tuple[MatcherModel, tuple[dict[str, str], ...]]:
     """Build Module 2 with Module 1's transformer in it; return it and its lineage.
 
+    With ``config.transfer`` of "backbone" it has Module 1's ResNet18 and matching head too.
     Raises as :func:`ifvit.weights.transfer.require_module1`.
     """
     path = require_module1(config)
-    model = MatcherModel(
-        config.model, share_global_local=config.share_global_local, rngs=nnx.Rngs(config.seed)
-    )
+    model = MatcherModel(config.model, rngs=nnx.Rngs(config.seed))
     if path is None:
         logger.info("Module 2, all weights from seed %d: Module 1 was skipped", config.seed)
         return model, scratch_lineage()
-    report = load_module1_transformer_weights(
-        model, path, share_global_local=config.share_global_local
-    )
+    report = load_module1_transformer_weights(model, path)
     if config.transfer == "transformer":
         logger.info("everything else starts at random, from seed %d", config.seed)
         return model, report.lineage
@@ -69,10 +57,10 @@ def start_weights(config: MatchConfig) -> tuple[MatcherModel, tuple[dict[str, st
     return model, (*earlier, {**link, "note": f"{link['note']}, its backbone and head too"})
 
 
-def match_sources(config: MatchConfig) -> tuple[MatchSource, MatchSource, int]:
+def match_sources(config: MatchConfig) -> tuple[PrintSource, PrintSource, int]:
     """Return the training and validation sources that ``config`` names, and the identities."""
     if config.dataset_root == "synthetic":
-        return (*synthetic_sources(config, require_module1(config)), config.fingers)
+        return (*synthetic_sources(config), config.fingers)
     return folder_sources(config, require_module1(config))
 
 
@@ -91,7 +79,7 @@ def check_classes(config: MatchConfig, fingers: int | None) -> int:
 
 
 def train_match(
-    config: MatchConfig, sources: tuple[MatchSource, MatchSource] | None = None
+    config: MatchConfig, sources: tuple[PrintSource, PrintSource] | None = None
 ) -> Path:
     """Train Module 2 and return the path of its checkpoint.
 
@@ -118,50 +106,38 @@ def _task(
     model: MatcherModel,
     lineage: tuple[dict[str, str], ...],
     num_classes: int,
-    sources: tuple[MatchSource, MatchSource],
+    sources: tuple[PrintSource, PrintSource],
     path: Path,
 ) -> Task:
     """Put together what the loop runs."""
     train, held = sources
-    trainer = MatchTrainer(model, num_classes, rngs=nnx.Rngs(config.seed + 1))
+    trainer = PrintTrainer(model, num_classes, rngs=nnx.Rngs(config.seed + 1))
     logger.info("Module 2, %d identities\n%s", num_classes, parameter_summary(model))
     set_compute(trainer, config)
-    devices, optimizer = Devices(config), make_optimizer(trainer, config)
+    # Both prints of a finger go to one device.
+    devices, optimizer = Devices(config, together=2), make_optimizer(trainer, config)
     averages = Averages(model, config.ema)
     modules = {"model": trainer, "optimizer": optimizer, **averages.modules}
     devices.replicate(modules)
-    error = AlignmentError(config.alignment_shift_px, config.alignment_rotation)
-
-    made = held_views(held, config, VALIDATION_PAIRS)
-    views_held = [(devices.shard(views), genuine) for views, genuine in made]
-    prints = held_templates(held, config, VALIDATION_PAIRS) if config.template_ratio else []
-    prints_held = [(devices.shard(views), label) for views, label in prints]
-
-    ahead = Ahead(
-        lambda index: train.aligned(index, config.batch_size, error, config.template_ratio), config
-    )
+    batches = [devices.shard(batch) for batch in held_prints(held, config, VALIDATION_PRINTS)]
+    settings = LossSettings.of(config)
+    ahead = Ahead(lambda index: train.batch(index, config.batch_size), config)
 
     def step(index: int) -> dict:
         batch = devices.shard(ahead(index))
-        views, matches0 = match_views(batch, config.model)
-        losses = match_step(trainer, optimizer, views, matches0, batch, config)
+        losses = print_step(trainer, optimizer, batch, settings, config.accumulate)
         averages.follow(index)
         return ahead.of(losses)
 
     def validate() -> dict[str, float]:
-        measured = verification(averages.weights, views_held, config.fusion_global)
-        if prints_held:
-            scores = template_scores(averages.weights, prints_held, config.fusion_global)
-            measured["template_eer"] = eer(*scores)
-        return {f"val_{name}": value for name, value in measured.items()}
+        return verify(averages.weights, batches).metrics()
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> None:
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
         save_weights(path, averages.weights, meta)
 
     def pictures() -> dict[str, bytes]:
-        scores = held_scores(averages.weights, views_held, config.fusion_global)
-        return {"DET": det_plot({"validation": scores})}
+        found = verify(averages.weights, batches)
+        return {"DET": det_plot({"dense map": found.maps, "index vector": found.indices})}
 
-    losses = ("L_D", "L_E", "L_A")
-    return Task(losses, modules, path, step, validate, save, pictures, lambda: ahead.waited)
+    return Task(LOSSES, modules, path, step, validate, save, pictures, lambda: ahead.waited)

@@ -13,12 +13,14 @@ from typing import Any
 
 from flax import nnx
 
-from ifvit.config import TrainConfig, to_json
+from ifvit.config import TrainConfig
 from ifvit.files import keep_earlier
+from ifvit.locks import folder_lock
 from ifvit.training.board import check_board
 from ifvit.training.devices import is_first, wait_for_all
-from ifvit.training.guard import Stopped, lock
+from ifvit.training.guard import Stopped
 from ifvit.training.states import Checkpoints, shapes_of
+from ifvit.weights.settings import to_json
 
 logger = logging.getLogger("ifvit")
 
@@ -175,7 +177,7 @@ def open_run(config: TrainConfig, path: Path, score: Callable[[Any], float]) -> 
     directory.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         if is_first():
-            stack.enter_context(lock(directory))
+            stack.enter_context(folder_lock(directory, "training", "--checkpoint-dir"))
             if not config.resume:
                 keep_earlier(directory / STATE)
         wait_for_all("the directory is ours")

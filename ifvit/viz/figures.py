@@ -8,14 +8,25 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from PIL import Image
+from PIL import Image, PngImagePlugin
+
+from ifvit.files import final_target, is_stream, write_result
 
 DPI = 100
+
+MADE_BY = "ifvit picture"
+"""What a picture's file says of its origin, so that no other file is ever written over."""
+
+KINDS = ("PNG", "JPEG", "TIFF", "WEBP")
+
+SOFTWARE = 305
+"""The tag of TIFF (baseline TIFF 6.0) for what made a file."""
 
 
 def pixels(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:
@@ -25,10 +36,48 @@ def pixels(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def save(picture: UInt8[np.ndarray, "H W 3"], path: str | Path) -> None:
-    """Write a picture to a file of the kind that its name says; the folder is made if need be."""
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(picture).save(path)
+def picture_format(path: str | Path) -> str:
+    """Return Pillow's name of the format that a file's name asks for, PNG for a stream.
+
+    Raises ValueError for a name that no format of pictures has.
+    """
+    suffix = Path(path).suffix.lower()
+    kind = Image.registered_extensions().get(suffix, "")
+    if not suffix and is_stream(final_target(Path(path))):
+        return "PNG"
+    if kind not in KINDS:
+        raise ValueError(
+            f"{path}: pictures cannot be written as {suffix or 'a file without an ending'}: "
+            "expected a name that ends in .png, .jpg, .tif or .webp"
+        )
+    return kind
+
+
+def save(picture: UInt8[np.ndarray, "H W 3"], path: str | Path, ppi: float = DPI) -> None:
+    """Write a picture to a file of the kind that its name says; the folder is made if need be.
+
+    ``ppi`` is its resolution. A file there that is no picture of ifvit is kept under another name.
+    Raises OSError, and ValueError as :func:`picture_format` and ``write_result`` do.
+    """
+    kind, buffer = picture_format(path), io.BytesIO()
+    Image.fromarray(picture).save(buffer, format=kind, dpi=(ppi, ppi), **_origin(kind))
+    write_result(path, buffer.getvalue(), MADE_BY.encode())
+
+
+def _origin(kind: str) -> dict[str, Any]:
+    if kind == "PNG":
+        info = PngImagePlugin.PngInfo()
+        info.add_text("Software", MADE_BY)
+        return {"pnginfo": info}
+    if kind == "JPEG":
+        return {"comment": MADE_BY}
+    return {"exif": _exif()} if kind == "WEBP" else {"tiffinfo": {SOFTWARE: MADE_BY}}
+
+
+def _exif() -> Image.Exif:
+    exif = Image.Exif()
+    exif[SOFTWARE] = MADE_BY
+    return exif
 
 
 def png(picture: UInt8[np.ndarray, "H W 3"]) -> bytes:

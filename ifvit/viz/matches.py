@@ -12,13 +12,17 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from matplotlib.patches import Polygon
 
 from ifvit.comparison.result import MatchResult
 from ifvit.viz.figures import DPI, pixels, save
 
 COLOURS = "viridis"
 """Confidence from dark to bright: perceptually even, and legible without colour vision."""
+
+POSE_COLOUR = "#d62728"
+
+ARROW_PX = 40.0
+"""Length of a pose's direction in a picture, pixels at 500 ppi."""
 
 GAP = 24
 """Pixels between the two prints."""
@@ -28,7 +32,8 @@ def draw_match(result: MatchResult, path: str | Path | None = None) -> UInt8[np.
     """Draw both prints side by side with their correspondences, and return the picture (RGB).
 
     Lines are coloured by confidence; those that agree with the alignment are strong, the others
-    faint. The square is the local branch's region, in both prints. Written to ``path`` if given.
+    faint. The circle is each finger's core and the line from it points to the fingertip, as Module
+    2 sees them. Written to ``path`` if given.
     """
     figure = Figure(figsize=(12, 5.9), dpi=DPI, layout="constrained")
     axes = figure.add_subplot()
@@ -41,7 +46,7 @@ def draw_match(result: MatchResult, path: str | Path | None = None) -> UInt8[np.
     axes.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
     axes.set_axis_off()
     shades = _draw_lines(axes, result, offset)
-    _draw_roi(axes, result, offset)
+    _draw_poses(axes, result, offset)
     figure.colorbar(shades, ax=axes, label="confidence of the match", shrink=0.8)
     axes.set_title(_title(result), fontsize=11)
     picture = pixels(figure)
@@ -67,10 +72,13 @@ def _draw_lines(axes: Axes, result: MatchResult, offset: np.ndarray) -> ScalarMa
     return shades
 
 
-def _draw_roi(axes: Axes, result: MatchResult, offset: np.ndarray) -> None:
-    for corners, at in ((result.roi0, 0.0), (result.roi1, offset)):
-        if corners is not None:
-            axes.add_patch(Polygon(corners + at, fill=False, color="#d62728", linewidth=1.4))
+def _draw_poses(axes: Axes, result: MatchResult, offset: np.ndarray) -> None:
+    """Draw where each print's core lies, and which way the finger points: Module 2's pose."""
+    for template, at in zip(result.templates, (np.zeros(2), offset), strict=True):
+        core, turn = np.array(template.core) + at, np.deg2rad(template.rotation)
+        tip = core + ARROW_PX * np.array([np.sin(turn), -np.cos(turn)])
+        axes.plot(*np.stack([core, tip], axis=1), color=POSE_COLOUR, linewidth=1.4)
+        axes.scatter(*core, s=28, facecolors="none", edgecolors=POSE_COLOUR, linewidths=1.4)
 
 
 def _title(result: MatchResult) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from matplotlib.figure import Figure
 
+from ifvit.config import REFERENCE_PPI
 from ifvit.registered_pair import Registration
 from ifvit.viz.figures import DPI, pixels, save
 
@@ -69,9 +70,11 @@ def field(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
 def draw_registration(found: Registration, folder: str | Path) -> list[Path]:
     """Write aligned.png, overlay.png, checkerboard.png and field.png; return their paths."""
     made = []
+    of_prints = REFERENCE_PPI, 2 * REFERENCE_PPI
+    resolutions = {aligned: of_prints[0], overlay: of_prints[1], checkerboard: of_prints[1]}
     for draw in (aligned, overlay, checkerboard, field):
         path = Path(folder) / f"{draw.__name__}.png"
-        save(draw(found), path)
+        save(draw(found), path, resolutions.get(draw, DPI))
         made.append(path)
     return made
 

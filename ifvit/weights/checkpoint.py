@@ -73,10 +73,10 @@ def load_weights(path: str | Path, module: nnx.Module) -> Metadata:
     with _open(path) as file:
         meta = _metadata_of(path, file)
         _check_module(str(path), meta.module, module)
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        tensors = _tensors(path, file)
     variables = _variables(module)
     wanted = {name: var.shape for name, _, var in variables}
-    problems = tensor_problems(wanted, tensors)
+    problems = tensor_problems(wanted, tensors) + _negative(tensors)
     if problems:
         raise ValueError(f"{path} does not fit its model: {'; '.join(problems)}")
     filled = [(p, var.replace(jnp.asarray(tensors[n], jnp.float32))) for n, p, var in variables]
@@ -104,11 +104,8 @@ def load_matcher(path: str | Path) -> tuple[MatcherModel, Metadata]:
     Raises as :func:`load_weights`.
     """
     meta = expect_module(path, "matcher")
-    settings = meta.settings()
-    share = getattr(settings, "share_global_local", True)
-    model = nnx.eval_shape(
-        lambda: MatcherModel(settings.model, share_global_local=share, rngs=nnx.Rngs(0))
-    )
+    config = meta.settings().model
+    model = nnx.eval_shape(lambda: MatcherModel(config, rngs=nnx.Rngs(0)))
     load_weights(path, model)
     model.eval()
     return model, meta
@@ -155,6 +152,7 @@ def expect_module(path: str | Path, module: str) -> Metadata:
     meta = read_metadata(path)
     if meta.module != module:
         raise ValueError(_wrong_module(str(path), meta.module, module))
+    _check_depth(path, meta)
     return meta
 
 
@@ -190,6 +188,35 @@ def _wrong_module(path: str, found: str, expected: str) -> str:
         f"{path} is a checkpoint of {MODULE_NAMES[found]}, expected {MODULE_NAMES[expected]}: "
         f"pass {HOW_TO_GET[expected]}"
     )
+
+
+def _tensors(path: str | Path, file: safe_open) -> dict[str, np.ndarray]:
+    try:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{path} holds a tensor that cannot be read ({error})") from error
+
+
+def _negative(tensors: dict[str, np.ndarray]) -> list[str]:
+    """List the variances below zero, whose root would make every score NaN."""
+    end = COLLECTIONS[nnx.BatchStat], "/var"
+    variances = [n for n in sorted(tensors) if n.startswith(end[0]) and n.endswith(end[1])]
+    return [f"{n} holds negative variances" for n in variances if (tensors[n] < 0).any()]
+
+
+def _check_depth(path: str | Path, meta: Metadata) -> None:
+    """Raise ValueError where the settings speak of more layers than the file has tensors.
+
+    To build what they say, only to find that out, would take hours.
+    """
+    with _open(path) as file:
+        count = len(file.keys())
+    layers = meta.settings().model.num_layers
+    if layers > count:
+        raise ValueError(
+            f"{path} does not fit its model: its settings say {layers} layers, it holds {count} "
+            "tensors"
+        )
 
 
 def _open(path: str | Path) -> safe_open:

@@ -10,8 +10,6 @@ import dataclasses
 import io
 import json
 import logging
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,10 +19,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from ifvit.archives import read_arrays
 from ifvit.config import ModelConfig
 from ifvit.files import check_exists, sha256_of, write_atomically
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.transformer import LocalFeatureTransformer
+from ifvit.texts import parse_json
+from ifvit.weights.metadata import check_types
 from ifvit.weights.storage import foreign_kind
 from ifvit.weights.tensors import check_copied, tensor_problems
 
@@ -101,7 +102,7 @@ def read_loftr(path: str | Path) -> LoFTRWeights:
             f"{path} is a PyTorch file: convert it first, "
             f"ifvit convert-loftr --pytorch-ckpt {path} --output loftr_transformer.npz"
         )
-    arrays = _read_arrays(path)
+    arrays = read_arrays(path, EXPECTED)
     record = _record_of(path, arrays.pop(RECORD_KEY, None))
     # A forged number of layers must not be a long list of what is missing.
     layers = min(record.num_layers, len(arrays) + 1)
@@ -167,31 +168,12 @@ def lineage_of(path: Path, record: LoFTRRecord, layers: int) -> tuple[dict[str, 
     )
 
 
-def _read_arrays(path: str | Path) -> dict[str, np.ndarray]:
-    try:
-        # Opened here: what numpy opens it leaves open where it fails.
-        with open(path, "rb") as file:
-            archive = np.load(file, allow_pickle=False)
-            if not isinstance(archive, np.lib.npyio.NpzFile):
-                raise ValueError("a single array")
-            with archive:
-                return {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error) as error:
-        # numpy answers both to an object array and to a file of no known kind by naming pickles.
-        objects = "Object arrays cannot be loaded" in str(error)
-        reason = (
-            "it holds Python objects, which are never loaded" if objects else "damaged or no .npz"
-        )
-        raise ValueError(
-            f"{path} cannot be read as an .npz ({reason}): expected {EXPECTED}"
-        ) from error
-
-
 def _record_of(path: str | Path, text: np.ndarray | None) -> LoFTRRecord:
     if text is None:
         raise ValueError(f"{path} is an .npz without a record of ifvit: expected {EXPECTED}")
     try:
-        record = LoFTRRecord(**json.loads(str(text)))
+        record = LoFTRRecord(**parse_json(str(text)))
+        check_types(record)
         if record.d_model < 1 or record.num_layers < 1:
             raise ValueError(f"{record.num_layers} layers of width {record.d_model}")
         return record

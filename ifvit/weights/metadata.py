@@ -7,10 +7,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ifvit.config import DenseConfig, MatchConfig, from_json, to_json
+from ifvit.config import DenseConfig, MatchConfig
 from ifvit.files import sha256_of
+from ifvit.texts import parse_json, shortened
+from ifvit.weights.settings import from_json, to_json
 
 MODULE_NAMES = {"dense_reg": "Module 1 (dense_reg)", "matcher": "Module 2 (matcher)"}
 
@@ -58,6 +61,7 @@ class Metadata:
 
     def __post_init__(self) -> None:
         """Refuse unknown modules, unreadable settings and a chain that skips Module 1."""
+        check_types(self)
         if self.module not in MODULE_NAMES:
             raise ValueError(
                 f"module {self.module!r} is unknown: expected {' or '.join(MODULE_NAMES)}"
@@ -88,9 +92,47 @@ class Metadata:
         """Return the training configuration as its dataclass; raises ValueError if it is none."""
         cls = DenseConfig if self.module == "dense_reg" else MatchConfig
         try:
-            return from_json(cls, json.dumps(self.config))
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"its config is not a {cls.__name__}: {error}") from error
+            made = from_json(cls, json.dumps(self.config))
+            check_types(made)
+            return made
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"its config is not a {cls.__name__}: {shortened(str(error), 200)}"
+            ) from error
+
+
+def check_types(record: Any) -> None:
+    """Raise ValueError for a field of a dataclass whose value is not of its type."""
+    hints = get_type_hints(type(record))
+    for one in dataclasses.fields(record):
+        value, hint = getattr(record, one.name), hints[one.name]
+        if not _is_of(value, hint):
+            raise ValueError(f"{one.name} is {value!r:.60}, expected {one.type}")
+        if dataclasses.is_dataclass(value):
+            check_types(value)
+
+
+def _is_of(value: Any, hint: Any) -> bool:
+    origin, inner = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        return any(_is_of(value, one) for one in inner)
+    if origin is Literal:
+        return value in inner
+    if origin is tuple:
+        kinds = inner[:1] * len(value) if inner[1:] == (...,) else inner
+        return (
+            isinstance(value, tuple) and len(kinds) == len(value) and all(map(_is_of, value, kinds))
+        )
+    if origin is dict:
+        return isinstance(value, dict) and all(
+            _is_of(k, inner[0]) and _is_of(v, inner[1]) for k, v in value.items()
+        )
+    if hint is Any:
+        return True
+    if hint is float:
+        return type(value) in (int, float)
+    # True is an int to Python, and no number of layers.
+    return type(value) is hint
 
 
 def link_to(path: Path, meta: Metadata, how: str = "") -> dict[str, str]:
@@ -112,7 +154,7 @@ def metadata_to_json(meta: Metadata) -> str:
 def metadata_from_json(text: str) -> Metadata:
     """Rebuild from :func:`metadata_to_json`'s text; raises ValueError if it is something else."""
     try:
-        values = json.loads(text)
+        values = parse_json(text, finite=False)  # a metric can be NaN
         return Metadata(**{**values, "lineage": tuple(values["lineage"])})
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"its metadata are of another version of ifvit: {error}") from error

@@ -7,12 +7,14 @@ record of them that ``ifvit export`` writes. To replace weights is to replace th
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+import re
+from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 from ifvit.files import check_exists, sha256_of, write_atomically
+from ifvit.texts import read_json
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
 
 SHIPPED = Path(__file__).with_name("shipped")
@@ -20,6 +22,8 @@ DEFAULT = "small"
 """What is used where no checkpoint is given."""
 
 RECORD_FILE = "weights.json"
+
+SHA256 = re.compile(r"[0-9a-f]{64}")
 
 OWN = "--dense-ckpt and --matcher-ckpt of a training of yours"
 
@@ -96,10 +100,20 @@ def read_record(path: Path) -> Pretrained:
     """Read a record; raises FileNotFoundError, and ValueError for a file that is not one."""
     expected = f"a {RECORD_FILE} that `ifvit export` writes"
     check_exists(path, expected)
-    try:
-        return Pretrained(**json.loads(path.read_text(encoding="utf-8")))
-    except (TypeError, ValueError) as error:
-        raise ValueError(f"{path} cannot be read ({error}): expected {expected}") from error
+    values = read_json(path, expected)
+    names = [field.name for field in fields(Pretrained)]
+    wrong = sorted(set(names) ^ set(values)) or [
+        name
+        for name in names
+        if not isinstance(values[name], str)
+        or not (SHA256.fullmatch(values[name]) if name.endswith("sha256") else values[name])
+    ]
+    if wrong:
+        raise ValueError(
+            f"{path} cannot be read ({wrong[0]} is missing, unknown or no such text): expected "
+            f"{expected}"
+        )
+    return Pretrained(**values)
 
 
 def write_record(path: Path, record: Pretrained) -> None:

@@ -16,8 +16,11 @@ def foreign_kind(path: str | Path) -> str | None:
     """
     if not zipfile.is_zipfile(path):
         return None
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except Exception:  # a damaged archive makes Python's reader raise nearly any type
+        return None
     if any(name.endswith(".npy") for name in names):
         return "loftr"
     return "pytorch" if any(name.endswith("data.pkl") for name in names) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,6 +15,15 @@ def parameter_arrays(module: nnx.Module) -> dict[str, np.ndarray]:
     """Return a module's parameters by name, such as ``layers/0/q_proj/kernel``."""
     state = nnx.to_flat_state(nnx.state(module, nnx.Param))
     return {"/".join(map(str, path)): np.asarray(var[...]) for path, var in state}
+
+
+def state_sha256(module: nnx.Module) -> str:
+    """Return the sha256 of a model's settings, parameters and batch statistics in memory."""
+    digest = hashlib.sha256(repr(getattr(module, "config", None)).encode())
+    for path, var in nnx.to_flat_state(nnx.state(module, (nnx.Param, nnx.BatchStat))):
+        digest.update("/".join(map(str, path)).encode())
+        digest.update(np.asarray(var[...]).tobytes())
+    return digest.hexdigest()
 
 
 def tensor_problems(

@@ -36,14 +36,16 @@ TRANSFORMER_FIELDS = (
 )
 
 
+COPIED_TO = "loftr_transformer_global"
+"""The matcher's transformer, named after the method's global branch."""
+
+
 @dataclass(frozen=True)
 class TransferReport:
     """What was copied from Module 1 into Module 2."""
 
     found: str
     """The source, in words."""
-    copied_to: tuple[str, ...]
-    """Attributes of the matcher that now hold the weights."""
     num_arrays: int
     """Arrays of Module 1's transformer."""
     num_params: int
@@ -84,45 +86,35 @@ def scratch_lineage() -> tuple[dict[str, str], ...]:
 
 
 def load_module1_transformer_weights(
-    matcher: MatcherModel, dense_ckpt_path: str | Path, *, share_global_local: bool = True
+    matcher: MatcherModel, dense_ckpt_path: str | Path
 ) -> TransferReport:
-    """Copy Module 1's trained transformer into the matcher's branches, in place.
+    """Copy Module 1's trained transformer into the matcher, in place.
 
-    With ``share_global_local`` into the one transformer that both branches call, otherwise into
-    two that start alike. ResNet18 and the heads keep their random start, as the method says.
+    ResNet18 and the heads keep their random start, as the method says.
     Raises FileNotFoundError, and ValueError for each mistake named above and when the copy does
     not hold afterwards exactly what the checkpoint holds.
     """
     path = Path(dense_ckpt_path)
-    if matcher.share_global_local != share_global_local:
-        raise ValueError(
-            f"the matcher was built with share_global_local={matcher.share_global_local}, the "
-            f"transfer was asked for share_global_local={share_global_local}: give both the same"
-        )
     _check_same_transformer(path, _module1_metadata(path), matcher.config)
     dense, meta = load_dense(path)
     source = nnx.state(dense.loftr_transformer, nnx.Param)
     arrays = parameter_arrays(dense.loftr_transformer)
-    branches = ["loftr_transformer_global"]
-    if not share_global_local:
-        branches.append("loftr_transformer_local")
-    for branch in branches:
-        # A copy each: two branches on one buffer could not be donated to a compiled step.
-        nnx.update(getattr(matcher, branch), jax.tree.map(jnp.copy, source))
-        check_copied(path, arrays, getattr(matcher, branch), branch)
-    report = _report(path, meta, arrays, tuple(branches))
+    # A copy: two modules on one buffer could not be donated to a compiled step.
+    nnx.update(matcher.loftr_transformer_global, jax.tree.map(jnp.copy, source))
+    check_copied(path, arrays, matcher.loftr_transformer_global, COPIED_TO)
+    report = _report(path, meta, arrays)
     LOG.info("found %s", report.found)
     LOG.info(
         "copied %d arrays, %d parameters, to %s",
         report.num_arrays,
         report.num_params,
-        " and ".join(branches) + (" (shared by both branches)" if share_global_local else ""),
+        COPIED_TO,
     )
     return report
 
 
 def load_module1_backbone_weights(matcher: MatcherModel, dense_ckpt_path: str | Path) -> int:
-    """Copy Module 1's ResNet18 and DenseMatchingHead too, in place; an option beyond the method.
+    """Copy Module 1's ResNet18 and DenseMatchingHead too, in place; beyond the method.
 
     Returns the number of parameters. Raises as :func:`load_module1_transformer_weights`, and
     ValueError where the backbones differ in width.
@@ -175,12 +167,9 @@ def load_module1_start(
     return (*meta.lineage, link_to(path, meta, "trained on from here"))
 
 
-def _report(
-    path: Path, meta: Metadata, arrays: dict[str, np.ndarray], branches: tuple[str, ...]
-) -> TransferReport:
+def _report(path: Path, meta: Metadata, arrays: dict[str, np.ndarray]) -> TransferReport:
     return TransferReport(
         found=f"loftr_transformer of Module 1, epoch {meta.epoch}, in {path}",
-        copied_to=branches,
         num_arrays=len(arrays),
         num_params=sum(array.size for array in arrays.values()),
         lineage=(*meta.lineage, link_to(path, meta)),

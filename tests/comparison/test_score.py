@@ -1,26 +1,8 @@
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ifvit.comparison.score import Fusion, pair_score, scores
-from ifvit.models.embedding import MatcherOutput
+from ifvit.comparison.score import Fusion, pair_score
 from ifvit.registration.evidence import Evidence, block_share
-
-E1, E2 = jnp.array([[1.0, 0.0]]), jnp.array([[0.6, 0.8]])
-OUTPUT = MatcherOutput(E1, E2, E1, -E1, jnp.zeros((1, 4, 4)))
-
-
-def test_scores_by_hand() -> None:
-    found = scores(OUTPUT, 0.6)
-    np.testing.assert_allclose(found.global_score, [0.6], rtol=1e-6)
-    np.testing.assert_allclose(found.local_score, [-1.0], rtol=1e-6)
-    np.testing.assert_allclose(found.fused, [0.6 * 0.6 - 0.4], rtol=1e-5)
-    assert float(scores(OUTPUT, 1.0).fused[0]) == pytest.approx(0.6)
-
-
-def test_weight_outside_its_range_is_refused() -> None:
-    with pytest.raises(ValueError, match="fusion_global"):
-        scores(OUTPUT, 1.5)
 
 
 def test_the_score_of_a_pair_by_hand() -> None:

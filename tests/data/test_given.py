@@ -57,10 +57,10 @@ def test_what_is_no_print_is_told_by_name(given, said) -> None:
 
 
 def test_names(path) -> None:
-    assert name_of(path, 0) == name_of(str(path), 0) == "print.png"
-    assert name_of(np.zeros((2, 2)), 0) == "print 0" and name_of(b"", 1) == "print 1"
+    assert name_of(path, "a") == name_of(str(path)) == "print.png"
+    assert name_of(np.zeros((2, 2)), "print 0") == "print 0" and name_of(b"") == ""
     with path.open("rb") as file:
-        assert name_of(file, 1) == "print.png"
+        assert name_of(file) == "print.png"
 
 
 def test_one_resolution_or_one_each() -> None:

@@ -78,7 +78,8 @@ def test_given_resolution_wins_with_a_warning(table, caplog):
 
 def test_errors_name_line_and_column(table):
     assert "line 1: no column finger among path, id" in message(table, "path,id\na/one.png,1\n")
-    assert "line 1: no column path or finger among none" in message(table, "")
+    assert "line 1: no column path among id, finger" in message(table, "id,finger\na,1\n")
+    assert "line 1: no column finger among none" in message(table, "")
     assert "lists no prints" in message(table, "path,finger\n")
     assert "line 3: column finger is empty" in message(
         table, "path,finger\na/one.png,1\nb/one.png,\n"
@@ -95,5 +96,5 @@ def test_errors_name_line_and_column(table):
 
 def test_a_table_that_is_no_text(table):
     table.write_bytes(b"\xff\xfe\x00path")
-    with pytest.raises(ValueError, match="not UTF-8 text"):
+    with pytest.raises(ValueError, match="is no utf-16 text"):
         read_dataset(table)

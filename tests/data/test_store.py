@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ifvit.cache import MAPPED
+from ifvit.cache import MAPPED, MAPPED_SUM
 from ifvit.data import store
 from ifvit.data.images import read_image
 from ifvit.data.prints import load_canvas
@@ -76,7 +76,7 @@ def test_decoded_once_and_then_mapped_from_the_cache(folder, cached, decoded):
     again = read_canvases(prints, SIDE)
     assert len(decoded) == 10 and isinstance(again.pixels, np.memmap)
     (file,) = cached.iterdir()
-    assert file.name.endswith(MAPPED) and file.stat().st_size == 10 * (SIDE * SIDE + 1)
+    assert file.name.endswith(MAPPED) and file.stat().st_size == 10 * (SIDE * SIDE + 1) + MAPPED_SUM
     for read in (first, again):
         np.testing.assert_array_equal(read.take(np.arange(10)), expected(prints))
     taken = again.take(np.array([[3, 1], [0, 3]]))

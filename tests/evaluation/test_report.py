@@ -88,7 +88,7 @@ def test_a_page_and_json_are_written(tmp_path):
     assert "src='http" not in page and "href" not in page
     written = json.loads((tmp_path / "out" / "report.json").read_text())
     assert written["figures"]["EER"]["value"] == found.figures["EER"].value
-    assert written["worst"]["genuine"][0]["global_score"] is None
+    assert written["worst"]["genuine"][0]["map_score"] is None
     assert figures_table(found.figures)[0][0] == "EER"
 
 

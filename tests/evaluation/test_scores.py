@@ -42,36 +42,38 @@ def result(status: str, score: float, branch: float | None, inliers: int) -> Mat
 
 
 class FakeMatcher(Matcher):
-    """Compares means, cannot align a blank print, and counts what it prepares."""
+    """Compares means, and cannot align a blank print."""
 
     def __init__(self) -> None:
-        self.prepared = 0
-        self.registrar = self
+        pass
 
-    def prepare(self, image):
-        self.prepared += 1
-        return float(image.mean())
-
-    def match_images(self, image0, image1, **_names):
+    def match(self, image0, image1, *, ppi=None):
         if image1 == 0:
             return result("not_aligned", -1.0, None, 2)
         score = 1 - abs(image0 - image1)
         return result("ok", score, score, 20)
 
 
-def test_score_pairs_prepares_each_print_once() -> None:
+def test_score_pairs_prepares_each_print_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[float] = []
+
+    def mean(image: np.ndarray) -> float:
+        made.append(float(image.mean()))
+        return made[-1]
+
+    monkeypatch.setattr("ifvit.evaluation.scores.features_of", mean)
     images = [np.full((4, 4), value, np.float32) for value in (0.5, 0.25, 0.0, 0.9)]
     matcher = FakeMatcher()
     pairs = [Pair(0, 1, True), Pair(0, 2, False), Pair(1, 2, False)]
     rows = score_pairs(matcher, images, pairs, ["a", "b", "c", "d"], progress=False)
-    assert matcher.prepared == 3
+    assert made == [0.5, 0.25, 0.0]
     assert [(row.name0, row.name1, row.label) for row in rows] == [
         ("a", "b", 1),
         ("a", "c", 0),
         ("b", "c", 0),
     ]
     assert rows[0].fused == 0.75
-    assert rows[1].status == "not_aligned" and np.isnan(rows[1].global_score)
+    assert rows[1].status == "not_aligned" and np.isnan(rows[1].map_score)
     with pytest.raises(ValueError, match="2 names for 4 images"):
         score_pairs(matcher, images, pairs, ["a", "b"], progress=False)
 
@@ -79,7 +81,7 @@ def test_score_pairs_prepares_each_print_once() -> None:
 def test_table_survives_the_file(tmp_path: Path) -> None:
     path = tmp_path / "new" / "scores.csv"
     write_scores(ROWS, path)
-    assert path.read_text().splitlines()[0].startswith("name0,name1,label,global_score")
+    assert path.read_text().splitlines()[0].startswith("name0,name1,label,map_score")
     assert repr(read_scores(path)) == repr(ROWS)  # repr: NaN is not equal to itself
 
 
@@ -87,7 +89,7 @@ def test_split_gives_failures_the_lowest_score() -> None:
     genuine, impostor = split_scores(ROWS)
     np.testing.assert_array_equal(genuine, [0.4])
     np.testing.assert_array_equal(impostor, [0.02, -np.inf])
-    np.testing.assert_array_equal(split_scores(ROWS, "local_score")[1], [0.2, -np.inf])
+    np.testing.assert_array_equal(split_scores(ROWS, "index_score")[1], [0.2, -np.inf])
     with pytest.raises(ValueError, match="unknown score"):
         split_scores(ROWS, "best")
 
@@ -97,7 +99,7 @@ def test_bad_tables_are_refused(tmp_path: Path) -> None:
         read_scores(tmp_path / "none.csv")
     path = tmp_path / "scores.csv"
     path.write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="has columns"):
+    with pytest.raises(ValueError, match="no column name0"):
         read_scores(path)
     write_scores(ROWS[:1], path)
     path.write_text(path.read_text().replace("0.25", "high"))

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import sys
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
 
-from ifvit.comparison.views import matcher_input
 from ifvit.config import ModelConfig
-from ifvit.features.canvas import Canvas
 from ifvit.features.enhancer import EnhancerName, source_of
+from ifvit.features.features import features_of
 from ifvit.features.fit import drawn_at
+from ifvit.features.frame_features import FrameFeatures
 from ifvit.features.network_view import network_view
 from ifvit.matcher import Matcher
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
-from ifvit.registration.register import Registrar
+from ifvit.registration.aligner import Aligner
 
 
 def matcher(small: ModelConfig, enhancer: EnhancerName) -> Matcher:
@@ -26,45 +25,26 @@ def matcher(small: ModelConfig, enhancer: EnhancerName) -> Matcher:
     return Matcher(dense, MatcherModel(small, rngs=nnx.Rngs(1)), enhancer=enhancer)
 
 
-def drawn(registrar: Registrar, image: np.ndarray) -> Canvas:
+def drawn(aligner: Aligner, image: np.ndarray) -> FrameFeatures:
     """Return a print as large as the trained canvas, on that canvas."""
-    fit = drawn_at(1.0, registrar.config.canvas, registrar.config)
-    return registrar.canvas(registrar.prepare(image), fit)
+    fit = drawn_at(1.0, aligner.config.canvas, aligner.config)
+    return aligner.extractor.at(features_of(image), fit)
 
 
 def test_the_built_in_filter_needs_no_source(small: ModelConfig, ridge_print: np.ndarray) -> None:
     assert source_of("gabor") is None
-    assert drawn(matcher(small, "gabor").registrar, ridge_print).source is None
+    assert drawn(matcher(small, "gabor").aligner, ridge_print).source is None
 
 
 def test_without_enhancement_both_uses_see_the_normalised_print(
     small: ModelConfig, ridge_print: np.ndarray
 ) -> None:
     plain = matcher(small, "none")
-    canvas = drawn(plain.registrar, ridge_print)
+    canvas = drawn(plain.aligner, ridge_print)
     view, mask = network_view(canvas.image[None], canvas.mask[None], small)
     expected = np.where(mask, view, 0)[0]
     np.testing.assert_allclose(canvas.ridges.image, expected, atol=1e-6)
-    image, where = canvas.image[None], canvas.mask[None]
     assert canvas.source is not None
-    views, _ = matcher_input(
-        *(image, where, image, where, jnp.eye(2, 3)[None], small),
-        sources=(canvas.source[None], canvas.source[None]),
-    )
-    np.testing.assert_allclose(views.global0[0], expected, atol=1e-6)
-    np.testing.assert_allclose(views.global1[0], expected, atol=1e-4)
-
-
-def test_another_enhancer_changes_templates_and_only_their_global_half(
-    small: ModelConfig, ridge_print: np.ndarray
-) -> None:
-    made = {}
-    for enhancer in ("gabor", "none"):
-        one = matcher(small, enhancer)
-        made[enhancer] = one.embed([one.registrar.prepare(ridge_print)])[0]
-    assert np.abs(made["gabor"][0] - made["none"][0]).max() > 1e-3
-    # Of radial ridges the flow is clear everywhere, so that the local view lies where it lay.
-    np.testing.assert_allclose(made["gabor"][1], made["none"][1], atol=1e-3)
 
 
 def test_an_enhancer_that_is_not_known() -> None:
@@ -84,13 +64,13 @@ def test_pyfing_draws_the_ridges_dark_and_nothing_outside_the_print(
     small: ModelConfig, ridge_print: np.ndarray
 ) -> None:
     pytest.importorskip("pyfing")
-    registrar = matcher(small, "pyfing").registrar
-    canvas = drawn(registrar, ridge_print)
+    aligner = matcher(small, "pyfing").aligner
+    canvas = drawn(aligner, ridge_print)
     assert canvas.source is not None
     ridges, mask = np.asarray(canvas.source), np.asarray(canvas.mask)
     assert ridges.shape == ridge_print.shape
     assert np.corrcoef(ridges[mask], ridge_print[mask])[0, 1] > 0.6
     assert ridges[ridge_print == 1.0].mean() > 0.95
-    blank = drawn(registrar, np.ones_like(ridge_print))
+    blank = drawn(aligner, np.ones_like(ridge_print))
     assert not np.asarray(blank.ridges.mask).any()
     assert np.isfinite(np.asarray(blank.source)).all()

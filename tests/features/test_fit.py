@@ -10,12 +10,12 @@ from flax import nnx
 from PIL import Image
 
 from ifvit.config import ModelConfig
+from ifvit.features.features import Features, features_of, read_features
 from ifvit.features.fit import FIT_CONFIG, Fit, canvas_side, drawn_at, fit_of, scale_of
 from ifvit.features.period import RidgePeriod
-from ifvit.features.prepared import PreparedPrint, load_print, prepare_print
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.presets import SMALL_MODEL
-from ifvit.registration.register import Registrar
+from ifvit.registration.aligner import Aligner
 
 SPOT = (141.3, 126.0)
 """(x, y), on a ridge's crest, so that the ridge is as dark to both sides of it."""
@@ -60,13 +60,13 @@ def test_the_canvas_is_the_first_that_both_prints_fit_in() -> None:
 
 def test_all_of_a_large_print_is_drawn_for_a_small_one() -> None:
     """A window may lie at the very end of the print that it is of."""
-    registrar = Registrar(DenseRegModel(SMALL_MODEL, rngs=nnx.Rngs(0)))
-    large = prepare_print(blob((460, 360), (100.0, 150.0)))
-    window = prepare_print(large.image[:160, :160])
+    aligner = Aligner(DenseRegModel(SMALL_MODEL, rngs=nnx.Rngs(0)))
+    large = features_of(blob((460, 360), (100.0, 150.0)))
+    window = features_of(large.image[:160, :160])
     assert large.reach_px < large.extent_px < 230
-    alone, both = registrar.fit(large, large), registrar.fit(large, window)
+    alone, both = aligner.extractor.fit(large, large), aligner.extractor.fit(large, window)
     assert 2 * large.reach_px <= alone.side < 2 * large.extent_px <= both.side
-    assert registrar.fit(window, large) == both
+    assert aligner.extractor.fit(window, large) == both
 
 
 def spot_in(frame: np.ndarray) -> np.ndarray:
@@ -81,7 +81,7 @@ def spot_in(frame: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("scale", [1.0, 1.2, 1.2**2, 1.2**3])
 @pytest.mark.parametrize("ppi", [250, 500, 569, 1000])
 def test_a_frame_shows_the_print_where_its_map_says(scale: float, ppi: float) -> None:
-    item = prepare_print(blob((300, 260), SPOT, ppi), ppi)
+    item = features_of(blob((300, 260), SPOT, ppi), ppi)
     fit = drawn_at(scale, SMALL_MODEL.canvas, SMALL_MODEL)
     frame = item.drawn(fit)
     assert frame.shape == (fit.side, fit.side) and 0 <= frame.min() <= frame.max() <= 1
@@ -95,7 +95,7 @@ def test_a_frame_shows_the_print_where_its_map_says(scale: float, ppi: float) ->
 
 
 def test_what_a_frame_leaves_out_is_told() -> None:
-    item = prepare_print(blob((700, 300), (150, 350)))
+    item = features_of(blob((700, 300), (150, 350)))
     whole, half = Fit(1.0, 400, 800), Fit(2.0, 350, 700)
     assert item.left_out(whole) == 0.0
     assert item.left_out(half) == pytest.approx(0.5, abs=0.02)
@@ -104,12 +104,12 @@ def test_what_a_frame_leaves_out_is_told() -> None:
 def test_a_print_is_the_same_from_a_file(tmp_path) -> None:
     grey = np.round(blob((300, 260), (100, 90)) * 255).astype(np.uint8)
     Image.fromarray(grey).save(tmp_path / "a.png")
-    there, here = load_print(tmp_path / "a.png"), prepare_print(grey / np.float32(255))
-    assert isinstance(there, PreparedPrint) and there.order == here.order
+    there, here = read_features(tmp_path / "a.png"), features_of(grey / np.float32(255))
+    assert isinstance(there, Features) and there.order == here.order
     assert there.middle == here.middle and there.period == here.period
     Image.fromarray(np.full((300, 260), 255, np.uint8)).save(tmp_path / "blank.png")
     with pytest.raises(ValueError, match=r"no fingerprint found in .*blank\.png"):
-        load_print(tmp_path / "blank.png")
+        read_features(tmp_path / "blank.png")
 
 
 def test_a_small_model_scales_its_canvases_too(small: ModelConfig) -> None:

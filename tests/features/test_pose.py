@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ifvit.config import ModelConfig
-from ifvit.features.canvas import Canvas, canvas_of, stacked
+from ifvit.features.frame_features import FrameFeatures, frame_features, stacked
 from ifvit.features.network_view import enhanced_view, frame_foreground
 from ifvit.features.pose import Pose, core_place, pose_of, upright
 from ifvit.geometry.grid import frame_side
@@ -102,8 +102,8 @@ def test_a_turned_and_shifted_print_has_its_pose_turned_and_shifted(frames, move
 
 
 def test_core_on_core_lays_a_print_on_itself(frames, moved):
-    def canvases(images: np.ndarray) -> Canvas:
-        return stacked([canvas_of(jnp.asarray(image), None, MODEL) for image in images])
+    def canvases(images: np.ndarray) -> FrameFeatures:
+        return stacked([frame_features(jnp.asarray(image), None, MODEL) for image in images])
 
     found = np.asarray(core_on_core(canvases(moved), canvases(frames), MODEL), float)
     corners = np.array([[64.0, 64.0], [192.0, 64.0], [64.0, 192.0], [192.0, 192.0]])

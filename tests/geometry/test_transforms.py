@@ -69,3 +69,11 @@ def test_inverse_undoes():
     H = moved(33.0, 0.9, (12.0, -7.0))
     for both in (compose(H, invert(H)), compose(invert(H), H)):
         np.testing.assert_allclose(both, np.eye(2, 3), atol=1e-5)
+
+
+def test_many_transforms_move_points_each_its_own():
+    H = np.array([[similarity(a, MIDDLE), similarity(-a, MIDDLE, 1.1)] for a in (20.0, 130.0)])
+    points = np.random.default_rng(0).normal(size=(2, 2, 5, 2))
+    for at in np.ndindex(2, 2):
+        np.testing.assert_allclose(apply(H, points)[at], apply(H[at], points[at]), atol=1e-12)
+        np.testing.assert_allclose(invert(H)[at], invert(H[at]), atol=1e-12)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from jax.scipy.ndimage import map_coordinates
 
-from ifvit.features.canvas import Ridges
 from ifvit.features.enhance import enhance
+from ifvit.features.frame_features import Ridges
 from ifvit.features.network_view import network_view
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import cell_centres, frame_side

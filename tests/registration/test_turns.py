@@ -6,11 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ifvit.features.canvas import Canvas, canvas_of, stacked
+from ifvit.features.frame_features import FrameFeatures, frame_features, stacked
 from ifvit.geometry.grid import frame_side
 from ifvit.presets import TINY_MODEL
-from ifvit.registration.align import AlignConfig
-from ifvit.registration.search import search_angles
+from ifvit.registration.align import AlignConfig, search_angles
 from ifvit.registration.turns import likely_turns
 from ifvit.sources.dense_synthetic import draw_pairs, render_frames
 from ifvit.sources.masters import masters_of
@@ -20,7 +19,7 @@ TURNS = np.deg2rad([0.0, 35.0, -80.0, 120.0, 175.0, -150.0])
 
 
 @pytest.fixture(scope="module")
-def pairs() -> tuple[Canvas, Canvas]:
+def pairs() -> tuple[FrameFeatures, FrameFeatures]:
     """Two impressions of each of some fingers, the second turned by :data:`TURNS`."""
     finger = jnp.repeat(jnp.arange(FINGERS)[:, None], 2, axis=1)
     impression = jnp.tile(jnp.array([0, 1]), (FINGERS, 1))
@@ -29,12 +28,12 @@ def pairs() -> tuple[Canvas, Canvas]:
     made = []
     for each in params:
         frames = render_frames(masters_of(0, 0, FINGERS), each, TINY_MODEL)
-        made.append(stacked([canvas_of(frame, None, TINY_MODEL) for frame in frames]))
+        made.append(stacked([frame_features(frame, None, TINY_MODEL) for frame in frames]))
     assert frames.shape[1] == frame_side(TINY_MODEL)
     return made[0], made[1]
 
 
-def test_the_true_rotation_is_among_the_few(pairs: tuple[Canvas, Canvas]) -> None:
+def test_the_true_rotation_is_among_the_few(pairs: tuple[FrameFeatures, FrameFeatures]) -> None:
     angles = search_angles()
     found = likely_turns(*pairs, angles, AlignConfig().turns)
     assert found.shape == (FINGERS, AlignConfig().turns)
@@ -43,6 +42,6 @@ def test_the_true_rotation_is_among_the_few(pairs: tuple[Canvas, Canvas]) -> Non
     assert (np.abs(away).min(axis=1) <= 45).all(), away
 
 
-def test_where_few_are_tried_all_are(pairs: tuple[Canvas, Canvas]) -> None:
+def test_where_few_are_tried_all_are(pairs: tuple[FrameFeatures, FrameFeatures]) -> None:
     angles = np.array([-10.0, 0.0, 10.0])
     np.testing.assert_array_equal(likely_turns(*pairs, angles, 3), np.tile(angles, (FINGERS, 1)))

@@ -6,6 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ifvit.features.features import features_of
 from ifvit.matcher import Matcher
 from ifvit.sources.masters import masters_of
 from ifvit.synthesis import Master, draw_impression, finger_key, render
@@ -37,13 +38,13 @@ def test_a_window_cut_anywhere_matches_the_print_that_it_is_of() -> None:
     calibration = matcher.calibration
     assert calibration is not None
     threshold = calibration.threshold(1e-3)
-    prints = [matcher.registrar.prepare(large_print(finger)) for finger in range(FINGERS)]
+    prints = [features_of(large_print(finger)) for finger in range(FINGERS)]
     scores: dict[tuple[int, int, int], float] = {}
     for finger, item in enumerate(prints):
         for y in np.linspace(20, SHAPE[0] - WINDOW - 20, 4).astype(int):
             for x in np.linspace(20, SHAPE[1] - WINDOW - 20, 3).astype(int):
-                window = matcher.registrar.prepare(item.image[y : y + WINDOW, x : x + WINDOW])
-                found = matcher.match_images(item, window)
+                window = features_of(item.image[y : y + WINDOW, x : x + WINDOW])
+                found = matcher.match(item, window)
                 scores[finger, int(y), int(x)] = found.score
                 middle = np.array([[x, y]]) + (WINDOW - 1) / 2
                 away = found.alignment.place(middle) - (WINDOW - 1) / 2

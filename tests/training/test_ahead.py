@@ -15,7 +15,7 @@ from safetensors.numpy import load_file
 
 from ifvit.config import DenseConfig
 from ifvit.models.dense_reg import DenseRegModel
-from ifvit.registration.register import Registrar
+from ifvit.registration.aligner import Aligner
 from ifvit.sources.aligned import AlignedBatch, AlignmentError
 from ifvit.training import dense
 from ifvit.training.ahead import Ahead
@@ -99,7 +99,7 @@ def test_what_outlasts_the_step_was_waited_for(prefetch):
 
 def test_module_1_aligns_pairs_in_a_thread_as_it_does_outside(aligned, micro):
     source = copy(aligned)
-    source.refine = Registrar(DenseRegModel(micro, rngs=nnx.Rngs(0))).refine
+    source.realign = Aligner(DenseRegModel(micro, rngs=nnx.Rngs(0))).realign
 
     def make(index: int) -> AlignedBatch:
         return source.aligned(index, 2, AlignmentError(8.0, 4.0), 0.0)

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from ifvit.cli import main
-from ifvit.config import DenseConfig, MatchConfig, to_json
+from ifvit.config import DenseConfig, MatchConfig
 from ifvit.training.history import read_run, runs_below, summary
+from ifvit.weights.settings import to_json
 
 
 def write(folder: Path, *lines: dict | str) -> Path:
@@ -38,7 +39,8 @@ def folder(tmp_path):
     )
     fast = replace(slow, learning_rate=0.01, model=replace(slow.model, temperature=0.2))
     write(tmp_path / "deep" / "b", begin(fast), epoch(1, val_cell_accuracy=0.3))
-    write(tmp_path / "c", begin(MatchConfig()), epoch(1, val_eer=0.2), epoch(2, val_eer=0.3))
+    errors, worse = {"val_eer": 0.2, "val_index_eer": 0.4}, {"val_eer": 0.3, "val_index_eer": 0.5}
+    write(tmp_path / "c", begin(MatchConfig()), epoch(1, **errors), epoch(2, **worse))
     write(tmp_path / "other", {"event": "start", "config": {"lr": 1}}, "not json")
     return tmp_path
 
@@ -49,7 +51,8 @@ def test_a_run_is_its_newest_start(folder):
     assert run.best == {"val_cell_accuracy": (0.5, 2)}
     assert run.config["epochs"] == 4
     # Of an error rate the lowest is the best.
-    assert read_run(folder / "c" / "metrics.jsonl").best == {"val_eer": (0.2, 1)}
+    best = {"val_eer": (0.2, 1), "val_index_eer": (0.4, 1)}
+    assert read_run(folder / "c" / "metrics.jsonl").best == best
     assert read_run(folder / "other" / "metrics.jsonl") is None
 
 
@@ -61,7 +64,7 @@ def test_the_command_lists_them_with_what_differs(folder, capsys):
         "  best: val_cell_accuracy 0.5 (epoch 2)",
         "  other than the default: epochs: 100 → 4",
         f"{folder / 'c'}: Module 2, epoch 2/70",
-        "  best: val_eer 0.2 (epoch 1)",
+        "  best: val_eer 0.2 (epoch 1), val_index_eer 0.4 (epoch 1)",
         "  other than the default: nothing",
         f"{folder / 'deep' / 'b'}: Module 1, epoch 1/4",
         "  best: val_cell_accuracy 0.3 (epoch 1)",

@@ -15,14 +15,14 @@ from flax import nnx
 from ifvit.config import MatchConfig
 from ifvit.data.readers import read_dataset
 from ifvit.data.store import read_canvases
-from ifvit.features.canvas import Canvas
+from ifvit.features.features import Features
 from ifvit.features.fit import FitConfig
 from ifvit.files import sha256_of
 from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherInput, MatcherModel, MatcherOutput
+from ifvit.registration.aligner import Aligner
 from ifvit.registration.alignment import Alignment
-from ifvit.registration.register import Registrar
 from ifvit.sources.aligned import AlignmentError
 from ifvit.sources.match_folder import FolderAligned, folder_sources, genuine_pairs, impostor_pairs
 from ifvit.training.loop import Task
@@ -177,12 +177,12 @@ def test_from_scratch_is_recorded(match_config, aligned, tmp_path, monkeypatch):
     assert read_metadata(path).roles == ("scratch",)
 
 
-class Fake(Registrar):
+class Fake(Aligner):
     """A Module 1 that finds every pair lying ``shift`` pixels apart, or, with None, no pair."""
 
     shift: float | None = 0.0
 
-    def align(self, canvas0: Canvas, canvas1: Canvas) -> Alignment:
+    def register(self, features0: Features, features1: Features) -> Alignment:
         """Give the answer without looking."""
         H, none = np.eye(2, 3), np.zeros((0, 2))
         H[0, 2] = self.shift or 0.0

@@ -6,12 +6,20 @@ import pytest
 from PIL import Image
 
 from ifvit.comparison.result import MatchResult
+from ifvit.features.coder import Template
 from ifvit.geometry.transforms import apply, similarity
 from ifvit.registration.alignment import Alignment
 from ifvit.viz.matches import draw_match
 from ifvit.viz.sheet import contact_sheet
 
-SQUARE = np.array([[20, 15], [110, 15], [110, 105], [20, 105]]) - 0.5
+TEMPLATE = Template(
+    cells=np.zeros((8, 8, 8), np.int8),
+    mask=np.zeros((8, 8), bool),
+    index=np.zeros(8, np.int8),
+    core=(64.0, 50.0),
+    rotation=20.0,
+    confidence=0.9,
+)
 
 
 def result(count: int = 30) -> MatchResult:
@@ -33,8 +41,8 @@ def result(count: int = 30) -> MatchResult:
         status="ok",
         reason="",
         score=0.5,
-        global_score=0.5,
-        local_score=0.5,
+        map_score=0.5,
+        index_score=0.5,
         ridge_score=0.5,
         match_score=0.5,
         num_matches=count,
@@ -42,8 +50,7 @@ def result(count: int = 30) -> MatchResult:
         alignment=alignment,
         image0=image,
         image1=image,
-        roi0=SQUARE,
-        roi1=SQUARE + 7.0,
+        templates=(TEMPLATE, TEMPLATE),
         name0="a.png",
         name1="b.png",
     )
@@ -68,10 +75,6 @@ def test_a_failed_match_is_drawn_too(count: int) -> None:
         status="not_aligned",
         reason="the prints cannot be aligned: too few",
         score=-1.0,
-        global_score=None,
-        local_score=None,
-        roi0=None,
-        roi1=None,
         alignment=replace(found.alignment, ok=False, reason="too few"),
     )
     assert draw_match(failed).std() > 10

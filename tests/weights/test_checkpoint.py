@@ -161,7 +161,11 @@ def test_garbage_and_foreign_files(tmp_path: Path) -> None:
         read_metadata(garbage)
     with pytest.raises(ValueError, match="without metadata of ifvit"):
         read_metadata(foreign)
-    for text, message in (("[", "Expecting value"), ("{}", "another version"), ("3", "another")):
+    for text, message in (
+        ("[", "Expecting value"),
+        ("{}", "another version"),
+        ("3", "not an object"),
+    ):
         save_file({"x": np.zeros(2, np.float32)}, foreign, {"ifvit": text})
         with pytest.raises(ValueError, match=f"cannot be used: .*{message}"):
             read_metadata(foreign)

@@ -209,15 +209,15 @@ def test_damaged_and_other_files(path, tmp_path):
     whole = path.read_bytes()
     for cut in (whole[:0], whole[:1000], whole[:-10]):
         path.write_bytes(cut)
-        with pytest.raises(ValueError, match=r"cannot be read as an \.npz \(damaged or no"):
+        with pytest.raises(ValueError, match=r"cannot be read \(damaged or no"):
             read_loftr(path)
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 255
     path.write_bytes(flipped)
-    with pytest.raises(ValueError, match=r"cannot be read as an \.npz|is not what it says"):
+    with pytest.raises(ValueError, match=r"cannot be read|is not what it says"):
         read_loftr(path)
     np.save(tmp_path / "one.npy", np.zeros(3))
-    with pytest.raises(ValueError, match=r"cannot be read as an \.npz"):
+    with pytest.raises(ValueError, match=r"cannot be read"):
         read_loftr(tmp_path / "one.npy")
 
 

@@ -1,22 +1,39 @@
+"""Module 1's hypotheses: rotations, hints and pulled skin, by a Module 1 that knows the answer."""
+
+from __future__ import annotations
+
+from functools import cache
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax import nnx
 from jax import Array
 
 from ifvit.config import DenseConfig
+from ifvit.features.features import features_of
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import cell_centres, frame_side
-from ifvit.geometry.transforms import apply, invert, similarity
+from ifvit.geometry.transforms import angle_of, apply, invert, similarity
 from ifvit.models.coarse_matching import log_dual_softmax
+from ifvit.models.dense_reg import DenseRegModel
 from ifvit.presets import TINY_MODEL
-from ifvit.registration.align import ALIGN_CONFIG, AlignConfig, align_config_of, judged
+from ifvit.registration.align import (
+    ALIGN_CONFIG,
+    AlignConfig,
+    align_config_of,
+    judged,
+    search_angles,
+)
+from ifvit.registration.aligner import Aligner
 from ifvit.registration.alignment import Alignment
-from ifvit.registration.search import coarse, search_angles
+from ifvit.registration.hypotheses import Hypotheses
+from ifvit.registration.pairing import Group, in_order
 
 SIDE = frame_side(TINY_MODEL)
 MIDDLE = ((SIDE - 1) / 2, (SIDE - 1) / 2)
-ANGLES = search_angles()[None]
 CENTRES = np.asarray(cell_centres(TINY_MODEL), np.float64)
+NO_HINTS = np.zeros((1, 0, 2, 3))
 
 
 def placed(angle: float, shift: tuple[float, float] = (13.0, -9.0)) -> np.ndarray:
@@ -25,10 +42,43 @@ def placed(angle: float, shift: tuple[float, float] = (13.0, -9.0)) -> np.ndarra
     return H
 
 
+@cache
+def aligner() -> Aligner:
+    return Aligner(DenseRegModel(TINY_MODEL, rngs=nnx.Rngs(0)))
+
+
+def searched(
+    dense, settings: AlignConfig = ALIGN_CONFIG, hints: np.ndarray = NO_HINTS
+) -> Hypotheses:
+    """Return the hypotheses of one pair by a Module 1, which is asked without prints."""
+    own, blank = aligner(), features_of(np.ones((SIDE, SIDE)))
+    pair = in_order(0, (blank, blank), own.extractor.fit(blank))
+    own.align_config = settings
+    own._log_p = lambda _map, _frames, H, fields: dense(
+        np.asarray(H, float), None if fields is None else np.asarray(fields, float)
+    )
+    return own.search(Group([pair], None, None, None), search_angles(settings)[None], hints)
+
+
+def first(found: Hypotheses) -> Alignment:
+    """Return the most confident hypothesis as an alignment."""
+    H, kept = found.H_0to1[0, 0], found.confidence[0, 0] > 0
+    return Alignment(
+        ok=True,
+        reason="",
+        H_0to1=H,
+        points0=CENTRES[kept],
+        points1=found.points1[0, 0][kept],
+        confidence=found.confidence[0, 0][kept],
+        inliers=found.inliers[0, 0][kept],
+        angle=angle_of(H),
+        displacement=Displacement.of_frames(found.displacement[0, 0], TINY_MODEL),
+    )
+
+
 def align(dense, settings: AlignConfig = ALIGN_CONFIG) -> Alignment:
     """Align one pair by Module 1 alone."""
-    found = coarse(dense, search_angles(settings)[None], TINY_MODEL, settings)
-    return judged(found[0][0], settings)
+    return judged(first(searched(dense, settings)), settings)
 
 
 def as_it_is(points: np.ndarray) -> np.ndarray:
@@ -126,17 +176,18 @@ def test_a_hint_is_followed_where_the_search_is_blind() -> None:
     """Module 1 knows eight degrees here, and the search takes steps of 45."""
     H, hint = placed(22.0), placed(18.0, (20.0, -4.0))
     dense = oracle(H, tolerance=8.0)
-    assert coarse(dense, ANGLES, TINY_MODEL)[0][0].num_inliers < 3
-    found = coarse(dense, ANGLES, TINY_MODEL, hints=hint[None, None])[0][0]
+    assert searched(dense).num_inliers[0, 0] < 3
+    found = first(searched(dense, hints=hint[None, None]))
     assert found.num_inliers > 50 and abs(found.angle - 22) < 1.0
     assert np.linalg.norm(apply(found.H_0to1, CENTRES) - apply(H, CENTRES), axis=1).max() < 3.0
 
 
 def test_where_module_1_is_blind_everywhere_the_hint_stays_for_the_ridges() -> None:
     dense, hint = oracle(placed(22.0), tolerance=0.5), placed(120.0)
-    ways = coarse(dense, ANGLES, TINY_MODEL, hints=hint[None, None])[0]
-    assert len(ways) == AlignConfig().followed[-1]
-    assert sum(np.allclose(one.H_0to1, hint) and one.num_inliers < 3 for one in ways) == 1
+    found = searched(dense, hints=hint[None, None])
+    assert found.bent.shape == (1, AlignConfig().followed[-1])
+    few = found.num_inliers[0] < 3
+    assert sum(np.allclose(H, hint) for H in found.H_0to1[0][few]) == 1
 
 
 def pulled(points: np.ndarray) -> np.ndarray:
@@ -148,7 +199,7 @@ def pulled(points: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize("angle", [0.0, 130.0])
 def test_matches_of_pulled_skin_agree_by_their_own_field(angle: float) -> None:
     H = placed(angle)
-    found = coarse(oracle(H, noise=0.2, skin=pulled), ANGLES, TINY_MODEL)[0][0]
+    found = first(searched(oracle(H, noise=0.2, skin=pulled)))
     truth = apply(H, pulled(CENTRES))
     away = np.linalg.norm(found.place(CENTRES) - truth, axis=1)
     by_similarity = np.linalg.norm(apply(found.H_0to1, CENTRES) - truth, axis=1)

@@ -1,20 +1,26 @@
-"""One print, ready to be matched at any scale: read and measured once, drawn when needed."""
+"""Features: everything that one print gives before it meets another, made once and kept.
+
+Both prints of a pair are drawn by one factor, which depends on both. So a print is read and
+measured here, and what is made of it at a factor is added when a first pair asks for that
+(:mod:`ifvit.features.extractor`): one print against many is drawn once for each factor.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI
-from ifvit.data.given import PrintSource, grey_values
+from ifvit.data.given import PrintSource, grey_values, name_of
 from ifvit.data.prints import border_grey, check_ridges, cropped, resample, ridge_area, ridge_middle
-from ifvit.features.canvas import Canvas
 from ifvit.features.fit import Fit
+from ifvit.features.frame_features import FeatureMap, FrameFeatures
 from ifvit.features.period import RidgePeriod, ridge_period
 from ifvit.geometry.grid import Frame
 
@@ -26,8 +32,11 @@ ALL = 0.99
 
 
 @dataclass(eq=False)
-class PreparedPrint:
-    """A print as it was read, what was measured of it, and how it has been drawn so far."""
+class Features:
+    """A print as it was read, what was measured of it, and what has been made of it so far.
+
+    Plain arrays: it can be cached and sent. A print of two matchers keeps what each made of it.
+    """
 
     pixels: Float[np.ndarray, "H W"]
     """Grey in [0, 1] at the resolution of the sensor, ridges dark."""
@@ -44,9 +53,14 @@ class PreparedPrint:
     period: RidgePeriod
     order: bytes
     """A digest of the pixels: pairs are worked on in its order, so that results are symmetric."""
-    canvases: dict[tuple[str, int, Fit], Canvas] = field(default_factory=dict)
-    """What :meth:`ifvit.registration.register.Registrar.canvas` has made of it, by enhancer, the
-    network's ppi, and fit."""
+    name: str = ""
+    """What results and errors call it: its file's name, where it came from a file."""
+    frames: dict[tuple[str, int, Fit], FrameFeatures] = field(default_factory=dict)
+    """What was made of it at a factor, by enhancer, the network's ppi, and fit."""
+    maps: dict[tuple[str, Fit], FeatureMap] = field(default_factory=dict)
+    """Module 1's feature map, by the sha256 of its weights, and fit."""
+    templates: dict[str, Any] = field(default_factory=dict)
+    """Module 2's :class:`ifvit.features.coder.Template`, by the sha256 of its weights."""
 
     def placed(self, fit: Fit) -> Frame:
         """Return where a frame lies on this print: its middle on that of the ridges."""
@@ -83,7 +97,7 @@ class PreparedPrint:
         return 1 - inside / np.count_nonzero(self.ridges) if self.ridges.any() else 0.0
 
 
-def prepare_print(pixels: np.ndarray, ppi: float = REFERENCE_PPI) -> PreparedPrint:
+def features_of(pixels: np.ndarray, ppi: float = REFERENCE_PPI, name: str = "") -> Features:
     """Measure a print (H, W): grey in [0, 1], ridges dark, at ``ppi``.
 
     A picture without ridges is one that cannot be aligned. Raises ValueError for an array that is
@@ -96,28 +110,30 @@ def prepare_print(pixels: np.ndarray, ppi: float = REFERENCE_PPI) -> PreparedPri
             "ridges dark"
         )
     image = resample(pixels, ppi, REFERENCE_PPI)
-    return _measured(pixels, image, ridge_area(image, REFERENCE_PPI))
+    return _measured(pixels, image, ridge_area(image, REFERENCE_PPI), name)
 
 
-def load_print(given: PrintSource, ppi: float | None = None, name: str = "") -> PreparedPrint:
+def read_features(given: PrintSource, ppi: float | None = None, name: str = "") -> Features:
     """Read a print and measure it; ``ppi`` is its resolution, 500 if not given.
 
-    ``name`` is what errors call a print that is no path. Raises as ``grey_values`` and ``resample``
-    do, and ValueError where it shows no fingerprint.
+    ``name`` is what results and errors call a print that is no file. Raises as ``grey_values`` and
+    ``resample`` do, and ValueError where it shows no fingerprint.
     """
     called = str(given) if isinstance(given, str | Path) else name or "the print"
     pixels = grey_values(given, called)
     image = resample(pixels, REFERENCE_PPI if ppi is None else ppi, REFERENCE_PPI)
-    return _measured(pixels, image, check_ridges(ridge_area(image, REFERENCE_PPI), called))
+    ridges = check_ridges(ridge_area(image, REFERENCE_PPI), called)
+    return _measured(pixels, image, ridges, name_of(given, name))
 
 
 def _measured(
     pixels: Float[np.ndarray, "H W"],
     image: Float[np.ndarray, "h w"],
     ridges: Bool[np.ndarray, "h w"],
-) -> PreparedPrint:
+    name: str,
+) -> Features:
     middle = ridge_middle(ridges)
-    return PreparedPrint(
+    return Features(
         pixels=pixels,
         image=image,
         ridges=ridges,
@@ -126,6 +142,7 @@ def _measured(
         extent_px=_reach(ridges, middle, ALL),
         period=ridge_period(image, ridges),
         order=hashlib.sha256(image.tobytes()).digest(),
+        name=name,
     )
 
 

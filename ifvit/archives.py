@@ -1,0 +1,68 @@
+"""Archives of named arrays (``.npz``), read completely or not at all, and never larger than said.
+
+A few megabytes can unpack to many gigabytes, and an array's header can promise any size: both are
+compared with the file before anything is unpacked.
+"""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from ifvit.files import check_exists
+
+MOST_UNPACKED = 8
+"""Bytes that a byte of a file unpacks to: arrays of floats hardly pack at all."""
+
+SPARE = 1 << 20
+"""Bytes that any file may unpack to."""
+
+
+HEADERS = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def read_arrays(path: str | Path, expected: str) -> dict[str, np.ndarray]:
+    """Read all arrays of an ``.npz``; Python objects in it are never loaded.
+
+    Raises FileNotFoundError, and ValueError that says what was ``expected`` for a damaged file, for
+    something else, or for arrays that are larger than their bytes.
+    """
+    check_exists(path, expected)
+    try:
+        with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
+            _check_sizes(archive, Path(path).stat().st_size)
+            # NumPy's own sums are compared as each array is read.
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+    # Damaged archives make Python's reader raise nearly any type.
+    except Exception as error:
+        known = isinstance(error, ValueError | OSError) and str(error)
+        reason = f"{error}" if known else f"damaged or no .npz: {type(error).__name__}"
+        raise ValueError(f"{path} cannot be read ({reason}): expected {expected}") from error
+
+
+def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:
+    members = archive.infolist()
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > MOST_UNPACKED * size + SPARE:
+        raise ValueError(
+            f"its header says {unpacked / 1e6:.0f} MB in a file of {size / 1e6:.1f} MB"
+        )
+    for member in members:
+        with archive.open(member) as file:
+            version = np.lib.format.read_magic(file)
+            shape, _, dtype = HEADERS[version](file)
+        if dtype.hasobject:
+            raise ValueError("it holds Python objects, which are never loaded")
+        if math.prod(shape) * dtype.itemsize > member.file_size:
+            raise ValueError(
+                f"the header of {member.filename} says {'×'.join(map(str, shape))} of {dtype}, "
+                f"more than its {member.file_size} bytes"
+            )

@@ -1,0 +1,61 @@
+"""How alike two dense maps are: cell by cell, over the few places that a pose leaves open."""
+
+from __future__ import annotations
+
+from itertools import product
+from typing import Any
+
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from ifvit.features.coder import INT8, Template
+from ifvit.geometry.transforms import library_of
+
+REACH = 1
+"""Cells by which one map is shifted against the other, each way along each axis."""
+
+SHRINKAGE = 24.0
+"""Cells of no agreement that every comparison is given: what few cells say is not yet much."""
+
+
+def map_similarity(
+    cells0: Float[Array | np.ndarray, "P h w K"],
+    mask0: Bool[Array | np.ndarray, "P h w"],
+    cells1: Float[Array | np.ndarray, "Q h w K"],
+    mask1: Bool[Array | np.ndarray, "Q h w"],
+    reach: int = REACH,
+) -> Any:
+    """Return the mean cosine of the cells that both prints show, at the best of few shifts: (P, Q).
+
+    All of P maps with all of Q, of NumPy or of JAX; a matrix product for each shift.
+    :data:`SHRINKAGE` cells of cosine 0 are in every mean, so that it lies within ±1.
+    """
+    library = library_of(cells0)
+    _, height, width = mask0.shape
+    margin = (reach, reach)
+    padded = library.pad(cells1, ((0, 0), margin, margin, (0, 0)))
+    shown = library.pad(mask1.astype(cells1.dtype), ((0, 0), margin, margin))
+    flat0, count0 = cells0.reshape(len(cells0), -1), mask0.astype(cells0.dtype)
+    count0 = count0.reshape(len(cells0), -1)
+    best = None
+    for row, column in product(range(2 * reach + 1), repeat=2):
+        part = (slice(None), slice(row, row + height), slice(column, column + width))
+        agree = flat0 @ padded[part].reshape(len(cells1), -1).T
+        both = count0 @ shown[part].reshape(len(cells1), -1).T
+        mean = agree / (both + SHRINKAGE)
+        best = mean if best is None else library.maximum(best, mean)
+    return best
+
+
+def template_similarity(template0: Template, template1: Template) -> tuple[float, float]:
+    """Return how alike two templates' dense maps and index vectors are, each in [-1, 1]."""
+    cells = [one.cells[None].astype(np.float32) / INT8 for one in (template0, template1)]
+    of_maps = map_similarity(cells[0], template0.mask[None], cells[1], template1.mask[None])
+    index0, index1 = (unit_index(one.index[None]) for one in (template0, template1))
+    return float(of_maps[0, 0]), float((index0 @ index1.T)[0, 0])
+
+
+def unit_index(index: np.ndarray) -> Float[np.ndarray, "P E"]:
+    """Return index vectors of a template, int8, as unit vectors."""
+    values = index.astype(np.float32)
+    return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9)

@@ -1,0 +1,66 @@
+"""Locks of files and folders: one process at a time, and free again however that process ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+try:
+    import fcntl
+except ImportError:  # Windows: nothing is guarded there
+    fcntl = None  # type: ignore[assignment]
+
+
+@contextmanager
+def folder_lock(folder: Path, doing: str, option: str) -> Iterator[None]:
+    """Let one process at a time work in a folder; the lock ends with the process, however.
+
+    ``doing`` says what it does there, and ``option`` names the one by which another folder is
+    given. Raises ValueError where another process holds it.
+    """
+    with (folder / ".lock").open("a+", encoding="utf-8") as file:
+        if not take_lock(file.fileno()):
+            file.seek(0)
+            raise ValueError(
+                f"another run, process {file.read().strip() or 'unknown'}, is {doing} in "
+                f"{folder}: wait for it, stop it, or give another {option}"
+            )
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        yield
+
+
+def take_lock(descriptor: int, *, wait: bool = False) -> bool:
+    """Lock an open file until it is closed; return False where another has it, or ``wait``."""
+    if fcntl is None:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return True
+    return True
+
+
+def remove_free(path: str) -> bool:
+    """Remove a file that nobody has locked; return False where that cannot be told.
+
+    It is gone before its lock is free again, so that who locks it later finds that out.
+    """
+    if fcntl is None:
+        return False
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        os.unlink(path)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return True

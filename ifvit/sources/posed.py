@@ -1,0 +1,74 @@
+"""Prints in their poses: what Module 2 learns from, whatever the prints are of."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
+
+from ifvit.config import MatchConfig, ModelConfig
+from ifvit.features.network_view import network_view
+from ifvit.features.pose import Pose, core_place
+from ifvit.geometry.grid import cell_mask
+from ifvit.geometry.transforms import similarity_at
+from ifvit.geometry.warp import warp_pairs
+
+
+class PoseError(NamedTuple):
+    """Standard deviations of the pose's error to train for: pixels at 500 ppi, degrees, share."""
+
+    shift_px: float = 8.0
+    rotation: float = 5.0
+    scale: float = 0.03
+
+    @classmethod
+    def of(cls, config: MatchConfig) -> PoseError:
+        """Return the error that a training is asked for."""
+        return cls(config.pose_shift_px, config.pose_rotation, config.pose_scale)
+
+
+class PrintBatch(NamedTuple):
+    """B prints, two by two of one finger; canvases at the network's resolution, normalised."""
+
+    loose: Float[Array, "B H W"]
+    loose_mask: Bool[Array, "B h w"]
+    pose: Pose
+    """The true one, in pixels at 500 ppi of the frame that ``loose`` shows."""
+    posed: Float[Array, "B H W"]
+    posed_mask: Bool[Array, "B h w"]
+    label: Int[Array, " B"]
+    matches0: Int[Array, "B/2 N"]
+    """Cells of the posed print 2i in the posed print 2i + 1 (:mod:`ifvit.sources.truth`)."""
+
+
+class Views(NamedTuple):
+    """B prints as the networks see them: as they were captured, and in their poses."""
+
+    loose: Float[Array, "B H W"]
+    loose_mask: Bool[Array, "B h w"]
+    posed: Float[Array, "B H W"]
+    posed_mask: Bool[Array, "B h w"]
+
+
+def erring(key: PRNGKeyArray, pose: Pose, error: PoseError, side: int) -> Float[Array, "2 3"]:
+    """Return the output-to-input transform that draws a print in its pose, but for an error."""
+    normal = jnp.clip(jax.random.normal(key, (4,)), -2.5, 2.5)
+    rotation = pose.rotation + jnp.deg2rad(error.rotation) * normal[0]
+    scale = jnp.exp(error.scale * normal[1])
+    core = pose.core + error.shift_px * normal[2:]
+    cos, sin = scale * jnp.cos(rotation), scale * jnp.sin(rotation)
+    return similarity_at(cos, sin, jnp.array(core_place(side)), core)
+
+
+def views_of(
+    frames: Float[Array, "B S S"],
+    mask: Bool[Array, "B S S"],
+    laid: Float[Array, "B 2 3"],
+    model: ModelConfig,
+) -> Views:
+    """Return frames at 500 ppi as they are, and drawn through the transforms ``laid``."""
+    loose, loose_mask = network_view(frames, mask, model)
+    posed, posed_mask = network_view(*warp_pairs(frames, mask, laid), model)
+    return Views(loose, cell_mask(loose_mask), posed, cell_mask(posed_mask))

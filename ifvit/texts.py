@@ -1,0 +1,184 @@
+"""Text as others write it: lists, tables and records, each read in one way and named in errors.
+
+Bytes of names that are no UTF-8 stay what they are (Python's ``surrogateescape``), so that a file
+of any name can be listed.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+from ifvit.files import check_exists
+
+MOST_BYTES = 1 << 30
+"""A table of ten million comparisons; nothing larger is text that was meant to be read."""
+
+MARKS = {
+    codecs.BOM_UTF8: "utf-8-sig",
+    codecs.BOM_UTF16_LE: "utf-16",
+    codecs.BOM_UTF16_BE: "utf-16",
+}
+
+LONGEST = 500
+"""Characters of a message that somebody reads."""
+
+
+class Row(NamedTuple):
+    """A row of a table: the line that it begins in, and its values by column, as they are."""
+
+    line: int
+    values: dict[str, str]
+
+
+def shortened(text: str, most: int = LONGEST) -> str:
+    """Return a message in one line, without its middle where it is longer than ``most``."""
+    line = " ".join(text.split())
+    if len(line) <= most:
+        return line
+    # What was found stands at the start of a message, and what to do at its end.
+    end = most // 3
+    return f"{line[: most - end - 3].rstrip()} … {line[-end:].lstrip()}"
+
+
+def read_text(path: str | Path, expected: str) -> str:
+    """Read text in UTF-8, or in UTF-16 where it says so or shows it.
+
+    Raises FileNotFoundError, and ValueError that names the file for a folder or for what is no
+    text.
+    """
+    check_exists(path, expected)
+    size = Path(path).stat().st_size
+    if size > MOST_BYTES:
+        raise ValueError(f"{path} has {size / 1e9:.1f} GB: expected {expected}")
+    data = Path(path).read_bytes()
+    encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "")
+    if not encoding and b"\0" in data[:2]:
+        # Every second byte of Latin text is 0, in the order of the machine that wrote it.
+        encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
+    try:
+        wide = encoding.startswith("utf-16")
+        text = data.decode(encoding or "utf-8", "strict" if wide else "surrogateescape")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is no {encoding} text ({error}): expected {expected}") from error
+    if "\0" in text:
+        raise ValueError(f"{path} holds bytes that are no text: expected {expected}")
+    return text
+
+
+def read_json(path: str | Path, expected: str) -> dict[str, Any]:
+    """Read a JSON object; raises FileNotFoundError, and ValueError for a file that is not one."""
+    try:
+        return parse_json(read_text(path, expected))
+    except ValueError as error:
+        reason = str(error) if str(path) in str(error) else f"{path} cannot be read ({error})"
+        raise ValueError(f"{reason}: expected {expected}") from error
+
+
+def parse_json(text: str, *, finite: bool = True) -> dict[str, Any]:
+    """Return the object that a JSON text holds; raises ValueError for anything else.
+
+    NaN and infinity are no JSON, though Python reads and writes them; refused where ``finite``.
+    """
+    try:
+        values = json.loads(text, parse_constant=_no_constant if finite else None)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    except json.JSONDecodeError as error:
+        raise ValueError(f"it is no JSON: {error}") from error
+    if not isinstance(values, dict):
+        raise ValueError(f"it holds a {type(values).__name__}, not an object")
+    return values
+
+
+def read_table(path: str | Path, required: Sequence[str], expected: str) -> list[Row]:
+    """Read a table with a header line: commas, semicolons or tabs between its columns.
+
+    ``required`` are columns that it must have. Lines without anything are passed over. Raises
+    FileNotFoundError, and ValueError that names file and line for a missing or doubled column, a
+    row with more or fewer values than the header, or a quote that is not closed.
+    """
+    text = read_text(path, expected)
+    text = re.sub(r"\Asep=.\r?\n?", "", text)  # a line that Excel writes for itself
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    delimiter = max(",;\t", key=first.count)
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    rows: list[Row] = []
+    begun = 1
+    try:
+        for cells in reader:
+            line, begun = begun, reader.line_num + 1
+            if not any(cell.strip() for cell in cells):
+                continue
+            if header is None:
+                header = _header(path, [cell.strip() for cell in cells], required, expected)
+            else:
+                rows.append(Row(line, _values(f"{path}, line {line}", header, cells)))
+    except csv.Error as error:
+        where = f"{path}, line {begun}"
+        raise ValueError(f"{where}: {error}; is a quote not closed?") from error
+    if header is None:
+        _header(path, [], required, expected)
+    return rows
+
+
+def find_file(folder: Path, name: str) -> Path | None:
+    """Return the file that a list calls ``name``, relative to a folder or absolute; None if none.
+
+    As it is written, or else with the slashes of another system, or in the other of Unicode's two
+    forms of a letter with an accent: one system writes é as one sign, another as two.
+    """
+    for one in dict.fromkeys((name, name.replace("\\", "/"))):
+        forms: tuple[Literal["NFC", "NFD"] | None, ...] = (None, "NFC", "NFD")
+        for form in forms:
+            path = folder / (unicodedata.normalize(form, one) if form else one)
+            if os.path.isfile(path):
+                return path
+    return None
+
+
+def same_name(name: str) -> str:
+    """Return one spelling for all spellings of a name that :func:`find_file` takes for one."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"it holds {name}, which is no number")
+
+
+def _header(
+    path: str | Path, cells: list[str], required: Sequence[str], expected: str
+) -> list[str]:
+    missing = [name for name in required if name not in cells]
+    if missing:
+        raise ValueError(
+            f"{path}, line 1: no column {' or '.join(missing[:3])} among "
+            f"{shortened(', '.join(cells), 150) or 'none'}; expected {expected}"
+        )
+    doubled = [name for name in required if cells.count(name) > 1]
+    if doubled:
+        raise ValueError(f"{path}, line 1: column {doubled[0]} is there twice; remove one")
+    return cells
+
+
+def _values(where: str, header: list[str], cells: list[str]) -> dict[str, str]:
+    if len(cells) != len(header):
+        raise ValueError(
+            f"{where}: {len(cells)} values for {len(header)} columns; expected one for each, and "
+            "quotes around a value that holds the separator"
+        )
+    for name, cell in zip(header, cells, strict=True):
+        if "\n" in cell or "\r" in cell:
+            raise ValueError(
+                f"{where}, column {name}: a value over several lines; is a quote not closed?"
+            )
+    return dict(zip(header, cells, strict=True))

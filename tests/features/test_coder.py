@@ -1,0 +1,89 @@
+"""Module 2 at work on one print: what a template is, whatever its weights have learnt."""
+
+import dataclasses
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
+from ifvit.features.coder import INT8, Coder, template_scale
+from ifvit.features.features import features_of
+from ifvit.features.fit import FIT_CONFIG
+from ifvit.features.pose import Pose, core_place, pose_at, upright
+from ifvit.geometry.grid import frame_side
+from ifvit.geometry.transforms import apply
+from ifvit.models.embedding import MatcherModel
+from ifvit.models.pose_head import PoseMap
+
+
+@pytest.fixture(scope="module")
+def coder(small: ModelConfig) -> Coder:
+    return Coder(MatcherModel(small, rngs=nnx.Rngs(1)))
+
+
+def test_a_template_is_fixed_in_length_and_made_once(coder: Coder, ridge_print) -> None:
+    item = features_of(ridge_print)
+    made = coder.template(item)
+    assert made.cells.shape == (8, 8, 8) and made.cells.dtype == np.int8
+    assert made.mask.shape == (8, 8) and made.mask.any()
+    assert made.index.shape == (8,) and np.abs(made.index).max() == INT8
+    lengths = np.linalg.norm(made.cells / INT8, axis=-1)
+    np.testing.assert_allclose(lengths, made.mask, atol=0.02)
+    assert coder.template(item) is made
+
+
+def test_weights_have_a_template_each(small: ModelConfig, coder: Coder, ridge_print) -> None:
+    item, other = features_of(ridge_print), Coder(MatcherModel(small, rngs=nnx.Rngs(2)))
+    assert not np.array_equal(coder.template(item).index, other.template(item).index)
+    assert len(item.templates) == 2
+
+
+def test_a_print_without_ridges_has_an_empty_template(coder: Coder) -> None:
+    made = coder.template(features_of(np.ones((128, 128), np.float32)))
+    assert not made.mask.any() and not made.cells.any()
+
+
+def test_a_print_on_a_larger_sheet_is_the_same_print(
+    coder: Coder, ridge_print, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pose is of the frame, whose middle is that of the ridges wherever these lie."""
+    side = frame_side(coder._loose)
+    found = Pose(jnp.full((1, 2), (side - 1) / 2 + 4.0), jnp.array([0.3]), jnp.array([1.0]))
+    monkeypatch.setattr(coder, "_pose", lambda _frames, _masks: found)
+    margin = ((0, 40), (90, 0))
+    first = coder.template(features_of(ridge_print))
+    second = coder.template(features_of(np.pad(ridge_print, margin, constant_values=1.0)))
+    np.testing.assert_allclose(np.subtract(second.core, first.core), (90, 0), atol=1.5)
+    assert second.rotation == pytest.approx(np.rad2deg(0.3), abs=1e-4)
+    assert (first.mask == second.mask).mean() > 0.9
+
+
+def test_fine_ridges_are_drawn_at_one_period_and_coarse_ones_as_they_are() -> None:
+    for period in (6.0, 7.3, 8.9):
+        assert template_scale(period) * period == pytest.approx(FIT_CONFIG.period_px)
+    assert template_scale(12.0) == template_scale(float("nan")) == 1.0
+    assert template_scale(2.0) == pytest.approx(1.2**3)
+
+
+def test_the_most_probable_pose_by_hand(small: ModelConfig) -> None:
+    log_p = np.full((1, 8, 8), -9.0, np.float32)
+    log_p[0, 2, 5] = -0.1
+    offset, up = np.zeros((2, 1, 8, 8, 2), np.float32)
+    offset[0, 2, 5] = 0.25, -0.5
+    up[0, 2, 5] = 0.8 * np.cos(0.3), 0.8 * np.sin(0.3)
+    pose = pose_at(PoseMap(*map(jnp.asarray, (log_p, offset, up))), small)
+    cell_px = STRIDE * REFERENCE_PPI / small.ppi
+    expected = (np.array([5.25, 1.5]) + 0.5) * cell_px - 0.5
+    np.testing.assert_allclose(pose.core[0], expected, atol=1e-4)
+    np.testing.assert_allclose([pose.rotation[0], pose.confidence[0]], [0.3, 0.8], atol=1e-6)
+    # The transform that draws the print upright takes the core's place to the core.
+    side = frame_side(small)
+    place = np.array(core_place(side))
+    laid = np.asarray(upright(pose, side)[0])
+    np.testing.assert_allclose(apply(laid, place), expected, atol=1e-3)
+
+
+def test_a_pose_is_looked_for_on_a_larger_canvas(coder: Coder, small: ModelConfig) -> None:
+    assert coder._loose == dataclasses.replace(small, canvas=104)
