@@ -4,7 +4,7 @@ Usage: ``python benchmarks/engines.py``, after ``pip install 'ifvit[onnx]'``. Bo
 weights that ship with ifvit, or the checkpoints given; they see the same random images, with all of
 the canvas as foreground, and are called in turn, so that a busy machine slows both. The ratio is
 that of JAX's time to ONNX Runtime's. A start is that of a whole process: imports, loading, and one
-call of each kind for one pair; JAX starts with an empty compilation cache, and again with what that
+call of each kind for one print or pair; JAX starts with an empty compilation cache, and again with what that
 left.
 """
 
@@ -26,14 +26,13 @@ from timing import machine
 
 from ifvit.config import STRIDE
 from ifvit.export.onnx_export import export_onnx
-from ifvit.runtime.calls import Engine, PairViews
+from ifvit.runtime.calls import Engine
 from ifvit.runtime.jax_runtime import JaxEngine
 from ifvit.runtime.onnx_runtime import OnnxEngine
 from ifvit.weights.pretrained import checkpoint_pair
 
-CANVASES = (160, 224)
+CANVASES = (160, 256)
 BATCHES = (1, 8)
-ROI = 96
 ROW = "{:<10} {:<9} {:>5} {:>14} {:>9} {:>7} {:>15}"
 
 LOAD = {
@@ -44,12 +43,11 @@ LOAD = {
 }
 FIRST = """
 import numpy as np
-from ifvit.runtime.calls import PairViews
 image, mask = np.zeros((1, 160, 160), np.float32), np.ones((1, 20, 20), bool)
-local, local_mask = image[:, :96, :96], mask[:, :12, :12]
 features = engine.backbone(image)
 engine.dense(features, features, mask, mask)
-engine.embed(PairViews(image, image, mask, mask, local, local, local_mask, local_mask))
+engine.pose(image, mask)
+engine.code(image, mask)
 """
 
 
@@ -57,15 +55,13 @@ def calls(engine: Engine, batch: int, canvas: int) -> dict[str, Callable[[], obj
     """Return each kind of call on ``batch`` prints or pairs of this canvas, in pixels."""
     rng = np.random.default_rng(0)
     images = rng.normal(size=(2, batch, canvas, canvas)).astype(np.float32)
-    local = rng.normal(size=(2, batch, ROI, ROI)).astype(np.float32)
     mask = np.ones((batch, canvas // STRIDE, canvas // STRIDE), bool)
-    local_mask = np.ones((batch, ROI // STRIDE, ROI // STRIDE), bool)
     maps = [engine.backbone(image) for image in images]
-    views = PairViews(*images, mask, mask, *local, local_mask, local_mask)
     return {
         "backbone": lambda: engine.backbone(images[0]),
         "dense": lambda: engine.dense(maps[0], maps[1], mask, mask),
-        "embed": lambda: engine.embed(views),
+        "pose": lambda: engine.pose(images[0], mask),
+        "code": lambda: engine.code(images[0], mask),
     }
 
 

@@ -16,6 +16,12 @@ def check_image_shape(shape: Sequence[int]) -> None:
         )
 
 
+def check_print_shapes(image: Sequence[int], mask: Sequence[int]) -> None:
+    """Raise ValueError for images that no network takes, or a mask that is not of their cells."""
+    check_image_shape(image)
+    check_mask_shape(mask, (image[0], image[1] // STRIDE, image[2] // STRIDE))
+
+
 def check_mask_shape(shape: Sequence[int], cells: Sequence[int]) -> None:
     """Raise ValueError for a mask that has not one value for each of the coarse ``cells``."""
     if tuple(shape) != tuple(cells):

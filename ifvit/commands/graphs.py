@@ -13,7 +13,7 @@ class ExportOnnxArgs:
     """Write both modules as ONNX graphs, checked against JAX: for use without JAX or ifvit."""
 
     out: Annotated[str, tyro.conf.Positional]
-    """Folder for backbone.onnx, dense.onnx and embed.onnx."""
+    """Folder for backbone.onnx, dense.onnx, pose.onnx and code.onnx."""
     dense_ckpt: str | None = None
     """Both checkpoints of a training; if not given, the weights that ship with ifvit."""
     matcher_ckpt: str | None = None

@@ -85,13 +85,18 @@ def graph_bytes(dense: DenseRegModel, matcher: MatcherModel, record: GraphRecord
     """
     try:
         from ifvit.export.dense_graph import backbone_graph, dense_graph
-        from ifvit.export.embed_graph import embed_graph
+        from ifvit.export.print_graphs import code_graph, pose_graph
     except ImportError as error:
         raise ValueError(
             f"graphs are written by the package onnx, which cannot be imported ({error}): "
             "pip install 'ifvit[onnx]'"
         ) from error
-    build = {"backbone": backbone_graph, "dense": dense_graph, "embed": embed_graph}[record.graph]
+    build = {
+        "backbone": backbone_graph,
+        "dense": dense_graph,
+        "pose": pose_graph,
+        "code": code_graph,
+    }[record.graph]
     model = dense if record.module == "dense_reg" else matcher
     return build(_tensors(model), model.config).model(record.to_metadata()).SerializeToString()
 

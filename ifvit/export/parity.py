@@ -11,12 +11,13 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from ifvit.config import STRIDE, ModelConfig
+from ifvit.features.coder import loose_canvas
 from ifvit.features.network_view import prepare
 from ifvit.geometry.grid import frame_side
 from ifvit.models.coarse_matching import cell_matches
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
-from ifvit.runtime.calls import CellMatches, Embeddings, Engine, PairViews
+from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints, Engine
 from ifvit.runtime.jax_runtime import JaxEngine, compiled
 from ifvit.synthesis import draw_impression, finger_key, make_masters, render
 
@@ -39,15 +40,30 @@ class Differences(NamedTuple):
     one that is as good."""
     position: float
     """Of an accepted match's position, cells."""
-    embedding: float
-    """Of a number in a unit-length embedding."""
+    core: float
+    """Of the logarithm of a cell's probability to show the core, as a share of it, or of 1."""
+    direction: float
+    """Of a core's offset in its cell, cells, and of the cosine and sine of the rotation."""
+    cell: float
+    """Of a number in a unit vector of the dense map."""
+    index: float
+    """Of a number in an index vector of length 1."""
 
     def largest(self, other: Differences) -> Differences:
-        """Return the larger of each two."""
-        return Differences(*map(max, self, other))
+        """Return the larger of each two; what is no number counts as larger than any."""
+        return Differences(*map(float, np.maximum(self, other)))
 
 
-LIMITS = Differences(features=1e-4, confidence=1e-4, partner=1e-3, position=1e-3, embedding=1e-4)
+LIMITS = Differences(
+    features=1e-4,
+    confidence=1e-4,
+    partner=1e-3,
+    position=1e-3,
+    core=1e-4,
+    direction=1e-3,
+    cell=1e-4,
+    index=1e-4,
+)
 """What rounding explains; a wrong layer, mask or position encoding is beyond it by far."""
 
 
@@ -74,14 +90,25 @@ class Shown(NamedTuple):
     matches: CellMatches
 
 
+class Masked(NamedTuple):
+    """One print and the other under masks of several shapes, and what JAX makes of each by itself.
+
+    The foreground's own cells of both; then, of the first, all cells, a disc to one side, none.
+    """
+
+    images: Float[np.ndarray, "B H W"]
+    masks: Bool[np.ndarray, "B h w"]
+    poses: CellPoses
+    codes: CodedPrints
+
+
 class Expected(NamedTuple):
     """What the models in JAX make of two prints: the answers that an engine has to give."""
 
     shown: list[Shown]
     """By Module 1, on the trained canvas and on the largest one."""
-    views: PairViews
-    embeddings: Embeddings
-    """By Module 2, on its trained canvas."""
+    masked: list[Masked]
+    """By Module 2, on the trained canvas and on that where a pose is looked for."""
 
 
 def expected_of(
@@ -97,17 +124,31 @@ def expected_of(
         logs = log_p(features, features[::-1], masks, masks[::-1])
         matches = CellMatches(*map(np.asarray, cell_matches(logs, features.shape[2])))
         shown.append(Shown(images, masks, features, np.asarray(logs), matches))
-    views = _views(shown[0].images, shown[0].masks, dense.config)
-    return Expected(shown, views, reference.embed(views))
+    masked = [
+        _masked(reference, frames, replace(dense.config, canvas=canvas))
+        for canvas in (dense.config.canvas, loose_canvas(dense.config))
+    ]
+    return Expected(shown, masked)
+
+
+def _masked(
+    reference: JaxEngine, frames: Float[np.ndarray, "2 S S"], config: ModelConfig
+) -> Masked:
+    (first, second), (own, other) = _network_view(frames, config)
+    row, column = np.indices(own.shape)
+    disc = np.hypot(row, column - 1) < config.cells / 2
+    masks = np.stack([own, other, np.ones_like(own), disc, np.zeros_like(own)])
+    images = np.stack([first, second, first, first, first])
+    return Masked(images, masks, reference.pose(images, masks), reference.code(images, masks))
 
 
 def differences(engine: Engine, expected: Expected) -> Differences:
     """Return how far an engine's answers are from those expected."""
-    both = zip(engine.embed(expected.views), expected.embeddings, strict=True)
-    embedding = max(float(np.abs(own - other).max()) for own, other in both)
-    found = Differences(0.0, 0.0, 0.0, 0.0, embedding)
+    found = Differences(*(0.0,) * len(Differences._fields))
     for shown in expected.shown:
         found = found.largest(_module1(engine, shown))
+    for masked in expected.masked:
+        found = found.largest(_module2(engine, masked))
     return found
 
 
@@ -152,8 +193,33 @@ def _module1(engine: Engine, shown: Shown) -> Differences:
         confidence=float(np.abs(own.confidence0 - other.confidence0).max()),
         partner=max(lost),
         position=float(position.max(initial=0.0)),
-        embedding=0.0,
+        core=0.0,
+        direction=0.0,
+        cell=0.0,
+        index=0.0,
     )
+
+
+def _module2(engine: Engine, masked: Masked) -> Differences:
+    poses = engine.pose(masked.images, masked.masks)
+    codes = engine.code(masked.images, masked.masks)
+    # Where no core can lie the logarithm is so large that float32 counts it in thousandths.
+    size = np.maximum(np.abs(masked.poses.log_p), 1.0)
+    offset, up = _furthest(poses.offset, masked.poses.offset), _furthest(poses.up, masked.poses.up)
+    return Differences(
+        features=0.0,
+        confidence=0.0,
+        partner=0.0,
+        position=0.0,
+        core=_furthest(poses.log_p / size, masked.poses.log_p / size),
+        direction=float(np.maximum(offset, up)),
+        cell=_furthest(codes.cells, masked.codes.cells),
+        index=_furthest(codes.index, masked.codes.index),
+    )
+
+
+def _furthest(own: Float[np.ndarray, "..."], other: Float[np.ndarray, "..."]) -> float:
+    return float(np.abs(own - other).max())
 
 
 def _shortfall(log_p: Float[np.ndarray, "B N M"], chosen: np.ndarray, axis: int) -> float:
@@ -164,19 +230,3 @@ def _shortfall(log_p: Float[np.ndarray, "B N M"], chosen: np.ndarray, axis: int)
 
 def _log_p(model: DenseRegModel, *maps_and_masks: Array) -> Array:
     return model.match_maps(*maps_and_masks).log_p
-
-
-def _views(
-    images: Float[np.ndarray, "2 H W"], masks: Bool[np.ndarray, "2 h w"], config: ModelConfig
-) -> PairViews:
-    """Make views of both orders: the common foreground, and a square in its middle."""
-    cells = -(-config.roi_px // STRIDE)
-    start = max(0, (config.cells - cells) // 2)
-    square = slice(start, start + cells)
-    pixels = slice(STRIDE * start, STRIDE * (start + cells))
-    both = masks.all(axis=0)
-    shown = images * both.repeat(STRIDE, axis=0).repeat(STRIDE, axis=1)
-    mask = np.stack([both, both])
-    local, local_mask = shown[:, pixels, pixels].copy(), mask[:, square, square].copy()
-    turned = shown[::-1].copy(), local[::-1].copy()
-    return PairViews(shown, turned[0], mask, mask, local, turned[1], local_mask, local_mask)

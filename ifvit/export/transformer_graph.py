@@ -44,23 +44,40 @@ def add_transformer(
     Even layers look at the own image, odd ones at the other, of which image 1 sees the image 0 that
     has just been updated, as in :class:`ifvit.models.transformer.LocalFeatureTransformer`.
     """
-    layer = _loftr_layer if config.use_loftr else _pre_norm_layer
     feat0, feat1 = tokens
-    mask0, mask1 = (
-        graph.op("Cast", graph.op("Unsqueeze", mask, np.array([2], np.int64)), to=1)
-        for mask in masks
-    )
+    mask0, mask1 = (_as_weights(graph, mask) for mask in masks)
     for index in range(config.num_layers):
         own = f"{place}/layers/{index}"
         if index % 2 == 0:
-            feat0 = layer(graph, feat0, feat0, mask0, config, own)
-            feat1 = layer(graph, feat1, feat1, mask1, config, own)
+            feat0 = _layer(graph, feat0, feat0, mask0, config, own)
+            feat1 = _layer(graph, feat1, feat1, mask1, config, own)
         else:
-            feat0 = layer(graph, feat0, feat1, mask1, config, own)
-            feat1 = layer(graph, feat1, feat0, mask0, config, own)
-    if config.use_loftr:
-        return feat0, feat1
-    return _norm(graph, feat0, f"{place}/norm"), _norm(graph, feat1, f"{place}/norm")
+            feat0 = _layer(graph, feat0, feat1, mask1, config, own)
+            feat1 = _layer(graph, feat1, feat0, mask0, config, own)
+    return _last_norm(graph, feat0, config, place), _last_norm(graph, feat1, config, place)
+
+
+def add_transformer_alone(
+    graph: Graph, tokens: str, mask: str, config: ModelConfig, place: str
+) -> str:
+    """Add the transformer of one print, every layer of which looks at the print itself."""
+    kept = _as_weights(graph, mask)
+    for index in range(config.num_layers):
+        tokens = _layer(graph, tokens, tokens, kept, config, f"{place}/layers/{index}")
+    return _last_norm(graph, tokens, config, place)
+
+
+def _as_weights(graph: Graph, mask: str) -> str:
+    return graph.op("Cast", graph.op("Unsqueeze", mask, np.array([2], np.int64)), to=1)
+
+
+def _layer(graph: Graph, x: str, source: str, mask: str, config: ModelConfig, place: str) -> str:
+    kind = _loftr_layer if config.use_loftr else _pre_norm_layer
+    return kind(graph, x, source, mask, config, place)
+
+
+def _last_norm(graph: Graph, x: str, config: ModelConfig, place: str) -> str:
+    return x if config.use_loftr else _norm(graph, x, f"{place}/norm")
 
 
 def add_linear(graph: Graph, x: str, place: str) -> str:

@@ -1,4 +1,4 @@
-"""The three pure calls by which the networks are used, and what goes in and comes out.
+"""The four pure calls by which the networks are used, and what goes in and comes out.
 
 All arrays are NumPy's, so that whoever calls does not know what computes: JAX
 (:mod:`ifvit.runtime.jax_runtime`) or ONNX Runtime (:mod:`ifvit.runtime.onnx_runtime`).
@@ -40,29 +40,25 @@ class CellMatches(NamedTuple):
         return np.where(accepted, self.partner0, -1).astype(np.int32)
 
 
-class PairViews(NamedTuple):
-    """Module 2's two views of each print of B pairs: normalised images, masks of coarse cells.
+class CellPoses(NamedTuple):
+    """What Module 2 says of the pose of B prints, cell by cell, as they were captured."""
 
-    The fields are those of :class:`ifvit.models.embedding.MatcherInput`, in NumPy.
-    """
-
-    global0: Float[np.ndarray, "B H W"]
-    global1: Float[np.ndarray, "B H W"]
-    global_mask0: Bool[np.ndarray, "B h w"]
-    global_mask1: Bool[np.ndarray, "B h w"]
-    local0: Float[np.ndarray, "B Hl Wl"]
-    local1: Float[np.ndarray, "B Hl Wl"]
-    local_mask0: Bool[np.ndarray, "B hl wl"]
-    local_mask1: Bool[np.ndarray, "B hl wl"]
+    log_p: Float[np.ndarray, "B h w"]
+    """Logarithm of the probability that the core lies in the cell; near -10,000 where none can."""
+    offset: Float[np.ndarray, "B h w 2"]
+    """Where in (or beside) the cell, (x, y) from its centre, in cells."""
+    up: Float[np.ndarray, "B h w 2"]
+    """Cosine and sine of the finger's rotation against upright, x axis towards y axis, if the core
+    lies there. The shorter than 1, the less is known of it."""
 
 
-class Embeddings(NamedTuple):
-    """One unit-length embedding per print and branch, of B pairs."""
+class CodedPrints(NamedTuple):
+    """What Module 2 keeps of B prints that are drawn in their poses."""
 
-    global0: Float[np.ndarray, "B E"]
-    global1: Float[np.ndarray, "B E"]
-    local0: Float[np.ndarray, "B E"]
-    local1: Float[np.ndarray, "B E"]
+    cells: Float[np.ndarray, "B h w K"]
+    """The dense map: a unit vector for each cell of the foreground, 0 elsewhere."""
+    index: Float[np.ndarray, "B E"]
+    """The index vector: all of the print in one unit vector."""
 
 
 @runtime_checkable
@@ -88,6 +84,12 @@ class Engine(Protocol):
         """Match the cells of B pairs of feature maps by Module 1."""
         ...
 
-    def embed(self, views: PairViews) -> Embeddings:
-        """Embed the views of B aligned pairs by Module 2."""
+    def pose(self, image: Float[np.ndarray, "B H W"], mask: Bool[np.ndarray, "B h w"]) -> CellPoses:
+        """Look for the core of B prints as they were captured, by Module 2."""
+        ...
+
+    def code(
+        self, image: Float[np.ndarray, "B H W"], mask: Bool[np.ndarray, "B h w"]
+    ) -> CodedPrints:
+        """Return dense maps and index vectors of B prints in their poses, by Module 2."""
         ...

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
-from ifvit.config import DenseConfig, MatchConfig, from_json
+from ifvit.config import ModelConfig
 from ifvit.files import sha256_of
 
-MODULE_OF = {"backbone": "dense_reg", "dense": "dense_reg", "embed": "matcher"}
-"""The three graphs, and the module that each is made from."""
+MODULE_OF = {"backbone": "dense_reg", "dense": "dense_reg", "pose": "matcher", "code": "matcher"}
+"""The graphs, and the module that each is made from."""
 
 HOW_TO_GET = "the folder that `ifvit export-onnx` writes"
 
@@ -26,7 +26,7 @@ class GraphRecord:
     """The metadata of one graph, each a text of its own in the file."""
 
     graph: str
-    """``backbone``, ``dense`` or ``embed``."""
+    """``backbone``, ``dense``, ``pose`` or ``code``."""
     module: str
     """``dense_reg`` or ``matcher``: whose parameters the graph holds."""
     dense_sha256: str
@@ -61,12 +61,19 @@ class GraphRecord:
             )
         return record
 
-    def settings(self) -> Any:
-        """Return the ``DenseConfig`` or ``MatchConfig`` of the module's training.
+    def model_config(self) -> ModelConfig:
+        """Return the shape of the networks, all that use asks of the settings.
 
-        Raises ValueError where another version of ifvit wrote it.
+        Raises ValueError where another version of ifvit wrote them.
         """
-        return from_json(DenseConfig if self.module == "dense_reg" else MatchConfig, self.config)
+        try:
+            model = json.loads(self.config)["model"]
+            return ModelConfig(**model | {"backbone_widths": tuple(model["backbone_widths"])})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.graph}.onnx was written by another version of ifvit ({self.version}): "
+                f"export it again by `ifvit export-onnx` ({error})"
+            ) from error
 
 
 def check_together(

@@ -7,16 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from ifvit.models.coarse_matching import cell_matches
 from ifvit.models.dense_reg import DenseRegModel
-from ifvit.models.embedding import MatcherInput, MatcherModel
-from ifvit.runtime.calls import CellMatches, Embeddings, PairViews
-from ifvit.shapes import check_mask_shape
+from ifvit.models.embedding import MatcherModel
+from ifvit.models.pose_head import PoseMap
+from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
+from ifvit.shapes import check_mask_shape, check_print_shapes
 from ifvit.weights.checkpoint import check_same_shape, load_pair
 from ifvit.weights.pretrained import checkpoint_pair
 
@@ -46,7 +46,8 @@ class JaxEngine:
         module2 = nnx.view(matcher, use_running_average=True)
         self._backbone = compiled(module1, _features)
         self._dense = compiled(module1, _cell_matches)
-        self._embed = compiled(module2, _embeddings)
+        self._pose = compiled(module2, _cell_poses)
+        self._code = compiled(module2, _coded)
 
     @classmethod
     def from_checkpoints(
@@ -75,9 +76,17 @@ class JaxEngine:
         check_mask_shape(mask1.shape, features1.shape[:3])
         return CellMatches(*map(np.asarray, self._dense(features0, features1, mask0, mask1)))
 
-    def embed(self, views: PairViews) -> Embeddings:
-        """Embed the views of B aligned pairs by Module 2. Raises ValueError for other shapes."""
-        return Embeddings(*map(np.asarray, self._embed(views)))
+    def pose(self, image: Float[np.ndarray, "B H W"], mask: Bool[np.ndarray, "B _ _"]) -> CellPoses:
+        """Look for the core of B prints by Module 2. Raises ValueError for other shapes."""
+        check_print_shapes(image.shape, mask.shape)
+        return CellPoses(*map(np.asarray, self._pose(image, mask)))
+
+    def code(
+        self, image: Float[np.ndarray, "B H W"], mask: Bool[np.ndarray, "B _ _"]
+    ) -> CodedPrints:
+        """Return the codes of B prints in their poses. Raises ValueError for other shapes."""
+        check_print_shapes(image.shape, mask.shape)
+        return CodedPrints(*map(np.asarray, self._code(image, mask)))
 
 
 def _features(model: DenseRegModel, image: Float[Array, "B H W"]) -> Float[Array, "B h w D"]:
@@ -95,6 +104,14 @@ def _cell_matches(
     return cell_matches(log_p, features1.shape[2])
 
 
-def _embeddings(model: MatcherModel, views: Any) -> tuple[Array, ...]:
-    made = model(MatcherInput(*map(jnp.asarray, views)))
-    return made.global0, made.global1, made.local0, made.local1
+def _cell_poses(
+    model: MatcherModel, image: Float[Array, "B H W"], mask: Bool[Array, "B h w"]
+) -> PoseMap:
+    return model.pose(image, mask)
+
+
+def _coded(
+    model: MatcherModel, image: Float[Array, "B H W"], mask: Bool[Array, "B h w"]
+) -> tuple[Array, Array]:
+    made = model.encode(image, mask)
+    return made.cells, made.index

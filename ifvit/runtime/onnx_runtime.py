@@ -7,9 +7,8 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ifvit.config import STRIDE
 from ifvit.files import check_exists
-from ifvit.runtime.calls import CellMatches, Embeddings, PairViews
+from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
 from ifvit.runtime.graph_record import (
     HOW_TO_GET,
     MODULE_OF,
@@ -17,7 +16,7 @@ from ifvit.runtime.graph_record import (
     check_together,
     graph_file,
 )
-from ifvit.shapes import check_image_shape, check_mask_shape
+from ifvit.shapes import check_image_shape, check_mask_shape, check_print_shapes
 
 try:
     import onnxruntime
@@ -26,7 +25,7 @@ except ImportError:  # pragma: no cover - tests have it
 
 
 class OnnxEngine:
-    """The three graphs of one export; see :class:`ifvit.runtime.calls.Engine`.
+    """The graphs of one export; see :class:`ifvit.runtime.calls.Engine`.
 
     One engine may be called from several threads at once.
     """
@@ -59,7 +58,7 @@ class OnnxEngine:
             for name, session in self._sessions.items()
         }
         check_together(folder, list(self.records.values()), dense_ckpt, matcher_ckpt)
-        self.config = self.records["dense"].settings().model
+        self.config = self.records["dense"].model_config()
 
     def backbone(self, image: Float[np.ndarray, "B H W"]) -> Float[np.ndarray, "B h w D"]:
         """Return Module 1's feature maps of B prints. Raises ValueError for other shapes."""
@@ -79,15 +78,17 @@ class OnnxEngine:
         feed = {"features0": features0, "features1": features1, "mask0": mask0, "mask1": mask1}
         return CellMatches(*self._run("dense", feed))
 
-    def embed(self, views: PairViews) -> Embeddings:
-        """Embed the views of B aligned pairs by Module 2. Raises ValueError for other shapes."""
-        for branch in ("global", "local"):
-            for side in "01":
-                image = getattr(views, branch + side)
-                check_image_shape(image.shape)
-                cells = (len(image), *(size // STRIDE for size in image.shape[1:]))
-                check_mask_shape(getattr(views, f"{branch}_mask{side}").shape, cells)
-        return Embeddings(*self._run("embed", views._asdict()))
+    def pose(self, image: Float[np.ndarray, "B H W"], mask: Bool[np.ndarray, "B _ _"]) -> CellPoses:
+        """Look for the core of B prints by Module 2. Raises ValueError for other shapes."""
+        check_print_shapes(image.shape, mask.shape)
+        return CellPoses(*self._run("pose", {"image": image, "mask": mask}))
+
+    def code(
+        self, image: Float[np.ndarray, "B H W"], mask: Bool[np.ndarray, "B _ _"]
+    ) -> CodedPrints:
+        """Return the codes of B prints in their poses. Raises ValueError for other shapes."""
+        check_print_shapes(image.shape, mask.shape)
+        return CodedPrints(*self._run("code", {"image": image, "mask": mask}))
 
     def _run(self, graph: str, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
         """Run a graph; floats are taken as float32, as the networks have them."""

@@ -11,10 +11,10 @@ import pytest
 from flax import nnx
 
 from ifvit.export.dense_graph import backbone_graph, dense_graph
-from ifvit.export.embed_graph import embed_graph
 from ifvit.export.graph import IR_VERSION, OPSET
 from ifvit.export.onnx_export import _tensors
-from ifvit.models import DenseRegModel, MatcherInput, MatcherModel
+from ifvit.export.print_graphs import code_graph, pose_graph
+from ifvit.models import DenseRegModel, MatcherModel
 from ifvit.models.coarse_matching import cell_matches
 
 KINDS = {
@@ -70,31 +70,51 @@ def test_the_matches_of_two_maps_of_any_size(micro, stir, kind) -> None:
     np.testing.assert_allclose(found[2][clear], position[clear], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("kind", [*KINDS, "two transformers"])
-def test_the_embeddings_of_views_of_any_size(micro, stir, kind) -> None:
-    """Also of fewer cells than there are regions to pool, and of a view that shows nothing."""
-    config = replace(micro, **KINDS.get(kind, {}))
-    share = kind != "two transformers"
-    model = stir(MatcherModel(config, share_global_local=share, rngs=nnx.Rngs(3)), 3)
-    run = runs(embed_graph(_tensors(model), config))
-    masks = [some(4, 2, 5, 7), some(5, 2, 5, 7)]
-    local_masks = [some(6, 2, 4, 2), some(7, 2, 4, 2)]
-    local_masks[0][-1] = False
-    large, small = [normal(i, 2, 40, 56) for i in (0, 1)], [normal(i, 2, 32, 16) for i in (2, 3)]
-    views = MatcherInput(*large, *masks, *small, *local_masks)
-    expected = model(MatcherInput(*map(jnp.asarray, views)))
-    found = run(**views._asdict())
-    for own, name in zip(found, ("global0", "global1", "local0", "local1"), strict=True):
-        np.testing.assert_allclose(own, getattr(expected, name), **CLOSE)
+def prints_and_masks(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return five prints of this many cells: with holes, whole, in a corner, of one cell, empty."""
+    masks = some(4, 5, height, width)
+    masks[1] = True
+    masks[2:] = False
+    masks[2, -2:, : width // 2] = True
+    masks[3, 0, -1] = True
+    return normal(0, 5, 8 * height, 8 * width), masks
+
+
+SIZES = {"trained": (6, 6), "other": (5, 9), "fewer cells than regions": (3, 2)}
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_the_poses_of_prints_of_any_size(two_models, size) -> None:
+    """Dilations that reach beyond the canvas, and masks that grow beyond its edge."""
+    _, model = two_models
+    image, mask = prints_and_masks(*SIZES[size])
+    expected = model.pose(jnp.asarray(image), jnp.asarray(mask))
+    run = runs(pose_graph(_tensors(model), model.config))
+    for own, other in zip(run(image=image, mask=mask), expected, strict=True):
+        np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size", SIZES)
+def test_the_codes_of_prints_of_any_size(micro, stir, kind, size) -> None:
+    config = replace(micro, **KINDS[kind])
+    model = stir(MatcherModel(config, rngs=nnx.Rngs(3)), 3)
+    image, mask = prints_and_masks(*SIZES[size])
+    expected = model.encode(jnp.asarray(image), jnp.asarray(mask))
+    run = runs(code_graph(_tensors(model), config))
+    cells, index = run(image=image, mask=mask)
+    np.testing.assert_allclose(cells, expected.cells, **CLOSE)
+    np.testing.assert_allclose(index, expected.index, **CLOSE)
+    assert not cells[~mask].any() and np.allclose(np.linalg.norm(cells[mask], axis=-1), 1)
 
 
 def test_the_format_is_stated_and_weights_are_stored_once(two_models) -> None:
-    _, matcher = two_models
-    model = embed_graph(_tensors(matcher), matcher.config).model({"licence": "Apache-2.0"})
+    dense, _ = two_models
+    model = dense_graph(_tensors(dense), dense.config).model({"licence": "Apache-2.0"})
     assert [(one.domain, one.version) for one in model.opset_import] == [("", OPSET)]
     assert model.ir_version == IR_VERSION
     assert model.metadata_props[0].value == "Apache-2.0"
-    # Both branches use the same backbone and transformer.
-    parameters = sum(np.asarray(v).size for v in _tensors(matcher).values())
+    # Both prints go through one transformer; the head's scale alone is a second copy.
+    used = [v for name, v in _tensors(dense).items() if not name.startswith("ResNet18")]
     stored = sum(int(np.prod(c.dims)) for c in model.graph.initializer)
-    assert stored < 1.2 * parameters
+    assert stored < 1.3 * sum(np.asarray(v).size for v in used)

@@ -26,10 +26,10 @@ def unchecked(monkeypatch):
     """Write graphs without a comparison, which compiles both models."""
     monkeypatch.setattr(onnx_export, "expected_of", lambda *_: None)
     monkeypatch.setattr(onnx_export, "synthetic_frames", lambda config: None)
-    monkeypatch.setattr(onnx_export, "differences", lambda *_: Differences(0, 0, 0, 0, 1e-6))
+    monkeypatch.setattr(onnx_export, "differences", lambda *_: Differences(*[0] * 7, 1e-6))
 
 
-def test_three_graphs_that_name_what_they_came_from(trained_pair, graphs) -> None:
+def test_graphs_that_name_what_they_came_from(trained_pair, graphs) -> None:
     assert sorted(path.name for path in graphs.iterdir()) == sorted(f"{n}.onnx" for n in MODULE_OF)
     for name, module in MODULE_OF.items():
         model = onnx.load(graph_file(graphs, name))
@@ -76,7 +76,8 @@ def test_graphs_that_compute_something_else_are_refused(
             place = {
                 "backbone": lambda: changed.ResNet18.proj.kernel,
                 "dense": lambda: changed.loftr_transformer.layers[1].v_proj.kernel,
-                "embed": lambda: changed.loftr_transformer_global.layers[1].v_proj.kernel,
+                "pose": lambda: changed.PoseHead.convs[1].kernel,
+                "code": lambda: changed.loftr_transformer_global.layers[1].v_proj.kernel,
             }[graph]()
             place[...] = place[...] + 0.01 * (np.arange(place.shape[-1]) % 2)
         if record.module == "dense_reg":
@@ -92,8 +93,9 @@ def test_graphs_that_compute_something_else_are_refused(
 
 def test_what_is_no_number_is_beyond_every_limit() -> None:
     check_limits(LIMITS)
+    none = Differences(*[0] * 8)
     with pytest.raises(ValueError, match=r"features nan, at most 0\.0001; nothing was written"):
-        check_limits(Differences(float("nan"), 0, 0, 0, 0))
+        check_limits(none.largest(none._replace(features=float("nan"))))
 
 
 def test_without_the_package_onnx_the_error_names_the_extra(
@@ -112,7 +114,8 @@ def test_the_command_says_how_far_the_graphs_are_from_jax(
     flags = ["--dense-ckpt", dense, "--matcher-ckpt", matcher]
     assert main(["export-onnx", str(tmp_path / "graphs"), *flags]) == 0
     shown = capsys.readouterr().out
-    assert all(name in shown for name in (*LIMITS._fields, "1e-06", "backbone.onnx", "embed.onnx"))
+    files = [f"{name}.onnx" for name in MODULE_OF]
+    assert all(name in shown for name in (*LIMITS._fields, "1e-06", *files))
     assert main(["export-onnx", str(tmp_path / "graphs"), "--dense-ckpt", dense]) == 2
     assert "is given without --matcher-ckpt" in capsys.readouterr().err
 

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import jax
@@ -19,7 +20,7 @@ from ifvit.export.parity import Differences
 from ifvit.models import MatcherModel
 from ifvit.models.coarse_matching import cell_matches, log_dual_softmax, mutual_matches
 from ifvit.runtime import onnx_runtime
-from ifvit.runtime.calls import CellMatches, PairViews
+from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
 from ifvit.runtime.jax_runtime import JaxEngine
 from ifvit.runtime.onnx_runtime import OnnxEngine
 from ifvit.weights import Metadata, read_metadata, save_weights
@@ -41,14 +42,6 @@ def other_matcher(trained_pair, micro, tmp_path) -> Path:
     return path
 
 
-def views(batch: int) -> PairViews:
-    rng = np.random.default_rng(0)
-    large, small = rng.normal(size=(2, batch, 48, 48)), rng.normal(size=(2, batch, 24, 24))
-    masks = np.ones((batch, 6, 6), bool), np.ones((batch, 3, 3), bool)
-    arrays = *large, masks[0], masks[0], *small, masks[1], masks[1]
-    return PairViews(*(a if a.dtype == bool else a.astype(np.float32) for a in arrays))
-
-
 def test_one_interface_and_the_same_answers(engines, micro) -> None:
     image = np.random.default_rng(1).normal(size=(2, 48, 64)).astype(np.float32)
     mask = np.ones((2, 6, 8), bool)
@@ -59,7 +52,9 @@ def test_one_interface_and_the_same_answers(engines, micro) -> None:
         assert features.shape == (2, 6, 8, micro.d_model)
         matches = engine.dense(features, features[::-1].copy(), mask, mask)
         assert isinstance(matches, CellMatches)
-        answers.append((features, *matches[1:2], *engine.embed(views(2))))
+        poses, codes = engine.pose(image, mask), engine.code(image, mask)
+        assert isinstance(poses, CellPoses) and isinstance(codes, CodedPrints)
+        answers.append((features, matches.confidence0, *poses, *codes))
         assert matches.partner0.dtype == matches.partner1.dtype == np.int32
     for own, other in zip(*answers, strict=True):
         assert type(own) is type(other) is np.ndarray and own.dtype == np.float32
@@ -81,8 +76,12 @@ def test_shapes_that_do_not_fit_are_told_alike(engines, micro) -> None:
             engine.backbone(np.zeros((1, 50, 48), np.float32))
         with pytest.raises(ValueError, match=r"mask of shape \(1, 3, 3\).*\(1, 6, 6\)"):
             engine.dense(maps, maps, mask, np.ones((1, 3, 3), bool))
-        with pytest.raises(ValueError, match=r"mask of shape \(1, 6, 6\).*\(1, 3, 3\)"):
-            engine.embed(views(1)._replace(local_mask1=mask))
+        for call in (engine.pose, engine.code):
+            with pytest.raises(ValueError, match=r"\(1, 50, 48\).*multiples of 8"):
+                call(np.zeros((1, 50, 48), np.float32), mask)
+            # One that NumPy would stretch over the cells is refused too.
+            with pytest.raises(ValueError, match=r"mask of shape \(1, 1, 1\).*\(1, 6, 6\)"):
+                call(np.zeros((1, 48, 48), np.float32), mask[:, :1, :1])
 
 
 def test_a_checkpoint_that_the_graphs_did_not_come_from(trained_pair, graphs, other_matcher):
@@ -97,10 +96,10 @@ def test_a_checkpoint_that_the_graphs_did_not_come_from(trained_pair, graphs, ot
 def test_graphs_of_two_exports(trained_pair, graphs, other_matcher, tmp_path, monkeypatch) -> None:
     mixed = tmp_path / "mixed"
     monkeypatch.setattr(onnx_export, "expected_of", lambda *_: None)
-    monkeypatch.setattr(onnx_export, "differences", lambda *_: Differences(0, 0, 0, 0, 0))
+    monkeypatch.setattr(onnx_export, "differences", lambda *_: Differences(*[0] * 8))
     onnx_export.export_onnx(mixed, trained_pair[0], other_matcher, frames=np.zeros((2, 9, 9)))
     OnnxEngine(mixed)
-    shutil.copy(graphs / "embed.onnx", mixed)
+    shutil.copy(graphs / "code.onnx", mixed)
     with pytest.raises(ValueError, match="do not belong together: matcher_sha256 is"):
         OnnxEngine(mixed)
 
@@ -113,8 +112,8 @@ def test_files_that_are_missing_damaged_renamed_or_strange(graphs, tmp_path) -> 
     (own / "dense.onnx").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValueError, match=r"dense\.onnx is not a graph that ONNX Runtime"):
         OnnxEngine(own)
-    shutil.copy(own / "embed.onnx", own / "dense.onnx")
-    with pytest.raises(ValueError, match="holds the graph 'embed', expected 'dense'"):
+    shutil.copy(own / "code.onnx", own / "dense.onnx")
+    with pytest.raises(ValueError, match="holds the graph 'code', expected 'dense'"):
         OnnxEngine(own)
     import onnx
 
@@ -123,6 +122,13 @@ def test_files_that_are_missing_damaged_renamed_or_strange(graphs, tmp_path) -> 
     onnx.save(strange, own / "dense.onnx")
     with pytest.raises(ValueError, match="is no graph of ifvit: its metadata lack graph"):
         OnnxEngine(own)
+
+
+@pytest.mark.parametrize("config", ["{}", "[", '{"model": {"colour": 1, "backbone_widths": []}}'])
+def test_settings_of_another_version(graphs, config) -> None:
+    record = OnnxEngine(graphs).records["dense"]
+    with pytest.raises(ValueError, match=r"dense\.onnx was written by another version of ifvit"):
+        replace(record, config=config).model_config()
 
 
 def test_without_onnx_runtime_the_error_names_the_extra(graphs, monkeypatch) -> None:
