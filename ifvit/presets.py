@@ -41,12 +41,13 @@ DENSE_PRESETS: dict[str, DenseConfig] = {
     ),
 }
 
+# The fingers of Module 1's `tiny`, which are grown once for both.
 TINY_MATCH = MatchConfig(
     model=TINY_MODEL,
-    fingers=256,
-    val_fingers=32,
+    fingers=128,
+    val_fingers=16,
     epochs=4,
-    pairs_per_epoch=800,
+    pairs_per_epoch=640,
     batch_size=16,
 )
 

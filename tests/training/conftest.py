@@ -10,7 +10,7 @@ from flax import nnx
 
 from ifvit.config import DenseConfig, MatchConfig, TrainConfig
 from ifvit.sources.dense_synthetic import SyntheticPairs
-from ifvit.sources.match_synthetic import SyntheticAligned
+from ifvit.sources.print_synthetic import SyntheticPrints
 from ifvit.training import dense, match
 from ifvit.training.loop import make_optimizer
 
@@ -21,6 +21,9 @@ SHORT = {
     "fingers": 4,
     "val_fingers": 4,
 }
+
+
+MATCH_SHORT = SHORT | {"pairs_per_epoch": 8, "batch_size": 4}
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +60,7 @@ def dense_ckpt(dense_config, few_masters_per_call, one_optimizer):
 def match_config(micro, dense_ckpt, tmp_path_factory):
     folder = tmp_path_factory.mktemp("matcher")
     return MatchConfig(
-        model=micro, checkpoint_dir=str(folder), pretrained_ckpt=str(dense_ckpt), **SHORT
+        model=micro, checkpoint_dir=str(folder), pretrained_ckpt=str(dense_ckpt), **MATCH_SHORT
     )
 
 
@@ -76,7 +79,7 @@ def match_run(match_config, few_masters_per_call, one_optimizer):
     logger.addHandler(keep)
     try:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(match, "VALIDATION_PAIRS", 8)
+            patch.setattr(match, "VALIDATION_PRINTS", 8)
             path = match.train_match(match_config)
             return path, "\n".join(records)
     finally:
@@ -91,6 +94,6 @@ def pairs(masters, micro):
 
 
 @pytest.fixture(scope="session")
-def aligned(masters, micro):
+def prints(masters, micro):
     """Module 2's source."""
-    return SyntheticAligned(0, np.arange(4), masters, micro, max_rotation=40.0, impostor_ratio=0.5)
+    return SyntheticPrints(0, np.arange(4), masters, micro)

@@ -5,18 +5,13 @@ from __future__ import annotations
 import json
 import threading
 import time
-from copy import copy
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from flax import nnx
 from safetensors.numpy import load_file
 
 from ifvit.config import DenseConfig
-from ifvit.models.dense_reg import DenseRegModel
-from ifvit.registration.aligner import Aligner
-from ifvit.sources.aligned import AlignedBatch, AlignmentError
 from ifvit.training import dense
 from ifvit.training.ahead import Ahead
 
@@ -95,19 +90,6 @@ def test_what_outlasts_the_step_was_waited_for(prefetch):
     for index in range(4):
         ahead(index)
     assert 0.3 < ahead.waited < 3
-
-
-def test_module_1_aligns_pairs_in_a_thread_as_it_does_outside(aligned, micro):
-    source = copy(aligned)
-    source.realign = Aligner(DenseRegModel(micro, rngs=nnx.Rngs(0))).realign
-
-    def make(index: int) -> AlignedBatch:
-        return source.aligned(index, 2, AlignmentError(8.0, 4.0), 0.0)
-
-    ahead = Ahead(make, CONFIG)
-    for index in range(2):
-        for own, other in zip(ahead(index), make(index), strict=True):
-            np.testing.assert_array_equal(own, other)
 
 
 def test_training_is_the_same_with_and_without(dense_config, pairs, one_optimizer, tmp_path):

@@ -24,7 +24,7 @@ logging.getLogger("orbax").setLevel(logging.ERROR)
 from ifvit.config import DenseConfig, MatchConfig, ModelConfig
 from ifvit.training import dense, match
 
-dense.VALIDATION_PAIRS = match.VALIDATION_PAIRS = 8
+dense.VALIDATION_PAIRS, match.VALIDATION_PRINTS = 8, 16
 module, folder, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 model = ModelConfig(canvas=48, roi_px=24, backbone_widths=(8, 8, 16), d_model=16, num_layers=2,
                     num_heads=2, embedding_dim=8)
@@ -33,7 +33,8 @@ short = dict(model=model, fingers=8, val_fingers=8, epochs=3, pairs_per_epoch=8,
 if module == "dense":
     dense.train_dense(DenseConfig(**short))
 else:
-    match.train_match(MatchConfig(from_scratch=True, **short))
+    prints = dict(pairs_per_epoch=16, batch_size=16)
+    match.train_match(MatchConfig(from_scratch=True, **short | prints))
 import jax
 print("devices", jax.device_count(), "of process", jax.process_index())
 """

@@ -1,4 +1,4 @@
-"""The three losses against numbers worked out by hand, and their behaviour at the ends."""
+"""The losses against numbers worked out by hand, and their behaviour at the ends."""
 
 import jax
 import jax.numpy as jnp
@@ -6,8 +6,15 @@ import numpy as np
 import pytest
 
 from ifvit.models.coarse_matching import MASKED_LOG_P, log_dual_softmax
+from ifvit.models.pose_head import PoseMap
 from ifvit.sources.truth import IGNORE, UNMATCHED
-from ifvit.training.losses import arcface_loss, dense_loss, embedding_loss, log1mexp, template_loss
+from ifvit.training.losses import (
+    arcface_loss,
+    contrastive_loss,
+    dense_loss,
+    log1mexp,
+    pose_loss,
+)
 
 
 def test_log1mexp_is_exact_at_both_ends():
@@ -53,27 +60,64 @@ def test_dense_loss_is_finite_where_a_match_is_masked():
     assert np.isfinite(grad).all()
 
 
-def test_embedding_loss_by_hand():
-    e0 = jnp.array([[1.0, 0.0], [1.0, 0.0], [1.0, 0.0]])
-    e1 = jnp.array([[0.6, 0.8], [0.6, 0.8], [0.0, 1.0]])
-    loss = embedding_loss(e0, e1, jnp.array([True, False, False]), margin=0.4)
-    assert loss == pytest.approx((0.4 + 0.2 + 0.0) / 3, rel=1e-6)
-    some = jnp.array([True, True, False])
-    counted = embedding_loss(e0, e1, jnp.array([True, False, False]), 0.4, some)
-    assert counted == pytest.approx((0.4 + 0.2) / 2, rel=1e-6)
+def test_contrastive_loss_is_the_mean_of_a_loop():
+    """Every genuine pair, each way, among the impostor pairs of its first print."""
+    rng = np.random.default_rng(0)
+    similarity, label, scale = rng.normal(size=(7, 7)), np.array([0, 0, 1, 1, 1, 2, 2]), 3.0
+    each = []
+    for i in range(7):
+        others = np.exp(scale * similarity[i][label != label[i]]).sum()
+        for j in range(7):
+            if i != j and label[i] == label[j]:
+                own = np.exp(scale * similarity[i, j])
+                each.append(-np.log(own / (own + others)))
+    found = contrastive_loss(
+        jnp.asarray(similarity, jnp.float32), jnp.asarray(label), jnp.array(scale)
+    )
+    assert found == pytest.approx(np.mean(each), rel=1e-5)
 
 
-def test_template_loss_by_hand():
-    """Rows 0 and 1 are of one finger, 3 of another; row 2 is no template."""
-    embedding = jnp.array([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0], [0.8, 0.6]])
-    label, alone = jnp.array([5, 5, 5, 7]), jnp.array([True, True, False, True])
-    loss = template_loss(embedding, label, alone, margin=0.4)
-    impostor = ((0.8 - 0.4) + (0.96 - 0.4)) / 2
-    assert loss == pytest.approx((1 - 0.6) + impostor, rel=1e-5)
-    assert template_loss(embedding, label, jnp.zeros(4, bool), margin=0.4) == 0.0
-    # Templates of one finger alone have no impostors.
-    one = template_loss(embedding, jnp.full(4, 5), alone, margin=0.4)
-    assert one == pytest.approx(((1 - 0.6) + (1 - 0.8) + (1 - 0.96)) / 3, rel=1e-5)
+def test_contrastive_loss_of_one_finger_is_zero_and_its_gradient_finite():
+    def loss(similarity):
+        return contrastive_loss(similarity, jnp.zeros(4, int), jnp.array(80.0))
+
+    value, grad = jax.value_and_grad(loss)(jnp.full((4, 4), 0.5))
+    assert value == pytest.approx(0.0, abs=1e-6) and (grad == 0).all()
+
+
+def pose_map(core: tuple[int, int], rotation: float, side: int = 6) -> PoseMap:
+    """A head that is sure of a cell, (x, y), and right about where the core lies from each."""
+    y, x = jnp.meshgrid(jnp.arange(side), jnp.arange(side), indexing="ij")
+    apart = jnp.array(core) - jnp.stack([x, y], axis=-1)
+    logits = -0.5 * jnp.square(apart).sum(-1) / 0.6**2
+    log_p = jax.nn.log_softmax(logits.reshape(-1)).reshape(1, side, side)
+    up = jnp.broadcast_to(jnp.array([np.cos(rotation), np.sin(rotation)]), (1, side, side, 2))
+    return PoseMap(log_p, apart[None].astype(jnp.float32), up)
+
+
+def test_pose_loss_is_least_at_the_pose():
+    """What is left there is the entropy of the soft target; errors cost by their squares."""
+    perfect, counted = pose_map((2, 3), 0.4), jnp.array([True])
+    core, rotation = jnp.array([[2.0, 3.0]]), jnp.array([0.4])
+    least = float(pose_loss(perfect, core, rotation, counted))
+    share = np.exp(np.asarray(perfect.log_p))
+    assert least == pytest.approx(-(share * np.asarray(perfect.log_p)).sum(), rel=1e-3)
+    beside = perfect._replace(offset=perfect.offset + jnp.array([0.3, 0.4]))
+    found = pose_loss(beside, core, rotation, counted)
+    assert found - least == pytest.approx(0.5 * 0.25, rel=1e-3)
+    turned = pose_loss(perfect, core, rotation + jnp.pi / 3, counted)
+    assert turned - least == pytest.approx(2.0, rel=1e-3)  # twice the square of a chord of 1
+    assert pose_loss(pose_map((4, 1), 0.4), core, rotation, counted) > least + 3
+
+
+def test_pose_loss_is_of_the_prints_that_are_counted():
+    one, other = pose_map((2, 3), 0.0), pose_map((5, 5), 1.0)
+    both = PoseMap(*(jnp.concatenate(parts) for parts in zip(one, other, strict=True)))
+    core, rotation = jnp.tile(jnp.array([2.0, 3.0]), (2, 1)), jnp.zeros(2)
+    alone = pose_loss(one, core[:1], rotation[:1], jnp.array([True]))
+    first = pose_loss(both, core, rotation, jnp.array([True, False]))
+    assert first == pytest.approx(float(alone), rel=1e-6)
+    assert pose_loss(both, core, rotation, jnp.array([False, False])) == 0
 
 
 def test_arcface_without_margin_is_scaled_softmax():

@@ -42,9 +42,9 @@ def dense_ckpt(
 
 @pytest.fixture(scope="session")
 def matcher_ckpt(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Module 2 checkpoint with two transformers, from scratch; tests must not change it."""
+    """A Module 2 checkpoint, from scratch; tests must not change it."""
     path = tmp_path_factory.mktemp("matcher") / "matcher_ckpt.safetensors"
-    matcher = MatcherModel(MODEL, share_global_local=False, rngs=nnx.Rngs(2))
-    config = MatchConfig(model=MODEL, share_global_local=False, from_scratch=True)
+    matcher = MatcherModel(MODEL, rngs=nnx.Rngs(2))
+    config = MatchConfig(model=MODEL, from_scratch=True)
     save_weights(path, matcher, Metadata.of(config, epoch=1, lineage=scratch_lineage()))
     return path

@@ -1,4 +1,5 @@
 import hashlib
+import json
 import zipfile
 from pathlib import Path
 
@@ -200,10 +201,28 @@ def test_saving_under_the_wrong_name_is_refused(
         save_weights(tmp_path / "a.safetensors", dense, read_metadata(matcher_ckpt))
 
 
-def test_separate_branches_survive_the_round_trip(matcher_ckpt: Path) -> None:
+def test_a_matcher_survives_the_round_trip(matcher_ckpt: Path) -> None:
     matcher, meta = load_matcher(matcher_ckpt)
-    assert not matcher.share_global_local and hasattr(matcher, "loftr_transformer_local")
     assert isinstance(meta.settings(), MatchConfig)
+    names = set(load_file(matcher_ckpt))
+    assert "params/PoseHead/convs/0/kernel" in names
+    assert "batch_stats/EmbeddingHead/cell_norm/mean" in names
+    assert not any("loftr_transformer_local" in name for name in names)
+    assert matcher.EmbeddingHead.index_norm.use_running_average
+
+
+def test_a_matcher_that_embedded_pairs_is_refused_by_name(
+    tmp_path: Path, matcher_ckpt: Path
+) -> None:
+    """Of an earlier version: the file is named, and what to do."""
+    with safe_open(matcher_ckpt, framework="numpy") as file:
+        record = json.loads(file.metadata()["ifvit"])
+    record["config"]["share_global_local"] = True
+    old = tmp_path / "old_matcher.safetensors"
+    save_file(load_file(matcher_ckpt), old, {"ifvit": json.dumps(record)})
+    way_out = "embedded pairs of prints: train one with `ifvit train-match`, or use the weights"
+    with pytest.raises(ValueError, match=rf"{old.name} cannot be used: .*{way_out}"):
+        load_matcher(old)
 
 
 def test_a_matcher_whose_chain_skips_module_1_cannot_be_made(model_config: ModelConfig) -> None:

@@ -30,7 +30,8 @@ def test_module_1_is_described(dense_ckpt: Path) -> None:
 
 def test_a_matcher_from_scratch_says_so_in_words(matcher_ckpt: Path) -> None:
     text = describe(matcher_ckpt)
-    assert "loftr_transformer_local" in text and "no metrics recorded" in text
+    assert "loftr_transformer_global" in text and "PoseHead" in text
+    assert "no metrics recorded" in text
     assert "The Module 1 link was skipped" in text
 
 

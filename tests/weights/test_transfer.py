@@ -24,42 +24,34 @@ def leaves(module: nnx.Module) -> list[bytes]:
     return [np.asarray(x).tobytes() for x in jax.tree.leaves(nnx.state(module, nnx.Param))]
 
 
-@pytest.mark.parametrize("share", [True, False])
 def test_every_byte_of_the_transformer_arrives(
     model_config: ModelConfig,
     dense: DenseRegModel,
     dense_ckpt: Path,
-    share: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    matcher = MatcherModel(model_config, share_global_local=share, rngs=nnx.Rngs(9))
+    matcher = MatcherModel(model_config, rngs=nnx.Rngs(9))
     backbone, wanted = leaves(matcher.ResNet18), leaves(dense.loftr_transformer)
     assert leaves(matcher.loftr_transformer_global) != wanted
     with caplog.at_level(logging.INFO, logger="ifvit"):
-        report = load_module1_transformer_weights(matcher, dense_ckpt, share_global_local=share)
+        report = load_module1_transformer_weights(matcher, dense_ckpt)
     assert leaves(matcher.loftr_transformer_global) == wanted
     assert leaves(matcher.ResNet18) == backbone
-    assert hasattr(matcher, "loftr_transformer_local") is not share
-    branches = ("loftr_transformer_global",)
-    if not share:
-        branches += ("loftr_transformer_local",)
-        assert leaves(matcher.loftr_transformer_local) == wanted
-    assert report.copied_to == branches
     # Two layers of ten arrays: 4 d² + (2d)² + 2d·d + 4 d = 10 d² + 4 d parameters each, d = 8.
     assert (report.num_arrays, report.num_params) == (20, 2 * (10 * 64 + 4 * 8))
     assert f"epoch 3, in {dense_ckpt}" in caplog.text
-    assert f"copied 20 arrays, 1344 parameters, to {' and '.join(branches)}" in caplog.text
+    assert "copied 20 arrays, 1344 parameters, to loftr_transformer_global" in caplog.text
 
 
 def test_the_backbone_comes_too_when_asked_for(
     model_config: ModelConfig, dense: DenseRegModel, dense_ckpt: Path
 ) -> None:
     matcher = MatcherModel(model_config, rngs=nnx.Rngs(9))
-    embedding = leaves(matcher.EmbeddingHead)
+    heads = leaves(matcher.EmbeddingHead), leaves(matcher.PoseHead)
     copied = load_module1_backbone_weights(matcher, dense_ckpt)
     assert leaves(matcher.ResNet18) == leaves(dense.ResNet18)
     assert leaves(matcher.DenseMatchingHead) == leaves(dense.DenseMatchingHead)
-    assert leaves(matcher.EmbeddingHead) == embedding
+    assert (leaves(matcher.EmbeddingHead), leaves(matcher.PoseHead)) == heads
     statistics = [nnx.state(m.ResNet18, nnx.BatchStat) for m in (matcher, dense)]
     same = jax.tree.map(np.array_equal, *statistics)
     assert all(jax.tree.leaves(same))
@@ -73,17 +65,6 @@ def test_a_backbone_of_another_width_is_refused(
     matcher = MatcherModel(wider, rngs=nnx.Rngs(9))
     with pytest.raises(ValueError, match=r"backbone_widths is .* in Module 1 and \(8, 8, 24\)"):
         load_module1_backbone_weights(matcher, dense_ckpt)
-
-
-def test_separate_branches_do_not_share_a_buffer(
-    model_config: ModelConfig, dense_ckpt: Path
-) -> None:
-    matcher = MatcherModel(model_config, share_global_local=False, rngs=nnx.Rngs(9))
-    load_module1_transformer_weights(matcher, dense_ckpt, share_global_local=False)
-    double = nnx.jit(
-        lambda m: nnx.update(m, jax.tree.map(lambda x: 2 * x, nnx.state(m))), donate_argnums=0
-    )
-    double(matcher)
 
 
 def test_lineage_grows_oldest_first(model_config: ModelConfig, dense_ckpt: Path) -> None:
@@ -180,14 +161,6 @@ def test_mistake_4_a_copy_that_did_nothing(
     monkeypatch.setattr(nnx, "update", forgetful)
     with pytest.raises(ValueError, match="does not hold the same weights: layers/0/k_proj/kernel"):
         load_module1_transformer_weights(matcher, dense_ckpt)
-
-
-def test_asking_for_other_branches_than_were_built(
-    model_config: ModelConfig, dense_ckpt: Path
-) -> None:
-    matcher = MatcherModel(model_config, rngs=nnx.Rngs(9))
-    with pytest.raises(ValueError, match="built with share_global_local=True"):
-        load_module1_transformer_weights(matcher, dense_ckpt, share_global_local=False)
 
 
 def test_generic_transformers_are_transferred_too(
