@@ -4,8 +4,8 @@ Usage: ``python benchmarks/engines.py``, after ``pip install 'ifvit[onnx]'``. Bo
 weights that ship with ifvit, or the checkpoints given; they see the same random images, with all of
 the canvas as foreground, and are called in turn, so that a busy machine slows both. The ratio is
 that of JAX's time to ONNX Runtime's. A start is that of a whole process: imports, loading, and one
-call of each kind for one print or pair; JAX starts with an empty compilation cache, and again with what that
-left.
+call of each kind for one print or pair; JAX starts with an empty compilation cache, and again with
+what that left.
 """
 
 from __future__ import annotations

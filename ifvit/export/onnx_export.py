@@ -67,7 +67,7 @@ def export_onnx(
     }
     with TemporaryDirectory() as folder:
         for name, data in made.items():
-            graph_file(folder, name).write_bytes(data)
+            write_atomically(graph_file(folder, name), data)
         if frames is None:
             frames = synthetic_frames(dense.config)
         found = differences(OnnxEngine(folder, *files), expected_of(dense, matcher, frames))
