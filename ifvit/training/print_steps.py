@@ -126,7 +126,8 @@ def _as_fingers(batch: PrintBatch) -> tuple[tuple, Array]:
 
 def _as_batch(prints: tuple, matches0: Array) -> PrintBatch:
     """Undo :func:`_as_fingers`."""
-    return PrintBatch(*jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), prints), matches0)
+    flat = jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), prints)
+    return PrintBatch._make((*flat, matches0))
 
 
 @nnx.jit
