@@ -31,7 +31,7 @@ from ifvit.runtime.jax_runtime import JaxEngine
 from ifvit.runtime.onnx_runtime import OnnxEngine
 from ifvit.weights.pretrained import checkpoint_pair
 
-CANVASES = (160, 256)
+CANVASES = (160, 224)
 BATCHES = (1, 8)
 ROW = "{:<10} {:<9} {:>5} {:>14} {:>9} {:>7} {:>15}"
 
