@@ -35,6 +35,7 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/training.py --preset paper
 	$(BIN)/python benchmarks/training.py --preset paper --growth --batch-size 4 --repeats 3
 	$(BIN)/python benchmarks/twin.py
+	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/folder.py
 	$(BIN)/python benchmarks/pipeline.py --preset tiny
 	$(BIN)/python benchmarks/pipeline.py --preset paper

@@ -14,6 +14,7 @@ VERBS: dict[str, dict[str, str]] = {
         "runs": "the trainings below a folder, and how their settings differ",
         "inspect": "what a file of weights says of itself",
         "export": "a trained pair in half precision, to ship",
+        "export-onnx": "the networks as ONNX graphs, for use without JAX",
     },
     "compare": {
         "match": "two prints: how alike they are, and why",

@@ -144,6 +144,37 @@ def exported(trained_pair, tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="session")
+def two_frames(ridge_print):
+    """Two prints (192, 192) at 500 ppi, twice the micro model's canvas: one moved on the other."""
+    import numpy as np
+
+    first = np.pad(ridge_print, 32, constant_values=1.0)
+    return np.stack([first, np.roll(first, (10, -6), axis=(0, 1))])
+
+
+@pytest.fixture(scope="session")
+def expected_answers(trained_pair, two_frames):
+    """What the trained pair makes of them in JAX, which takes long to compile."""
+    from ifvit.export.parity import expected_of
+    from ifvit.weights.checkpoint import load_pair
+
+    (dense, _), (matcher, _) = load_pair(*trained_pair)
+    return expected_of(dense, matcher, two_frames)
+
+
+@pytest.fixture(scope="session")
+def graphs(trained_pair, two_frames, expected_answers, tmp_path_factory) -> Path:
+    """A folder of the trained pair's ONNX graphs; not to be changed."""
+    from ifvit.export import onnx_export
+
+    out = tmp_path_factory.mktemp("graphs") / "new"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(onnx_export, "expected_of", lambda *_: expected_answers)
+        onnx_export.export_onnx(out, *trained_pair, frames=two_frames)
+    return out
+
+
+@pytest.fixture(scope="session")
 def masters():
     """The masters of fingers 0 to 3 under seed 0."""
     import jax.numpy as jnp

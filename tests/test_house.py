@@ -19,7 +19,7 @@ MOST_OF_A_ROOM = 0.13
 """Share of the package's lines that one room holds at most."""
 
 ORDER = (
-    ("config", "presets", "locks", "files", "texts", "archives", "cache"),
+    ("config", "presets", "locks", "files", "texts", "archives", "cache", "shapes"),
     ("geometry",),
     ("synthesis",),
     ("data",),
@@ -37,6 +37,7 @@ ORDER = (
     ("viz",),
     ("evaluation",),
     ("training",),
+    ("export",),
     ("demo", "endings", "verbs", "commands", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}

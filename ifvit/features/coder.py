@@ -36,6 +36,11 @@ INT8 = 127
 """What stands for 1 in a template's numbers."""
 
 
+def loose_canvas(config: ModelConfig) -> int:
+    """Return the side of the canvas on which a pose is looked for, pixels of the network."""
+    return round(LOOSE * config.cells) * config.canvas // config.cells
+
+
 class Template(NamedTuple):
     """What is kept of one print: 3.2 kB of cells, their mask, and an index vector of 256 bytes."""
 
@@ -73,8 +78,7 @@ class Coder:
         """Take the model, which is used in eval mode, and the sha256 of its checkpoint, if any."""
         self.config, self.fit_config = matcher.config, fit_config
         self._weights = matcher_sha256 or state_sha256(matcher)
-        side = round(LOOSE * self.config.cells) * self.config.canvas // self.config.cells
-        self._loose = replace(self.config, canvas=side)
+        self._loose = replace(self.config, canvas=loose_canvas(self.config))
         view = nnx.view(matcher, use_running_average=True)
         self._pose = compiled(view, partial(_found_pose, config=self._loose))
         self._encode = compiled(view, _encoded)

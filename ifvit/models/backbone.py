@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float
 
-from ifvit.config import STRIDE
+from ifvit.shapes import check_image_shape
 
 
 def he_normal_fan_out(key: Array, shape: Sequence[int], dtype: Any = jnp.float32) -> Array:
@@ -109,7 +109,7 @@ class ResNet18(nnx.Module):
         The images may differ in H and W, each a multiple of 8. Raises ValueError if they are not.
         """
         for image in images:
-            _check_size(image)
+            check_image_shape(image.shape)
         # One convolution for all images of a size: fewer, larger operations, and half to compile.
         sizes = list(dict.fromkeys(image.shape[1:] for image in images))
         groups = [[i for i, image in enumerate(images) if image.shape[1:] == s] for s in sizes]
@@ -127,11 +127,3 @@ class ResNet18(nnx.Module):
             ends = [sum(images[i].shape[0] for i in group[: k + 1]) for k in range(len(group) - 1)]
             features.update(zip(group, jnp.split(x, ends), strict=True))
         return tuple(features[i] for i in range(len(images)))
-
-
-def _check_size(image: Array) -> None:
-    if image.ndim != 3 or 0 in image.shape or image.shape[1] % STRIDE or image.shape[2] % STRIDE:
-        raise ValueError(
-            f"image of shape {image.shape} given to the network: expected (B, H, W) with H and W "
-            f"multiples of {STRIDE}; pad it with zeros and mask the cells that are padding"
-        )

@@ -78,3 +78,28 @@ def mutual_matches(
     # Strictly above, so that masked cells, whose confidence is exactly 0, never match.
     accepted = chosen_back & (confidence > threshold)
     return jnp.where(accepted, best1, -1).astype(jnp.int32), confidence
+
+
+def cell_matches(
+    log_p: Float[Array, "B N M"], width: int
+) -> tuple[Int[Array, "B N"], Float[Array, "B N"], Float[Array, "B N 2"], Int[Array, "B M"]]:
+    """Reduce a confidence matrix to what registration reads of it: each cell's best partner.
+
+    ``width`` is the number of image 1's coarse cells in a row. Returns, for each cell of image 0,
+    the index of its best partner in image 1, that partner's confidence (0 to 1) and its position
+    (column, row) in cells; and for each cell of image 1 the index of its best partner in image 0.
+    The position is the mean of the 3×3 cells around the partner, weighted by their confidence:
+    where the true point lies near a cell's border, Module 1 divides itself between the neighbours.
+    """
+    best1, best0 = jnp.argmax(log_p, axis=2), jnp.argmax(log_p, axis=1)
+    confidence = jnp.exp(jnp.max(log_p, axis=2))
+    step = jnp.arange(9)
+    row = (best1 // width)[..., None] + step // 3 - 1
+    column = (best1 % width)[..., None] + step % 3 - 1
+    height = log_p.shape[2] // width
+    inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+    index = jnp.where(inside, row * width + column, 0)
+    weight = jnp.where(inside, jnp.exp(jnp.take_along_axis(log_p, index, axis=2)), 0.0)
+    total = jnp.maximum(weight.sum(axis=-1, keepdims=True), 1e-12)
+    position = (weight[..., None] * jnp.stack([column, row], axis=-1)).sum(axis=2) / total
+    return best1.astype(jnp.int32), confidence, position, best0.astype(jnp.int32)

@@ -10,19 +10,28 @@ import math
 import numpy as np
 from jaxtyping import Array, Float
 
+from ifvit.shapes import check_mask_shape
 
-def position_encoding(h: int, w: int, d_model: int, temp_bug_fix: bool = True) -> np.ndarray:
-    """Sine encoding of the cell positions: (h,w,d_model) float32; positions count from 1.
 
-    Channels 4k..4k+3 are sin x, cos x, sin y, cos y at the k-th frequency. With
-    ``temp_bug_fix=False`` the frequencies are those of the released LoFTR weights.
+def frequencies(d_model: int, temp_bug_fix: bool = True) -> np.ndarray:
+    """Return the d_model/4 frequencies of the sine encoding, float32, radians per cell.
+
+    With ``temp_bug_fix=False`` they are those of the released LoFTR weights.
     """
     if temp_bug_fix:
         exponent = -math.log(10000.0) / (d_model // 2)
     else:
         # LoFTR issue 41: "/ d_model // 2" floors to -1, where "/ (d_model // 2)" was meant.
         exponent = -math.log(10000.0) / d_model // 2
-    frequency = np.exp(np.arange(0, d_model // 2, 2, dtype=np.float32) * np.float32(exponent))
+    return np.exp(np.arange(0, d_model // 2, 2, dtype=np.float32) * np.float32(exponent))
+
+
+def position_encoding(h: int, w: int, d_model: int, temp_bug_fix: bool = True) -> np.ndarray:
+    """Sine encoding of the cell positions: (h,w,d_model) float32; positions count from 1.
+
+    Channels 4k..4k+3 are sin x, cos x, sin y, cos y at the k-th of the :func:`frequencies`.
+    """
+    frequency = frequencies(d_model, temp_bug_fix)
     x = np.arange(1, w + 1, dtype=np.float32)[None, :, None] * frequency
     y = np.arange(1, h + 1, dtype=np.float32)[:, None, None] * frequency
     encoding = np.empty((h, w, d_model), np.float32)
@@ -44,9 +53,5 @@ def flatten_mask(mask: Array | None, feature_map: Float[Array, "B h w D"]) -> Ar
     """
     if mask is None:
         return None
-    if mask.shape != feature_map.shape[:3]:
-        raise ValueError(
-            f"mask of shape {mask.shape} given to the network: expected one value per coarse cell, "
-            f"{feature_map.shape[:3]}"
-        )
+    check_mask_shape(mask.shape, feature_map.shape[:3])
     return mask.reshape(mask.shape[0], -1)

@@ -1,13 +1,25 @@
-"""A model's pure function, compiled by JAX and bound to the model's weights."""
+"""The engine for training and accelerators: the models themselves, compiled by JAX."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
+from jaxtyping import Array, Bool, Float
+
+from ifvit.models.coarse_matching import cell_matches
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.models.embedding import MatcherModel
+from ifvit.models.pose_head import PoseMap
+from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
+from ifvit.shapes import check_mask_shape, check_print_shapes
+from ifvit.weights.checkpoint import check_same_shape, load_pair
+from ifvit.weights.pretrained import checkpoint_pair
 
 
 def pairs_at_once() -> int:
@@ -24,3 +36,88 @@ def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., A
         return function(nnx.merge(graph, state), *args)
 
     return partial(run, state)
+
+
+class JaxEngine:
+    """Both modules in memory; see :class:`ifvit.runtime.calls.Engine`.
+
+    Each call is compiled once for each shape.
+    """
+
+    def __init__(self, dense: DenseRegModel, matcher: MatcherModel) -> None:
+        """Take both models, used in eval mode. Raises ValueError where they differ in shape."""
+        check_same_shape(dense, matcher)
+        self.config = dense.config
+        module1 = nnx.view(dense, use_running_average=True)
+        module2 = nnx.view(matcher, use_running_average=True)
+        self._backbone = compiled(module1, _features)
+        self._dense = compiled(module1, _cell_matches)
+        self._pose = compiled(module2, _cell_poses)
+        self._code = compiled(module2, _coded)
+
+    @classmethod
+    def from_checkpoints(
+        cls, dense_ckpt: str | Path | None = None, matcher_ckpt: str | Path | None = None
+    ) -> JaxEngine:
+        """Load both modules, which must belong together, or those that ship with ifvit.
+
+        Raises FileNotFoundError and ValueError as ``load_pair`` and ``checkpoint_pair`` do.
+        """
+        (dense, _), (matcher, _) = load_pair(*checkpoint_pair(dense_ckpt, matcher_ckpt))
+        return cls(dense, matcher)
+
+    def backbone(self, image: Float[np.ndarray, "B H W"]) -> Float[np.ndarray, "B h w D"]:
+        """Return Module 1's feature maps of B prints. Raises ValueError for other shapes."""
+        return np.asarray(self._backbone(image))
+
+    def dense(
+        self,
+        features0: Float[np.ndarray, "B h0 w0 D"],
+        features1: Float[np.ndarray, "B h1 w1 D"],
+        mask0: Bool[np.ndarray, "B _ _"],
+        mask1: Bool[np.ndarray, "B _ _"],
+    ) -> CellMatches:
+        """Match the cells of B pairs by Module 1. Raises ValueError for masks of other shapes."""
+        check_mask_shape(mask0.shape, features0.shape[:3])
+        check_mask_shape(mask1.shape, features1.shape[:3])
+        return CellMatches(*map(np.asarray, self._dense(features0, features1, mask0, mask1)))
+
+    def pose(self, image: Float[np.ndarray, "B H W"], mask: Bool[np.ndarray, "B _ _"]) -> CellPoses:
+        """Look for the core of B prints by Module 2. Raises ValueError for other shapes."""
+        check_print_shapes(image.shape, mask.shape)
+        return CellPoses(*map(np.asarray, self._pose(image, mask)))
+
+    def code(
+        self, image: Float[np.ndarray, "B H W"], mask: Bool[np.ndarray, "B _ _"]
+    ) -> CodedPrints:
+        """Return the codes of B prints in their poses. Raises ValueError for other shapes."""
+        check_print_shapes(image.shape, mask.shape)
+        return CodedPrints(*map(np.asarray, self._code(image, mask)))
+
+
+def _features(model: DenseRegModel, image: Float[Array, "B H W"]) -> Float[Array, "B h w D"]:
+    return model.ResNet18(image)[0]
+
+
+def _cell_matches(
+    model: DenseRegModel,
+    features0: Float[Array, "B h0 w0 D"],
+    features1: Float[Array, "B h1 w1 D"],
+    mask0: Bool[Array, "B h0 w0"],
+    mask1: Bool[Array, "B h1 w1"],
+) -> tuple[Array, ...]:
+    log_p = model.match_maps(features0, features1, mask0, mask1).log_p
+    return cell_matches(log_p, features1.shape[2])
+
+
+def _cell_poses(
+    model: MatcherModel, image: Float[Array, "B H W"], mask: Bool[Array, "B h w"]
+) -> PoseMap:
+    return model.pose(image, mask)
+
+
+def _coded(
+    model: MatcherModel, image: Float[Array, "B H W"], mask: Bool[Array, "B h w"]
+) -> tuple[Array, Array]:
+    made = model.encode(image, mask)
+    return made.cells, made.index

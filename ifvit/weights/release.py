@@ -60,10 +60,11 @@ def export_pair(
 
 def _exported(path: Path, meta: Metadata) -> Metadata:
     link = link_to(path, meta, "in half precision from here")
-    return replace(meta, config=_without_folders(meta.config), lineage=(*meta.lineage, link))
+    return replace(meta, config=without_folders(meta.config), lineage=(*meta.lineage, link))
 
 
-def _without_folders(config: dict[str, Any]) -> dict[str, Any]:
+def without_folders(config: dict[str, Any]) -> dict[str, Any]:
+    """Return settings as they may leave the machine: of each path the last part alone."""
     named = {key: Path(config[key]).name for key in PATHS if config.get(key)}
     return config | named
 

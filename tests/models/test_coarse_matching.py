@@ -6,9 +6,11 @@ from flax import nnx
 from ifvit.models.coarse_matching import (
     MASKED_LOG_P,
     DenseMatchingHead,
+    cell_matches,
     log_dual_softmax,
     mutual_matches,
 )
+from ifvit.registration.align import _correspondences
 
 
 def test_dual_softmax_by_hand() -> None:
@@ -78,3 +80,27 @@ def test_mutual_matches_by_hand() -> None:
 
 def test_masked_cells_never_match() -> None:
     assert (mutual_matches(jnp.full((1, 3, 3), MASKED_LOG_P), 0.0)[0] == -1).all()
+
+
+def test_the_best_partner_and_its_position_by_hand() -> None:
+    """Print 1 has 2 rows of 3 cells; cell 0 is divided between two of them, 1 lies in a corner."""
+    p = np.full((1, 2, 6), 1e-9, np.float32)
+    p[0, 0, [1, 2]] = 0.6, 0.2
+    p[0, 1, 5] = 0.5
+    partner0, confidence, position, partner1 = cell_matches(jnp.log(p), 3)
+    assert partner0.tolist() == [[1, 5]]
+    np.testing.assert_allclose(confidence, [[0.6, 0.5]], rtol=1e-5)
+    np.testing.assert_allclose(position, [[[1.25, 0.0], [2.0, 1.0]]], atol=1e-5)
+    assert partner1[0, 1] == 0 and partner1[0, 2] == 0 and partner1[0, 5] == 1
+
+
+def test_the_reduced_matrix_says_what_registration_reads_of_it() -> None:
+    log_p = log_dual_softmax(5 * jax.random.normal(jax.random.key(3), (2, 16, 16)))
+    partner0, confidence, position, partner1 = cell_matches(log_p, 4)
+    matches0, expected, cells = _correspondences(log_p, 0.05)
+    mutual = np.take_along_axis(np.asarray(partner1), np.asarray(partner0), 1) == np.arange(16)
+    accepted = mutual & (np.asarray(confidence) > 0.05)
+    np.testing.assert_array_equal(np.where(accepted, partner0, -1), matches0)
+    np.testing.assert_allclose(confidence, expected)
+    assert accepted.any()
+    np.testing.assert_allclose(position[accepted], cells[accepted], rtol=1e-5)

@@ -1,0 +1,95 @@
+"""The four pure calls by which the networks are used, and what goes in and comes out.
+
+All arrays are NumPy's, so that whoever calls does not know what computes: JAX
+(:mod:`ifvit.runtime.jax_runtime`) or ONNX Runtime (:mod:`ifvit.runtime.onnx_runtime`).
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+
+class CellMatches(NamedTuple):
+    """Which coarse cells of two prints show the same skin, of B pairs with N and M cells.
+
+    It is Module 1's confidence matrix, reduced to what registration reads of it.
+    """
+
+    partner0: Int[np.ndarray, "B N"]
+    """Index of the cell of image 1 that each cell of image 0 fits best, int32: row · w + column."""
+    confidence0: Float[np.ndarray, "B N"]
+    """Dual-softmax confidence of that partner, 0 to 1; 0 for masked cells."""
+    position0: Float[np.ndarray, "B N 2"]
+    """Where that partner lies, (column, row) in cells of image 1, below the cell."""
+    partner1: Int[np.ndarray, "B M"]
+    """Index of the cell of image 0 that each cell of image 1 fits best, int32."""
+
+    def mutual(self, threshold: float) -> Int[np.ndarray, "B N"]:
+        """Return each cell's partner where both choose each other, or -1, int32.
+
+        A match has a confidence above ``threshold``, 0 to 1.
+        """
+        chosen_back = np.take_along_axis(self.partner1, self.partner0, axis=1)
+        # Strictly above, so that masked cells, whose confidence is exactly 0, never match.
+        accepted = (chosen_back == np.arange(self.partner0.shape[1])) & (
+            self.confidence0 > threshold
+        )
+        return np.where(accepted, self.partner0, -1).astype(np.int32)
+
+
+class CellPoses(NamedTuple):
+    """What Module 2 says of the pose of B prints, cell by cell, as they were captured."""
+
+    log_p: Float[np.ndarray, "B h w"]
+    """Logarithm of the probability that the core lies in the cell; near -10,000 where none can."""
+    offset: Float[np.ndarray, "B h w 2"]
+    """Where in (or beside) the cell, (x, y) from its centre, in cells."""
+    up: Float[np.ndarray, "B h w 2"]
+    """Cosine and sine of the finger's rotation against upright, x axis towards y axis, if the core
+    lies there. The shorter than 1, the less is known of it."""
+
+
+class CodedPrints(NamedTuple):
+    """What Module 2 keeps of B prints that are drawn in their poses."""
+
+    cells: Float[np.ndarray, "B h w K"]
+    """The dense map: a unit vector for each cell of the foreground, 0 elsewhere."""
+    index: Float[np.ndarray, "B E"]
+    """The index vector: all of the print in one unit vector."""
+
+
+@runtime_checkable
+class Engine(Protocol):
+    """What executes both modules; each call is a function of its arguments alone.
+
+    Images are normalised and 0 outside the foreground, H and W multiples of 8, at the resolution of
+    the checkpoint's ``ModelConfig.ppi``; masks are the foreground's coarse cells. Any batch and any
+    canvas goes. Each call raises ValueError for shapes that do not fit together.
+    """
+
+    def backbone(self, image: Float[np.ndarray, "B H W"]) -> Float[np.ndarray, "B h w D"]:
+        """Return Module 1's feature maps of B prints, to be kept for many partners."""
+        ...
+
+    def dense(
+        self,
+        features0: Float[np.ndarray, "B h0 w0 D"],
+        features1: Float[np.ndarray, "B h1 w1 D"],
+        mask0: Bool[np.ndarray, "B h0 w0"],
+        mask1: Bool[np.ndarray, "B h1 w1"],
+    ) -> CellMatches:
+        """Match the cells of B pairs of feature maps by Module 1."""
+        ...
+
+    def pose(self, image: Float[np.ndarray, "B H W"], mask: Bool[np.ndarray, "B h w"]) -> CellPoses:
+        """Look for the core of B prints as they were captured, by Module 2."""
+        ...
+
+    def code(
+        self, image: Float[np.ndarray, "B H W"], mask: Bool[np.ndarray, "B h w"]
+    ) -> CodedPrints:
+        """Return dense maps and index vectors of B prints in their poses, by Module 2."""
+        ...

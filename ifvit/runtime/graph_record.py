@@ -1,0 +1,108 @@
+"""What an exported graph says of itself, and which graphs and checkpoints belong together."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from ifvit.config import ModelConfig
+from ifvit.files import sha256_of
+
+MODULE_OF = {"backbone": "dense_reg", "dense": "dense_reg", "pose": "matcher", "code": "matcher"}
+"""The graphs, and the module that each is made from."""
+
+HOW_TO_GET = "the folder that `ifvit export-onnx` writes"
+
+
+def graph_file(folder: str | Path, graph: str) -> Path:
+    """Return where a graph lies in a folder of exported graphs."""
+    return Path(folder) / f"{graph}.onnx"
+
+
+@dataclass(frozen=True)
+class GraphRecord:
+    """The metadata of one graph, each a text of its own in the file."""
+
+    graph: str
+    """``backbone``, ``dense``, ``pose`` or ``code``."""
+    module: str
+    """``dense_reg`` or ``matcher``: whose parameters the graph holds."""
+    dense_sha256: str
+    """Of the checkpoints of both modules that were exported together."""
+    matcher_sha256: str
+    config: str
+    """The settings of the module's training, as JSON."""
+    licence: str
+    """SPDX identifier, of the weights."""
+    version: str
+    """The version of ifvit that wrote the graph."""
+
+    def to_metadata(self) -> dict[str, str]:
+        """Return the record as ONNX keeps it."""
+        return asdict(self)
+
+    @classmethod
+    def from_metadata(cls, path: Path, found: Mapping[str, str]) -> GraphRecord:
+        """Read a record; raises ValueError for metadata that are not of this kind of graph."""
+        missing = [field.name for field in fields(cls) if field.name not in found]
+        if missing:
+            raise ValueError(
+                f"{path} is no graph of ifvit: its metadata lack {', '.join(missing)}; expected "
+                f"one in {HOW_TO_GET}"
+            )
+        record = cls(**{field.name: found[field.name] for field in fields(cls)})
+        expected = path.stem
+        if record.graph != expected:
+            raise ValueError(
+                f"{path} holds the graph {record.graph!r}, expected {expected!r}: leave the names "
+                "in the folder as `ifvit export-onnx` wrote them"
+            )
+        return record
+
+    def model_config(self) -> ModelConfig:
+        """Return the shape of the networks, all that use asks of the settings.
+
+        Raises ValueError where another version of ifvit wrote them.
+        """
+        try:
+            model = json.loads(self.config)["model"]
+            return ModelConfig(**model | {"backbone_widths": tuple(model["backbone_widths"])})
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{self.graph}.onnx was written by another version of ifvit ({self.version}): "
+                f"export it again by `ifvit export-onnx` ({error})"
+            ) from error
+
+
+def check_together(
+    folder: Path,
+    records: Sequence[GraphRecord],
+    dense_ckpt: str | Path | None = None,
+    matcher_ckpt: str | Path | None = None,
+) -> None:
+    """Raise ValueError unless all graphs come from one export, and from the checkpoints given.
+
+    Raises FileNotFoundError for a checkpoint that is not there.
+    """
+    first = records[0]
+    for other in records[1:]:
+        for name in ("dense_sha256", "matcher_sha256"):
+            if getattr(other, name) != getattr(first, name):
+                raise ValueError(
+                    f"{graph_file(folder, other.graph)} and {graph_file(folder, first.graph)} do "
+                    f"not belong together: {name} is {getattr(other, name)[:12]} in one and "
+                    f"{getattr(first, name)[:12]} in the other; export both again by `ifvit "
+                    "export-onnx`"
+                )
+    for name, checkpoint in (("dense_sha256", dense_ckpt), ("matcher_sha256", matcher_ckpt)):
+        if checkpoint is None:
+            continue
+        sha256 = sha256_of(checkpoint)
+        if sha256 != getattr(first, name):
+            raise ValueError(
+                f"the graphs in {folder} were not exported from {checkpoint} (sha256 "
+                f"{sha256[:12]}): they name {getattr(first, name)[:12]}; give the checkpoint that "
+                "they came from, or export it by `ifvit export-onnx`"
+            )

@@ -1,0 +1,115 @@
+"""The engine for use: exported graphs, executed by ONNX Runtime, without JAX or a compiler."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from ifvit.files import check_exists
+from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
+from ifvit.runtime.graph_record import (
+    HOW_TO_GET,
+    MODULE_OF,
+    GraphRecord,
+    check_together,
+    graph_file,
+)
+from ifvit.shapes import check_image_shape, check_mask_shape, check_print_shapes
+
+try:
+    import onnxruntime
+except ImportError:  # pragma: no cover - tests have it
+    onnxruntime = None
+
+
+class OnnxEngine:
+    """The graphs of one export; see :class:`ifvit.runtime.calls.Engine`.
+
+    One engine may be called from several threads at once.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path,
+        dense_ckpt: str | Path | None = None,
+        matcher_ckpt: str | Path | None = None,
+        threads: int | None = None,
+    ) -> None:
+        """Load the graphs in ``folder``, which ``ifvit export-onnx`` wrote.
+
+        The checkpoints, where they are given, must be those that the graphs came from. ``threads``
+        is how many compute one call, all cores if not given. Raises FileNotFoundError for a file
+        that is not there, and ValueError for one that is no graph of ifvit, for graphs and
+        checkpoints that do not belong together, and where ONNX Runtime is not installed.
+        """
+        folder = Path(folder)
+        if onnxruntime is None:
+            raise ValueError(
+                f"the graphs in {folder} need ONNX Runtime, which is not installed: "
+                "pip install 'ifvit[onnx]'"
+            )
+        self._sessions = {name: _session(graph_file(folder, name), threads) for name in MODULE_OF}
+        self.records = {
+            name: GraphRecord.from_metadata(
+                graph_file(folder, name), session.get_modelmeta().custom_metadata_map
+            )
+            for name, session in self._sessions.items()
+        }
+        check_together(folder, list(self.records.values()), dense_ckpt, matcher_ckpt)
+        self.config = self.records["dense"].model_config()
+
+    def backbone(self, image: Float[np.ndarray, "B H W"]) -> Float[np.ndarray, "B h w D"]:
+        """Return Module 1's feature maps of B prints. Raises ValueError for other shapes."""
+        check_image_shape(image.shape)
+        return self._run("backbone", {"image": image})[0]
+
+    def dense(
+        self,
+        features0: Float[np.ndarray, "B h0 w0 D"],
+        features1: Float[np.ndarray, "B h1 w1 D"],
+        mask0: Bool[np.ndarray, "B _ _"],
+        mask1: Bool[np.ndarray, "B _ _"],
+    ) -> CellMatches:
+        """Match the cells of B pairs by Module 1. Raises ValueError for masks of other shapes."""
+        check_mask_shape(mask0.shape, features0.shape[:3])
+        check_mask_shape(mask1.shape, features1.shape[:3])
+        feed = {"features0": features0, "features1": features1, "mask0": mask0, "mask1": mask1}
+        return CellMatches(*self._run("dense", feed))
+
+    def pose(self, image: Float[np.ndarray, "B H W"], mask: Bool[np.ndarray, "B _ _"]) -> CellPoses:
+        """Look for the core of B prints by Module 2. Raises ValueError for other shapes."""
+        check_print_shapes(image.shape, mask.shape)
+        return CellPoses(*self._run("pose", {"image": image, "mask": mask}))
+
+    def code(
+        self, image: Float[np.ndarray, "B H W"], mask: Bool[np.ndarray, "B _ _"]
+    ) -> CodedPrints:
+        """Return the codes of B prints in their poses. Raises ValueError for other shapes."""
+        check_print_shapes(image.shape, mask.shape)
+        return CodedPrints(*self._run("code", {"image": image, "mask": mask}))
+
+    def _run(self, graph: str, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
+        """Run a graph; floats are taken as float32, as the networks have them."""
+        given = {
+            name: array if array.dtype == bool else np.asarray(array, np.float32)
+            for name, array in feed.items()
+        }
+        return self._sessions[graph].run(None, given)
+
+
+def _session(path: Path, threads: int | None) -> onnxruntime.InferenceSession:
+    check_exists(path, f"{path.name} in {HOW_TO_GET}")
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3
+    if threads is not None:
+        options.intra_op_num_threads = threads
+    state = onnxruntime.capi.onnxruntime_pybind11_state
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented) as error:
+        raise ValueError(
+            f"{path} is not a graph that ONNX Runtime {onnxruntime.__version__} can load: it is "
+            f"damaged, cut short or something else; write it again by `ifvit export-onnx` ({error})"
+        ) from error
