@@ -46,12 +46,12 @@ class Differences(NamedTuple):
     """Of a core's offset in its cell, cells, and of the cosine and sine of the rotation."""
     cell: float
     """Of a number in a unit vector of the dense map."""
-    index: float
+    index: float  # type: ignore[assignment]  # it hides tuple.index
     """Of a number in an index vector of length 1."""
 
     def largest(self, other: Differences) -> Differences:
         """Return the larger of each two; what is no number counts as larger than any."""
-        return Differences(*map(float, np.maximum(self, other)))
+        return Differences(*map(float, np.maximum(list(self), list(other))))
 
 
 LIMITS = Differences(

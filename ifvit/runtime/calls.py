@@ -57,7 +57,7 @@ class CodedPrints(NamedTuple):
 
     cells: Float[np.ndarray, "B h w K"]
     """The dense map: a unit vector for each cell of the foreground, 0 elsewhere."""
-    index: Float[np.ndarray, "B E"]
+    index: Float[np.ndarray, "B E"]  # type: ignore[assignment]  # it hides tuple.index
     """The index vector: all of the print in one unit vector."""
 
 
