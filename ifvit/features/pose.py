@@ -1,13 +1,15 @@
 """Where a finger's core lies on a print, and which way the finger points: what places a template.
 
 A template is made without a partner to align to. So the print is first laid in a pose of its own:
-core at one place, fingertip up. By the complex filter of first order on the orientation field
-(Nilsson and Bigun, "Localization of corresponding points in fingerprints by complex filtering",
-Pattern Recognition Letters 24(13), 2003): around a loop twice the ridge's angle turns once, as the
-direction from the core does, and the phase between the two says which way the loop opens.
+core at one place, fingertip up. Module 2's pose head says where (:func:`pose_at`). A folder of real
+prints, which has no exact poses to learn from, gets them by the complex filter of first order on
+the orientation field (:func:`pose_of`; Nilsson and Bigun, "Localization of corresponding points in
+fingerprints by complex filtering", Pattern Recognition Letters 24(13), 2003): around a loop twice
+the ridge's angle turns once, as the direction from the core does, and the phase between the two
+says which way the loop opens.
 
-The finger is taken to point upwards by less than a right angle either way; a plain arch has no
-core, and gets the place where its ridges bend most.
+The filter takes the finger to point upwards by less than a right angle either way; to a plain arch,
+which has no core, it gives the place where the ridges bend most.
 """
 
 from __future__ import annotations
