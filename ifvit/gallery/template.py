@@ -171,7 +171,9 @@ def _checked(arrays: dict[str, np.ndarray], record: dict[str, Any]) -> Templates
     lengths = np.linalg.norm(cells.astype(np.float32) / INT8, axis=-1)
     if not (np.abs(lengths - mask) <= UNIT).all():
         raise ValueError("cells that are no unit vectors")
-    if not (np.abs(index.astype(int)).max(axis=1) == INT8).all():
+    # Of a print whose pose shows no ridges nothing is known, and its vector may be 0.
+    scaled = np.abs(index.astype(int)).max(axis=1) == INT8
+    if not (scaled | ~mask.any(axis=(1, 2))).all():
         raise ValueError("index vectors that are not scaled to 127")
     if set(record) != {"version", "matcher_sha256"} or record["version"] != VERSION:
         raise ValueError(

@@ -41,6 +41,15 @@ def test_a_template_has_the_size_that_is_documented():
     assert templates(0, 2).bytes_each == 3200 + 50 + 256
 
 
+def test_a_template_that_shows_nothing_comes_back_and_is_like_none(tmp_path):
+    own = templates(0, 2)
+    own.cells[1], own.mask[1], own.index[1] = 0, False, 0
+    save_templates(tmp_path / "t.npz", own)
+    again = load_templates(tmp_path / "t.npz")
+    assert template_scores(again, again)[1].tolist() == [0, 0]
+    assert template_scores(again, again, "index")[1].tolist() == [0, 0]
+
+
 def test_no_templates_are_an_error():
     with pytest.raises(ValueError, match="expected at least one print"):
         templates_of([], [], "ab")
