@@ -81,7 +81,7 @@ class Coder:
         self._loose = replace(self.config, canvas=loose_canvas(self.config))
         view = nnx.view(matcher, use_running_average=True)
         self._pose = compiled(view, partial(_found_pose, config=self._loose))
-        self._encode = compiled(view, _encoded)
+        self._encode = compiled(view, MatcherModel.encode)
 
     def template(self, features: Features) -> Template:
         """Return the template of a print, which is made once and kept with its features."""
@@ -96,7 +96,8 @@ class Coder:
         frame = jnp.asarray(features.drawn(fit))[None]
         mask = frame_foreground(frame, self._loose)
         pose = self._pose(frame, mask)
-        cells, shown, index = self._encode(*_posed(frame, mask, pose, self.config))
+        posed, shown = _posed(frame, mask, pose, self.config)
+        cells, index, _ = self._encode(posed, shown)
         core = features.placed(fit).on_print(np.asarray(pose.core[0], float))
         top = np.abs(np.asarray(index[0])).max()
         return Template(
@@ -126,14 +127,5 @@ def _posed(
 ) -> tuple[Float[Array, "B H W"], Bool[Array, "B h w"]]:
     """Draw prints in their poses, on the canvas that Module 2 was trained with."""
     side = frame_side(config)
-    laid, inside = warp_pairs(frames, masks, upright(pose, side))
-    # A pose takes the corner of the smaller canvas to where it is to be: the rest is cut off.
-    view, shown = network_view(laid[:, :side, :side], inside[:, :side, :side], config)
+    view, shown = network_view(*warp_pairs(frames, masks, upright(pose, side), side), config)
     return view, cell_mask(shown)
-
-
-def _encoded(
-    model: MatcherModel, posed: Float[Array, "B H W"], mask: Bool[Array, "B h w"]
-) -> tuple[Float[Array, "B h w K"], Bool[Array, "B h w"], Float[Array, "B E"]]:
-    code = model.encode(posed, mask)
-    return code.cells, mask, code.index

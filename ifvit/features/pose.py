@@ -126,13 +126,16 @@ def core_place(side: int) -> tuple[float, float]:
     return CORE_PLACE[0] * (side - 1), CORE_PLACE[1] * (side - 1)
 
 
-def upright(pose: Pose, side: int) -> Float[Array, "B 2 3"]:
+def upright(
+    pose: Pose, side: int, scale: Float[Array, "*B"] | float = 1.0
+) -> Float[Array, "*B 2 3"]:
     """Return the output-to-input transforms that draw prints upright, core at its place.
 
-    ``side`` is the canvas's in pixels at 500 ppi, in which the transforms are too.
+    ``side`` is the canvas's in pixels at 500 ppi, in which the transforms are too; a pixel of it
+    is ``scale`` pixels of the print. Of one pose or of B.
     """
-    place = jnp.array(core_place(side))
-    return similarity_at(jnp.cos(pose.rotation), jnp.sin(pose.rotation), place, pose.core)
+    cos, sin = scale * jnp.cos(pose.rotation), scale * jnp.sin(pose.rotation)
+    return similarity_at(cos, sin, jnp.array(core_place(side)), pose.core)
 
 
 def upright_of(shown: Shown, config: ModelConfig) -> Float[Array, "B 2 3"]:

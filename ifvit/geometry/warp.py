@@ -70,24 +70,33 @@ def warp(
     mask: Bool[Array, "H W"],
     transforms: Float[Array, "A 2 3"],
     fields: Float[Array, "A h w 2"] | None = None,
-) -> tuple[Float[Array, "A H W"], Bool[Array, "A H W"]]:
+    shape: tuple[int, int] | None = None,
+) -> tuple[Float[Array, "A _ _"], Bool[Array, "A _ _"]]:
     """Draw a print and its mask through A output-to-input transforms, bilinear.
 
-    ``fields`` displaces the output's pixels before that, one vector a coarse cell. Beyond the image
-    its border is repeated and nothing is foreground: no edge appears where the image ends, which
-    would disturb the local statistics inside it.
+    ``fields`` displaces the output's pixels before that, one vector a coarse cell. The output has
+    the (height, width) ``shape``, that of the image if not given. Beyond the image its border is
+    repeated and nothing is foreground: no edge appears where the image ends, which would disturb
+    the local statistics inside it.
     """
-    soft = drawn(mask.astype(jnp.float32), transforms, fields=fields)
-    return drawn(image, transforms, "nearest", fields), soft > 0.5
+    soft = drawn(mask.astype(jnp.float32), transforms, fields=fields, shape=shape)
+    return drawn(image, transforms, "nearest", fields, shape), soft > 0.5
 
 
 def warp_pairs(
-    image: Float[Array, "B S S"], mask: Bool[Array, "B S S"], transforms: Float[Array, "B 2 3"]
-) -> tuple[Float[Array, "B S S"], Bool[Array, "B S S"]]:
-    """Draw each print and its mask through its own output-to-input transform; see ``warp``."""
+    image: Float[Array, "B S S"],
+    mask: Bool[Array, "B S S"],
+    transforms: Float[Array, "B 2 3"],
+    side: int | None = None,
+) -> tuple[Float[Array, "B T T"], Bool[Array, "B T T"]]:
+    """Draw each print and its mask through its own output-to-input transform; see ``warp``.
+
+    The output is ``side`` pixels square, T, or as large as the image.
+    """
+    shape = None if side is None else (side, side)
 
     def one(image: Array, mask: Array, transform: Array) -> tuple[Array, Array]:
-        warped, inside = warp(image, mask, transform[None])
+        warped, inside = warp(image, mask, transform[None], shape=shape)
         return warped[0], inside[0]
 
     return jax.vmap(one)(image, mask, transforms)
@@ -98,13 +107,14 @@ def drawn(
     transforms: Float[Array, "A 2 3"],
     beyond: str = "constant",
     fields: Float[Array, "A h w 2"] | None = None,
-) -> Float[Array, "A H W"]:
+    shape: tuple[int, int] | None = None,
+) -> Float[Array, "A _ _"]:
     """Draw an image through A output-to-input transforms, bilinear.
 
-    ``beyond`` its border it is 0 ("constant"), or the border again ("nearest"). ``fields`` as
-    :func:`warp` has them.
+    ``beyond`` its border it is 0 ("constant"), or the border again ("nearest"). ``fields`` and
+    ``shape`` as :func:`warp` has them.
     """
-    height, width = image.shape
+    height, width = image.shape if shape is None else shape
     y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
     grid = jnp.stack([x, y, jnp.ones_like(x)]).astype(jnp.float32)
 
@@ -115,7 +125,11 @@ def drawn(
             place = grid.at[:2].add(jnp.moveaxis(moved, -1, 0))
         source = jnp.einsum("ij,jhw->ihw", transform, place, precision="highest")
         read = sample(image, jnp.moveaxis(source, 0, -1))
-        return read if beyond == "nearest" else read * _covered(source, (width, height))
+        return (
+            read
+            if beyond == "nearest"
+            else read * _covered(source, (image.shape[1], image.shape[0]))
+        )
 
     return jax.vmap(one)(transforms, fields)
 

@@ -11,7 +11,11 @@ from ifvit.config import ModelConfig
 from ifvit.models.backbone import ResNet18
 from ifvit.models.coarse_matching import DenseMatchingHead
 from ifvit.models.tokens import flatten_mask, to_tokens
-from ifvit.models.transformer import build_transformer
+from ifvit.models.transformer import (
+    LocalFeatureTransformer,
+    SiameseTransformer,
+    build_transformer,
+)
 
 
 class DenseOutput(NamedTuple):
@@ -57,12 +61,23 @@ class DenseRegModel(nnx.Module):
         mask1: Bool[Array, "B h1 w1"] | None = None,
     ) -> DenseOutput:
         """Match what the backbone made of two prints, each looked at once for many partners."""
-        tokens0, tokens1 = flatten_mask(mask0, map0), flatten_mask(mask1, map1)
-        feat0, feat1 = self.loftr_transformer(
-            to_tokens(map0, self.config.temp_bug_fix),
-            to_tokens(map1, self.config.temp_bug_fix),
-            tokens0,
-            tokens1,
-        )
-        log_p = self.DenseMatchingHead(feat0, feat1, tokens0, tokens1)
-        return DenseOutput(log_p, feat0, feat1)
+        fix = self.config.temp_bug_fix
+        modules = self.loftr_transformer, self.DenseMatchingHead
+        return matched_maps(*modules, (map0, map1), (mask0, mask1), fix)
+
+
+def matched_maps(
+    transformer: LocalFeatureTransformer | SiameseTransformer,
+    head: DenseMatchingHead,
+    maps: tuple[Float[Array, "B h0 w0 D"], Float[Array, "B h1 w1 D"]],
+    masks: tuple[Bool[Array, "B h0 w0"] | None, Bool[Array, "B h1 w1"] | None],
+    temp_bug_fix: bool,
+) -> DenseOutput:
+    """Match two feature maps by a transformer and a head: those of Module 1, or of Module 2.
+
+    ``temp_bug_fix`` says which position encoding the transformer knows.
+    """
+    kept0, kept1 = map(flatten_mask, masks, maps)
+    tokens0, tokens1 = (to_tokens(one, temp_bug_fix) for one in maps)
+    feat0, feat1 = transformer(tokens0, tokens1, kept0, kept1)
+    return DenseOutput(head(feat0, feat1, kept0, kept1), feat0, feat1)

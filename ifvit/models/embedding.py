@@ -18,6 +18,7 @@ from jaxtyping import Array, Bool, Float
 from ifvit.config import CELL_DIM, ModelConfig
 from ifvit.models.backbone import ResNet18
 from ifvit.models.coarse_matching import DenseMatchingHead
+from ifvit.models.dense_reg import matched_maps
 from ifvit.models.pose_head import PoseHead, PoseMap
 from ifvit.models.tokens import flatten_mask, to_tokens
 from ifvit.models.transformer import build_transformer
@@ -149,9 +150,6 @@ class MatcherModel(nnx.Module):
         mask1: Bool[Array, "B h w"],
     ) -> Float[Array, "B N M"]:
         """Return the dense matches of pairs, as Module 1 has them, log confidence."""
-        tokens0, tokens1 = flatten_mask(mask0, map0), flatten_mask(mask1, map1)
         fix = self.config.temp_bug_fix
-        feat0, feat1 = self.loftr_transformer_global(
-            to_tokens(map0, fix), to_tokens(map1, fix), tokens0, tokens1
-        )
-        return self.DenseMatchingHead(feat0, feat1, tokens0, tokens1)
+        modules = self.loftr_transformer_global, self.DenseMatchingHead
+        return matched_maps(*modules, (map0, map1), (mask0, mask1), fix).log_p

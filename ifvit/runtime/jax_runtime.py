@@ -15,7 +15,6 @@ from jaxtyping import Array, Bool, Float
 from ifvit.models.coarse_matching import cell_matches
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
-from ifvit.models.pose_head import PoseMap
 from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
 from ifvit.shapes import check_mask_shape, check_print_shapes
 from ifvit.weights.checkpoint import check_same_shape, load_pair
@@ -52,7 +51,7 @@ class JaxEngine:
         module2 = nnx.view(matcher, use_running_average=True)
         self._backbone = compiled(module1, _features)
         self._dense = compiled(module1, _cell_matches)
-        self._pose = compiled(module2, _cell_poses)
+        self._pose = compiled(module2, MatcherModel.pose)
         self._code = compiled(module2, _coded)
 
     @classmethod
@@ -108,12 +107,6 @@ def _cell_matches(
 ) -> tuple[Array, ...]:
     log_p = model.match_maps(features0, features1, mask0, mask1).log_p
     return cell_matches(log_p, features1.shape[2])
-
-
-def _cell_poses(
-    model: MatcherModel, image: Float[Array, "B H W"], mask: Bool[Array, "B h w"]
-) -> PoseMap:
-    return model.pose(image, mask)
 
 
 def _coded(

@@ -10,9 +10,8 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ifvit.config import MatchConfig, ModelConfig
 from ifvit.features.network_view import network_view
-from ifvit.features.pose import Pose, core_place
+from ifvit.features.pose import Pose, upright
 from ifvit.geometry.grid import cell_mask
-from ifvit.geometry.transforms import similarity_at
 from ifvit.geometry.warp import warp_pairs
 
 
@@ -56,10 +55,8 @@ def erring(key: PRNGKeyArray, pose: Pose, error: PoseError, side: int) -> Float[
     """Return the output-to-input transform that draws a print in its pose, but for an error."""
     normal = jnp.clip(jax.random.normal(key, (4,)), -2.5, 2.5)
     rotation = pose.rotation + jnp.deg2rad(error.rotation) * normal[0]
-    scale = jnp.exp(error.scale * normal[1])
     core = pose.core + error.shift_px * normal[2:]
-    cos, sin = scale * jnp.cos(rotation), scale * jnp.sin(rotation)
-    return similarity_at(cos, sin, jnp.array(core_place(side)), core)
+    return upright(Pose(core, rotation), side, jnp.exp(error.scale * normal[1]))
 
 
 def views_of(
