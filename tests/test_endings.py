@@ -31,6 +31,7 @@ ARGUMENTS = {
     "runs": [],
     "inspect": ["x"],
     "export": ["--dense-ckpt", "x", "--matcher-ckpt", "y", "--out", "z"],
+    "export-onnx": ["x"],
     "match": ["a", "b"],
     "register": ["a", "b"],
     "embed": ["a"],
