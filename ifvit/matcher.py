@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import TypeVar
 
 from ifvit.comparison.decision import DECISION, Decision, decision_of, holding
 from ifvit.comparison.fingerprint import fingerprint_of
@@ -15,46 +18,41 @@ from ifvit.features.enhancer import EnhancerName
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
 from ifvit.features.fit import FIT_CONFIG, FitConfig, of_one_canvas
-from ifvit.files import sha256_of
-from ifvit.models.dense_reg import DenseRegModel
-from ifvit.models.embedding import MatcherModel
 from ifvit.registration.align import ALIGN_CONFIG, AlignConfig, align_config_of
 from ifvit.registration.aligner import Aligner
-from ifvit.registration.pairing import grouped
-from ifvit.runtime.jax_runtime import pairs_at_once
-from ifvit.weights.checkpoint import check_same_shape, load_pair
+from ifvit.registration.pairing import in_order
+from ifvit.runtime.calls import Engine
+from ifvit.runtime.engines import load_engine
 from ifvit.weights.pretrained import DEFAULT, checkpoint_pair, pretrained_files
+
+T = TypeVar("T")
 
 
 class Matcher:
-    """The two trained modules, ready to compare prints. Compiles once, then serves any number."""
+    """The two trained modules, ready to compare prints. Threads may share one."""
 
     def __init__(
         self,
-        dense: DenseRegModel,
-        matcher: MatcherModel,
+        engine: Engine,
         decision: Decision = DECISION,
         align_config: AlignConfig = ALIGN_CONFIG,
         enhancer: EnhancerName = "gabor",
         fit_config: FitConfig = FIT_CONFIG,
     ) -> None:
-        """Take both models, which are used in eval mode and must have one ``ModelConfig``.
+        """Take what executes both models.
 
-        Raises ValueError where the models differ in shape, or have a resolution that does not
-        divide 500 ppi.
+        Raises ValueError where they have a resolution that does not divide 500 ppi.
         """
-        check_same_shape(dense, matcher)
-        self.config = matcher.config
+        self.engine, self.config = engine, engine.config
         self.decision = decision
         self.aligner = Aligner(
-            dense,
+            engine,
             align_config,
             enhancer=enhancer,
             fit_config=fit_config,
-            dense_sha256=decision.dense_sha256,
             rule=decision.rule,
         )
-        self.coder = Coder(matcher, fit_config, decision.matcher_sha256)
+        self.coder = Coder(engine, fit_config)
 
     @classmethod
     def from_checkpoints(
@@ -70,7 +68,7 @@ class Matcher:
         ``canvas`` is the side of the canvas in pixels at the network's resolution, if it is to be
         the same for all prints; otherwise each pair has one that it fits in.
         ``calibration`` is a file of ``ifvit calibrate``, if not the one beside Module 2.
-        Raises FileNotFoundError and ValueError as ``load_pair`` and ``checkpoint_pair`` do, and
+        Raises FileNotFoundError and ValueError as ``load_engine`` and ``checkpoint_pair`` do, and
         ValueError for a canvas that is too small, or a calibration that does not hold.
         """
         usual = enhancer == "gabor" and canvas is None
@@ -80,12 +78,11 @@ class Matcher:
                 "a calibration is of both as they are by default"
             )
         dense_ckpt, matcher_ckpt = checkpoint_pair(dense_ckpt, matcher_ckpt)
-        (dense, dense_metadata), (matcher, _) = load_pair(dense_ckpt, matcher_ckpt)
-        weights = sha256_of(dense_ckpt), sha256_of(matcher_ckpt)
+        engine, settings = load_engine(dense_ckpt, matcher_ckpt)
+        weights = engine.dense_sha256, engine.matcher_sha256
         decision = decision_of(matcher_ckpt, calibration, weights)
-        fit = FIT_CONFIG if canvas is None else of_one_canvas(matcher.config, canvas)
-        search = align_config_of(dense_metadata.settings())
-        loaded = cls(dense, matcher, decision, search, enhancer, fit)
+        fit = FIT_CONFIG if canvas is None else of_one_canvas(engine.config, canvas)
+        loaded = cls(engine, decision, align_config_of(settings), enhancer, fit)
         if usual:  # otherwise the scores are others
             fingerprint = loaded.fingerprint
             loaded.decision = holding(decision, matcher_ckpt, calibration, fingerprint)
@@ -144,7 +141,7 @@ class Matcher:
         transposed alignment. Two prints that cannot be aligned give a result that says so. Raises
         as :meth:`extract` does.
         """
-        return self.match_pairs([self.extractor.extract_both(print0, print1, ppi)], 1)[0]
+        return self._matched(*self.extractor.extract_both(print0, print1, ppi))
 
     def match_many(
         self,
@@ -159,28 +156,28 @@ class Matcher:
         the resolution of all, or the probe's and that of all candidates. Raises as :meth:`extract`
         does.
         """
-        (ppi0, ppi1), size = each_ppi(ppi), pairs_at_once()
-        features, made = self.extract(probe, ppi0, "the probe"), list[MatchResult]()
-        # Some at a time: what is made of a candidate can be forgotten after its match.
-        for start in range(0, len(candidates), size):
-            few = enumerate(candidates[start : start + size], start)
-            found = [self.extract(one, ppi1, f"candidate {place}") for place, one in few]
-            made += self.match_pairs([(features, one) for one in found], size)
-        return made
+        ppi0, ppi1 = each_ppi(ppi)
+        features = self.extract(probe, ppi0, "the probe")
 
-    def match_pairs(
-        self, pairs: Sequence[tuple[Features, Features]], at_once: int | None = None
-    ) -> list[MatchResult]:
-        """Match pairs of prints, each as :meth:`match` does.
+        def one(place: int) -> MatchResult:
+            # What is made of a candidate can be forgotten after its match.
+            candidate = self.extract(candidates[place], ppi1, f"candidate {place}")
+            return self._matched(features, candidate)
 
-        ``at_once`` share one call, which is compiled once for that number and each canvas; if not
-        given as many as are worth it on this machine (:func:`pairs_at_once`).
-        """
-        made: dict[int, MatchResult] = {}
-        for group in grouped(pairs, self.extractor, at_once or pairs_at_once()):
-            alignments = self.aligner.register_group(group)
-            for pair, alignment in zip(group.pairs, alignments, strict=False):
-                first, second = (self.coder.template(one) for one in pair.prints)
-                found = result_of(pair, alignment, (first, second), self.decision)
-                made[pair.place] = pair.given(found)
-        return [made[index] for index in range(len(pairs))]
+        return _in_parallel(one, range(len(candidates)))
+
+    def match_pairs(self, pairs: Sequence[tuple[Features, Features]]) -> list[MatchResult]:
+        """Match pairs of prints, each as :meth:`match` does, on all cores."""
+        return _in_parallel(lambda pair: self._matched(*pair), pairs)
+
+    def _matched(self, print0: Features, print1: Features) -> MatchResult:
+        pair = in_order(print0, print1, self.extractor)
+        framed = self.aligner.register_ordered(pair)
+        first, second = (self.coder.template(one) for one in pair.prints)
+        return pair.given(result_of(pair, framed, (first, second), self.decision))
+
+
+def _in_parallel(work: Callable[[T], MatchResult], of: Sequence[T]) -> list[MatchResult]:
+    """Return what ``work`` makes of each, in their order, by as many threads as there are cores."""
+    with ThreadPoolExecutor(min(os.cpu_count() or 1, max(len(of), 1))) as pool:
+        return list(pool.map(work, of))

@@ -136,7 +136,7 @@ def trained_pair(micro, tmp_path_factory) -> tuple[Path, Path]:
 @pytest.fixture(scope="session")
 def exported(trained_pair, tmp_path_factory) -> Path:
     """A folder like ``ifvit/weights/shipped``, with that pair as ``small``; not to be changed."""
-    from ifvit.weights.release import export_pair
+    from ifvit.export.release import export_pair
 
     folder = tmp_path_factory.mktemp("shipped")
     export_pair(*trained_pair, folder / "small")

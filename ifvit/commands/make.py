@@ -178,7 +178,7 @@ def run_inspect(args: InspectArgs) -> None:
 
 def run_export(args: ExportArgs) -> None:
     """Write a pair of modules to ship."""
-    from ifvit.weights.release import export_pair
+    from ifvit.export.release import export_pair
 
     record = export_pair(
         args.dense_ckpt,

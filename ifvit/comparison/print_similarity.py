@@ -6,10 +6,10 @@ from itertools import product
 from typing import Any
 
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from ifvit.features.coder import INT8, Template
-from ifvit.geometry.transforms import library_of
+from ifvit.geometry.arrays import library_of
 
 REACH = 1
 """Cells by which one map is shifted against the other, each way along each axis."""
@@ -19,10 +19,10 @@ SHRINKAGE = 24.0
 
 
 def map_similarity(
-    cells0: Float[Array | np.ndarray, "P h w K"],
-    mask0: Bool[Array | np.ndarray, "P h w"],
-    cells1: Float[Array | np.ndarray, "Q h w K"],
-    mask1: Bool[Array | np.ndarray, "Q h w"],
+    cells0: Float[Any, "P h w K"],
+    mask0: Bool[Any, "P h w"],
+    cells1: Float[Any, "Q h w K"],
+    mask1: Bool[Any, "Q h w"],
     reach: int = REACH,
 ) -> Any:
     """Return the mean cosine of the cells that both prints show, at the best of few shifts: (P, Q).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -32,7 +33,6 @@ from ifvit.features.enhancer import EnhancerName
 from ifvit.features.features import Features
 from ifvit.locks import folder_lock
 from ifvit.matcher import Matcher
-from ifvit.runtime.jax_runtime import pairs_at_once
 
 logger = logging.getLogger("ifvit")
 
@@ -65,8 +65,8 @@ class EvaluateConfig:
     canvas: int | None = None
     """Side of one canvas for all prints, pixels at the network's resolution; if not given each pair
     has one that it fits in."""
-    batch_size: int | None = None
-    """Pairs in one call; if not given 1 on a CPU, whose cores one pair fills, and otherwise 16."""
+    workers: int | None = None
+    """Pairs compared at a time, each by a thread; as many as there are cores if not given."""
     dense_ckpt: str | None = None
     """Both checkpoints of a training; if not given, the weights that ship with ifvit."""
     matcher_ckpt: str | None = None
@@ -108,9 +108,9 @@ def evaluate(config: EvaluateConfig) -> Path:
             *(sum(p.genuine for p in pairs), sum(not p.genuine for p in pairs), len(begun.rows)),
         )
         features = _Extracted(matcher, prints)
-        size = config.batch_size or pairs_at_once()
+        size = config.workers or os.cpu_count() or 1
         make = _pair_scores if config.mode == "pair" else _template_scores
-        score = _with_fingers(make(matcher, features, pairs, names, size), prints)
+        score = _with_fingers(make(matcher, features, pairs, names), prints)
         _compare_anew(out, begun, run, pairs, features, score, size)
         _go_on(out, len(begun.rows), config.mode, pairs, score, size)
     return out / SCORES_FILE
@@ -166,6 +166,10 @@ def _with_fingers(score: Score, prints: Sequence[Print]) -> Score:
     return named
 
 
+KEPT = 256
+"""Prints whose features are kept, about a megabyte each: those that were asked for last."""
+
+
 class _Extracted:
     """Features of each print, made when it is first needed; None for one that cannot be."""
 
@@ -174,7 +178,12 @@ class _Extracted:
         self._made: dict[int, Features | None] = {}
 
     def __getitem__(self, index: int) -> Features | None:
-        if index not in self._made:
+        if index in self._made:
+            self._made[index] = self._made.pop(index)  # to the end: it was asked for last
+        else:
+            usable = [number for number, made in self._made.items() if made is not None]
+            for number in usable[: len(usable) + 1 - KEPT]:
+                del self._made[number]
             item = self.prints[index]
             try:
                 made = self.matcher.extract(item.path, item.ppi)
@@ -187,9 +196,9 @@ class _Extracted:
 
 
 def _pair_scores(
-    matcher: Matcher, features: _Extracted, pairs: Sequence[Pair], names: Sequence[str], size: int
+    matcher: Matcher, features: _Extracted, pairs: Sequence[Pair], names: Sequence[str]
 ) -> Score:
-    """Return what matches up to ``size`` pairs in calls that they share."""
+    """Return what matches some pairs at a time."""
 
     def score(few: Sequence[Pair]) -> list[ScoreRow]:
         made = [_failed(pair, names[pair.index0], names[pair.index1]) for pair in few]
@@ -199,7 +208,7 @@ def _pair_scores(
             if print0 is not None and print1 is not None:
                 usable.append(index)
                 both.append((print0, print1))
-        for index, result in zip(usable, matcher.match_pairs(both, size), strict=True):
+        for index, result in zip(usable, matcher.match_pairs(both), strict=True):
             row = made[index]
             made[index] = row_of(result, row.name0, row.name1, few[index].genuine)
         return made
@@ -208,12 +217,14 @@ def _pair_scores(
 
 
 def _template_scores(
-    matcher: Matcher, features: _Extracted, pairs: Sequence[Pair], names: Sequence[str], size: int
+    matcher: Matcher, features: _Extracted, pairs: Sequence[Pair], names: Sequence[str]
 ) -> Score:
     """Embed all prints that the pairs name, and return what compares two of them."""
     used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
-    made = {index: item for index in used if (item := features[index]) is not None}
-    embedded = {index: matcher.coder.template(item) for index, item in made.items()}
+    embedded = {}
+    for index in used:
+        if (item := features[index]) is not None:
+            embedded[index] = matcher.coder.template(item)
 
     def one(pair: Pair) -> ScoreRow:
         name0, name1 = names[pair.index0], names[pair.index1]

@@ -128,7 +128,7 @@ def _render(
     params1 = params1._replace(turn=turn)
     frames = render_frames(masters, params0, model), render_frames(masters, params1, model)
     points1, valid, _ = jax.vmap(partial(pair_correspondence, model=model))(params0, params1)
-    fitted = jax.vmap(partial(fit_similarity, cell_centres(model)))(points1, valid)
+    fitted = jax.vmap(partial(fit_similarity, jnp.asarray(cell_centres(model))))(points1, valid)
     angle = jnp.arctan2(fitted[:, 1, 0], fitted[:, 0, 0])
     return *frames, points1, valid, angle, params0, params1
 
@@ -180,7 +180,7 @@ def mapped_pairs(
 
 def _shown(frame: Float[np.ndarray, "S S"], model: ModelConfig) -> float:
     """Return how many coarse cells a frame's foreground is worth."""
-    mask = frame_foreground(jnp.asarray(frame)[None], model)
+    mask = frame_foreground(frame[None], model)
     return float(mask.mean()) * model.cells**2
 
 

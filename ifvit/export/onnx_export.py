@@ -22,11 +22,12 @@ from ifvit.export.parity import (
 from ifvit.files import write_atomically
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
-from ifvit.runtime.graph_record import MODULE_OF, GraphRecord, graph_file
+from ifvit.runtime.graph_record import GraphRecord
 from ifvit.runtime.onnx_runtime import OnnxEngine
 from ifvit.weights.checkpoint import Metadata, check_same_shape, load_pair, sha256_of
 from ifvit.weights.pretrained import RECORD_FILE, checkpoint_pair, read_record
-from ifvit.weights.release import without_folders
+from ifvit.weights.settings import without_folders
+from ifvit.weights.storage import MODULE_OF, graph_file
 
 
 class Exported(NamedTuple):

@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
-from jaxtyping import Array, Bool, Float, Int8
+from jaxtyping import Bool, Float, Int8
 
 from ifvit.config import ModelConfig
 from ifvit.features.features import Features
@@ -23,10 +19,8 @@ from ifvit.features.fit import FIT_CONFIG, FitConfig, drawn_at
 from ifvit.features.network_view import frame_foreground, network_view
 from ifvit.features.pose import Pose, pose_at, upright
 from ifvit.geometry.grid import cell_mask, frame_side
-from ifvit.geometry.warp import warp_pairs
-from ifvit.models.embedding import MatcherModel
-from ifvit.runtime.jax_runtime import compiled
-from ifvit.weights.tensors import state_sha256
+from ifvit.geometry.warp import warp
+from ifvit.runtime.calls import Engine
 
 LOOSE = 1.6
 """Side of the canvas on which a pose is looked for, times the one trained with: a finger that was
@@ -70,62 +64,49 @@ def template_scale(period_px: float, settings: FitConfig = FIT_CONFIG) -> float:
 
 
 class Coder:
-    """A trained Module 2, ready to make templates. Compiles once, then serves any number."""
+    """A trained Module 2, ready to make templates."""
 
-    def __init__(
-        self, matcher: MatcherModel, fit_config: FitConfig = FIT_CONFIG, matcher_sha256: str = ""
-    ) -> None:
-        """Take the model, which is used in eval mode, and the sha256 of its checkpoint, if any."""
-        self.config, self.fit_config = matcher.config, fit_config
-        self._weights = matcher_sha256 or state_sha256(matcher)
+    def __init__(self, engine: Engine, fit_config: FitConfig = FIT_CONFIG) -> None:
+        """Take what executes Module 2."""
+        self.engine, self.config, self.fit_config = engine, engine.config, fit_config
         self._loose = replace(self.config, canvas=loose_canvas(self.config))
-        view = nnx.view(matcher, use_running_average=True)
-        self._pose = compiled(view, partial(_found_pose, config=self._loose))
-        self._encode = compiled(view, MatcherModel.encode)
 
     def template(self, features: Features) -> Template:
         """Return the template of a print, which is made once and kept with its features."""
-        made = features.templates.get(self._weights)
-        if made is None:
-            made = features.templates[self._weights] = self._made(features)
-        return made
+        key = self.engine.matcher_sha256
+        if key not in features.templates:
+            features.templates[key] = self._made(features)
+        return features.templates[key]
 
     def _made(self, features: Features) -> Template:
         scale = template_scale(features.period.px, self.fit_config)
         fit = drawn_at(scale, self._loose.canvas, self._loose)
-        frame = jnp.asarray(features.drawn(fit))[None]
-        mask = frame_foreground(frame, self._loose)
-        pose = self._pose(frame, mask)
-        posed, shown = _posed(frame, mask, pose, self.config)
-        cells, index, _ = self._encode(posed, shown)
+        frame = features.drawn(fit)
+        mask = frame_foreground(frame[None], self._loose)[0]
+        pose = self.pose(frame, mask)
+        posed, shown = self._posed(frame, mask, pose)
+        cells, index = self.engine.code(posed, shown)
         core = features.placed(fit).on_print(np.asarray(pose.core[0], float))
-        top = np.abs(np.asarray(index[0])).max()
+        top = np.abs(index[0]).max()
         return Template(
-            cells=np.round(INT8 * np.asarray(cells[0])).astype(np.int8),
-            mask=np.asarray(shown[0]),
-            index=np.round(INT8 / max(top, 1e-9) * np.asarray(index[0])).astype(np.int8),
+            cells=np.round(INT8 * cells[0]).astype(np.int8),
+            mask=shown[0],
+            index=np.round(INT8 / max(top, 1e-9) * index[0]).astype(np.int8),
             core=(float(core[0]), float(core[1])),
             rotation=float(np.rad2deg(pose.rotation[0])),
-            confidence=float(pose.confidence[0]),
+            confidence=float(np.asarray(pose.confidence)[0]),
         )
 
+    def pose(self, frame: Float[np.ndarray, "S S"], mask: Bool[np.ndarray, "S S"]) -> Pose:
+        """Return the pose of a print on the large canvas (:data:`LOOSE`), pixels of its frame."""
+        view, shown = network_view(frame[None], mask[None], self._loose)
+        return pose_at(*self.engine.pose(view, cell_mask(shown)), self._loose)
 
-def _found_pose(
-    model: MatcherModel,
-    frames: Float[Array, "B S S"],
-    masks: Bool[Array, "B S S"],
-    config: ModelConfig,
-) -> Pose:
-    """Return the pose of prints on the large canvas, pixels of their frames."""
-    view, shown = network_view(frames, masks, config)
-    return pose_at(model.pose(view, cell_mask(shown)), config)
-
-
-@partial(jax.jit, static_argnames="config")
-def _posed(
-    frames: Float[Array, "B S S"], masks: Bool[Array, "B S S"], pose: Pose, config: ModelConfig
-) -> tuple[Float[Array, "B H W"], Bool[Array, "B h w"]]:
-    """Draw prints in their poses, on the canvas that Module 2 was trained with."""
-    side = frame_side(config)
-    view, shown = network_view(*warp_pairs(frames, masks, upright(pose, side), side), config)
-    return view, cell_mask(shown)
+    def _posed(
+        self, frame: Float[np.ndarray, "S S"], mask: Bool[np.ndarray, "S S"], pose: Pose
+    ) -> tuple[Float[np.ndarray, "1 H W"], Bool[np.ndarray, "1 h w"]]:
+        """Draw a print in its pose, on the canvas that Module 2 was trained with."""
+        side = frame_side(self.config)
+        drawn = warp(frame, mask, upright(pose, side), shape=(side, side))
+        view, shown = network_view(*drawn, self.config)
+        return view, cell_mask(shown)

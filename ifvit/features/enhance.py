@@ -8,14 +8,13 @@ pi, in image coordinates (x right, y down).
 
 from __future__ import annotations
 
-from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI
+from ifvit.geometry.arrays import Arrays, library_of
 from ifvit.geometry.filters import gaussian_blur
 from ifvit.geometry.gabor import oriented_filter
 
@@ -42,76 +41,79 @@ class Enhanced(NamedTuple):
     much one direction dominates, 0 outside the mask.
     """
 
-    image: Float[Array, "B H W"]
-    orientation: Float[Array, "B H W"]
-    period: Float[Array, "B H W"]
-    coherence: Float[Array, "B H W"]
+    image: Float[Any, "B H W"]
+    orientation: Float[Any, "B H W"]
+    period: Float[Any, "B H W"]
+    coherence: Float[Any, "B H W"]
 
 
-def _gradient(image: Array, mask: Array) -> tuple[Array, Array]:
+def _gradient(image: Arrays, mask: Arrays) -> tuple[Arrays, Arrays]:
     """Return the derivatives along x and y, 0 where a neighbour lies outside the mask."""
+    library = library_of(image)
     smooth = gaussian_blur(image, 0.8)
-    grad_y, grad_x = jnp.gradient(smooth, axis=(-2, -1))
+    grad_y, grad_x = library.gradient(smooth, axis=(-2, -1))
     # The mask's border would otherwise be the strongest line of the image.
     inside = gaussian_blur(mask.astype(image.dtype), 0.8) > 0.999
-    return jnp.where(inside, grad_x, 0.0), jnp.where(inside, grad_y, 0.0)
+    return library.where(inside, grad_x, 0.0), library.where(inside, grad_y, 0.0)
 
 
 def flow(
-    image: Float[Array, "B H W"], mask: Bool[Array, "B H W"], ppi: int
-) -> tuple[Float[Array, "B H W"], Float[Array, "B H W"]]:
+    image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int
+) -> tuple[Float[Arrays, "B H W"], Float[Arrays, "B H W"]]:
     """Return the orientation along the ridges and its coherence, from a normalised print."""
+    library = library_of(image)
     grad_x, grad_y = _gradient(image, mask)
     sigma = FLOW_SIGMA_PX * ppi / REFERENCE_PPI
     double_cos = gaussian_blur(grad_x**2 - grad_y**2, sigma)
     double_sin = gaussian_blur(2 * grad_x * grad_y, sigma)
     energy = gaussian_blur(grad_x**2 + grad_y**2, sigma)
-    across = 0.5 * jnp.arctan2(double_sin, double_cos)
-    coherence = jnp.hypot(double_cos, double_sin) / jnp.maximum(energy, 1e-6)
-    return across + jnp.pi / 2, jnp.where(mask, coherence, 0.0)
+    across = 0.5 * library.arctan2(double_sin, double_cos)
+    coherence = library.hypot(double_cos, double_sin) / library.maximum(energy, 1e-6)
+    return across + np.pi / 2, library.where(mask, coherence, 0.0)
 
 
 def ridge_period(
-    image: Float[Array, "B H W"], mask: Bool[Array, "B H W"], ppi: int
-) -> Float[Array, "B H W"]:
+    image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int
+) -> Float[Arrays, "B H W"]:
     """Return a smooth estimate of the ridge period in pixels, within :data:`PERIOD_RANGE_PX`.
 
     For a wave of frequency f the squared step from pixel to pixel is 4 sin²(πf) of its power, so
     the ratio of the two gives f without any peak to find. The band is narrowed first, by a
     difference of Gaussians, so that pixel noise does not count as fine ridges.
     """
+    library = library_of(image)
     scale = ppi / REFERENCE_PPI
     band = gaussian_blur(image, 1.6 * scale) - gaussian_blur(image, 8.0 * scale)
     inside = mask.astype(image.dtype)
     step_x = (band[..., :, 1:] - band[..., :, :-1]) * inside[..., :, 1:] * inside[..., :, :-1]
     step_y = (band[..., 1:, :] - band[..., :-1, :]) * inside[..., 1:, :] * inside[..., :-1, :]
-    steps = jnp.pad(step_x**2, ((0, 0), (0, 0), (0, 1)))
-    steps = steps + jnp.pad(step_y**2, ((0, 0), (0, 1), (0, 0)))
+    steps = library.pad(step_x**2, ((0, 0), (0, 0), (0, 1)))
+    steps = steps + library.pad(step_y**2, ((0, 0), (0, 1), (0, 0)))
     sigma = PERIOD_SIGMA_PX * scale
     power = gaussian_blur(band**2 * inside, sigma)
-    ratio = gaussian_blur(steps, sigma) / jnp.maximum(power, 1e-6)
-    frequency = jnp.arcsin(jnp.sqrt(jnp.clip(ratio / 4, 1e-4, 1.0))) / jnp.pi
+    ratio = gaussian_blur(steps, sigma) / library.maximum(power, 1e-6)
+    frequency = library.arcsin(library.sqrt(library.clip(ratio / 4, 1e-4, 1.0))) / np.pi
     low, high = PERIOD_RANGE_PX
-    return jnp.clip(1.0 / frequency, low * scale, high * scale)
+    return library.clip(1.0 / frequency, low * scale, high * scale)
 
 
-@partial(jax.jit, static_argnames="ppi")
-def enhance(image: Float[Array, "B H W"], mask: Bool[Array, "B H W"], ppi: int) -> Enhanced:
+def enhance(image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int) -> Enhanced:
     """Enhance normalised prints (B, H, W) of one resolution, batched; see :class:`Enhanced`."""
-    image = jnp.where(mask, image, 0.0)
+    library = library_of(image)
+    image = library.where(mask, image, 0.0)
     orientation, coherence = flow(image, mask, ppi)
     period = ridge_period(image, mask, ppi)
     ridges = oriented_filter(image, orientation, period)
     sigma = CONTRAST_SIGMA_PX * ppi / REFERENCE_PPI
-    share = jnp.maximum(gaussian_blur(mask.astype(image.dtype), sigma), 1e-3)
-    power = gaussian_blur(jnp.where(mask, ridges**2, 0.0), sigma) / share
-    even = ridges / jnp.sqrt(power + NOISE**2)
-    return Enhanced(jnp.where(mask, even, 0.0), orientation, period, coherence)
+    share = library.maximum(gaussian_blur(mask.astype(image.dtype), sigma), 1e-3)
+    power = gaussian_blur(library.where(mask, ridges**2, 0.0), sigma) / share
+    even = ridges / library.sqrt(power + NOISE**2)
+    return Enhanced(library.where(mask, even, 0.0), orientation, period, coherence)
 
 
-@partial(jax.jit, static_argnames="ppi")
-def unfiltered(image: Float[Array, "B H W"], mask: Bool[Array, "B H W"], ppi: int) -> Enhanced:
+def unfiltered(image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int) -> Enhanced:
     """Return normalised prints as they are, with flow and period, as :func:`enhance` does."""
-    image = jnp.where(mask, image, 0.0)
+    library = library_of(image)
+    image = library.where(mask, image, 0.0)
     orientation, coherence = flow(image, mask, ppi)
     return Enhanced(image, orientation, ridge_period(image, mask, ppi), coherence)

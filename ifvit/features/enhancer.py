@@ -12,14 +12,13 @@ import os
 from collections.abc import Callable
 from typing import Any, Literal
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Float
 
 EnhancerName = Literal["gabor", "pyfing", "none"]
 """gabor: the built-in contextual filter; pyfing: networks of that package; none: no enhancement."""
 
-Source = Callable[[Float[Array, "S S"]], Float[Array, "S S"]]
+Source = Callable[[Float[np.ndarray, "S S"]], Float[np.ndarray, "S S"]]
 """A grey print at 500 ppi, ridges dark, to what its ridges are taken from without a filter."""
 
 BORDER = 32
@@ -56,17 +55,20 @@ def _pyfing() -> Source:
     JAX backend; here its networks are called as pure functions, compiled once per size.
     """
     networks = _load()
+    import jax
+    import jax.numpy as jnp
+
     state = [
         [[v.value for v in net.trainable_variables], [v.value for v in net.non_trainable_variables]]
         for net in networks
     ]
 
-    def call(index: int, state: Any, *channels: Array) -> Array:
+    def call(index: int, state: Any, *channels: Any) -> Any:
         image = jnp.stack(channels, axis=-1)[None]
         return networks[index].stateless_call(*state[index], image, training=False)[0][0]
 
     @jax.jit
-    def run(state: Any, image: Float[Array, "S S"]) -> Float[Array, "S S"]:
+    def run(state: Any, image: Any) -> Any:
         grey = jnp.round(255 * image)
         grey = jnp.pad(grey - grey[0, 0], BORDER) + grey[0, 0]
         mask = (call(0, state, grey)[..., 0] >= 0.5).astype(jnp.float32)
@@ -77,7 +79,7 @@ def _pyfing() -> Source:
         ridges = mask * call(3, state, grey, mask, angle, period)
         return 1 - ridges[BORDER:-BORDER, BORDER:-BORDER]
 
-    return lambda image: run(state, image)
+    return lambda image: np.asarray(run(state, image))
 
 
 def _load() -> list[Any]:

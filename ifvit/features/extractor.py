@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 
-import jax.numpy as jnp
-from flax import nnx
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Float
 
 from ifvit.config import ModelConfig
 from ifvit.data.given import Ppi, PrintSource, each_ppi
@@ -17,38 +15,26 @@ from ifvit.features.fit import FIT_CONFIG, Fit, FitConfig, fit_of
 from ifvit.features.frame_features import (
     FeatureMap,
     FrameFeatures,
-    feature_map,
     frame_features,
     upright_transform,
 )
-from ifvit.models.dense_reg import DenseRegModel
-from ifvit.runtime.jax_runtime import compiled
-from ifvit.weights.tensors import state_sha256
+from ifvit.features.network_view import network_view
+from ifvit.geometry.grid import cell_mask
+from ifvit.runtime.calls import Engine
 
 
 class Extractor:
     """What is done to one print, by one enhancer and one Module 1."""
 
     def __init__(
-        self,
-        dense: DenseRegModel,
-        enhancer: EnhancerName = "gabor",
-        fit_config: FitConfig = FIT_CONFIG,
-        dense_sha256: str = "",
+        self, engine: Engine, enhancer: EnhancerName = "gabor", fit_config: FitConfig = FIT_CONFIG
     ) -> None:
-        """Take the model, whose backbone is used in eval mode, and the sha256 of its checkpoint.
-
-        Without one the weights themselves are digested. Raises ValueError as ``source_of`` does.
-        """
-        self.config = dense.config
+        """Take what executes Module 1. Raises ValueError as ``source_of`` does."""
+        self.engine, self.config = engine, engine.config
         self.fit_config = fit_config
         self.enhancer = enhancer
-        self.dense_sha256 = dense_sha256
-        self._weights = dense_sha256 or state_sha256(dense)
         self._source = source_of(enhancer)
-        view = nnx.view(dense, use_running_average=True)
         self._configs: dict[int, ModelConfig] = {}
-        self._map: Callable[..., FeatureMap] = compiled(view, feature_map)
 
     def extract(
         self, given: PrintSource | Features, ppi: float | None = None, name: str = ""
@@ -86,12 +72,12 @@ class Extractor:
         key = self._key(fit)
         if key not in features.frames:
             config = self.config_at(fit.canvas)
-            frame = jnp.asarray(features.drawn(fit))
+            frame = features.drawn(fit)
             source = None if self._source is None else self._source(frame)
             features.frames[key] = frame_features(frame, source, config)
         return features.frames[key]
 
-    def upright_at(self, features: Features, fit: Fit) -> Float[Array, "2 3"]:
+    def upright_at(self, features: Features, fit: Fit) -> Float[np.ndarray, "2 3"]:
         """Return the transform that draws a print's frame upright, by its pose, once for each."""
         key = self._key(fit)
         if key not in features.poses:
@@ -104,8 +90,10 @@ class Extractor:
 
     def map_at(self, features: Features, fit: Fit) -> FeatureMap:
         """Return Module 1's map of a print as it is drawn, once for each fit and these weights."""
-        key = self._weights, fit
+        key = self.engine.dense_sha256, fit
         if key not in features.maps:
-            frame = self.at(features, fit)
-            features.maps[key] = self._map(frame.image, frame.mask)
+            frame, config = self.at(features, fit), self.config_at(fit.canvas)
+            view, shown = network_view(frame.image[None], frame.mask[None], config)
+            values = self.engine.backbone(view)
+            features.maps[key] = FeatureMap(values[0], cell_mask(shown)[0])
         return features.maps[key]

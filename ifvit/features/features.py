@@ -14,7 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import PrintSource, grey_values, name_of
@@ -57,7 +57,7 @@ class Features:
     """What results and errors call it: its file's name, where it came from a file."""
     frames: dict[tuple[str, int, Fit], FrameFeatures] = field(default_factory=dict)
     """What was made of it at a factor, by enhancer, the network's ppi, and fit."""
-    poses: dict[tuple[str, int, Fit], Array] = field(default_factory=dict)
+    poses: dict[tuple[str, int, Fit], Float[np.ndarray, "2 3"]] = field(default_factory=dict)
     """The transforms (2, 3) that draw its frames upright, by the same."""
     maps: dict[tuple[str, Fit], FeatureMap] = field(default_factory=dict)
     """Module 1's feature map, by the sha256 of its weights, and fit."""

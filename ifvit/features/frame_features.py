@@ -2,84 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+import numpy as np
+from jaxtyping import Bool, Float
 
 from ifvit.config import ModelConfig
-from ifvit.features.network_view import Shown, enhanced_view, frame_foreground, network_view
+from ifvit.features.network_view import Shown, enhanced_view, frame_foreground
 from ifvit.features.pose import upright_of
-from ifvit.geometry.grid import cell_mask
-from ifvit.models.dense_reg import DenseRegModel
 
 
 class Ridges(NamedTuple):
     """An enhanced print at the network's resolution: about unit variance, 0 outside the mask."""
 
-    image: Float[Array, "H W"]
-    mask: Bool[Array, "H W"]
+    image: Float[np.ndarray, "H W"]
+    mask: Bool[np.ndarray, "H W"]
 
 
 class FrameFeatures(NamedTuple):
     """What is made of a print's frame: the frame itself, grey in [0, 1], ridges dark; its
     foreground; its enhanced ridges at the network's resolution; and, where another enhancer than
-    the contextual filter made these, what it made of the frame. P prints have a leading axis P."""
+    the contextual filter made these, what it made of the frame."""
 
-    image: Float[Array, "S S"]
-    mask: Bool[Array, "S S"]
+    image: Float[np.ndarray, "S S"]
+    mask: Bool[np.ndarray, "S S"]
     ridges: Ridges
-    orientation: Float[Array, "H W"]
+    orientation: Float[np.ndarray, "H W"]
     """Which way the ridges run, radians modulo π, at the network's resolution."""
-    coherence: Float[Array, "H W"]
+    coherence: Float[np.ndarray, "H W"]
     """How clear they are, in [0, 1]."""
-    source: Float[Array, "S S"] | None = None
-
-    @property
-    def shown(self) -> Shown:
-        """Return the print on the network's canvas, enhanced."""
-        return Shown(*self.ridges, self.orientation, self.coherence)
+    source: Float[np.ndarray, "S S"] | None = None
 
 
 class FeatureMap(NamedTuple):
-    """What Module 1's backbone makes of a frame, and which coarse cells are foreground. P prints
-    have a leading axis P."""
+    """What Module 1's backbone makes of a frame, and which coarse cells are foreground."""
 
-    values: Float[Array, "h w D"]
-    cells: Bool[Array, "h w"]
-
-
-def stacked(trees: Sequence[Any]) -> Any:
-    """Return one tree whose arrays hold those of all, along a new first axis."""
-    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *trees)
+    values: Float[np.ndarray, "h w D"]
+    cells: Bool[np.ndarray, "h w"]
 
 
-@partial(jax.jit, static_argnames="config")
 def frame_features(
-    frame: Float[Array, "S S"], source: Float[Array, "S S"] | None, config: ModelConfig
+    frame: Float[np.ndarray, "S S"], source: Float[np.ndarray, "S S"] | None, config: ModelConfig
 ) -> FrameFeatures:
     """Find the foreground of a grey frame, and its ridges: the filter's, or those of ``source``."""
     mask = frame_foreground(frame[None], config)
     shown = frame if source is None else source
     made = enhanced_view(shown[None], mask, config, filtered=source is None)
-    one = jax.tree.map(lambda array: array[0], made)
-    ridges = Ridges(one.image, one.mask)
-    return FrameFeatures(frame, mask[0], ridges, one.orientation, one.coherence, source)
+    ridges = Ridges(made.image[0], made.mask[0])
+    return FrameFeatures(frame, mask[0], ridges, made.orientation[0], made.coherence[0], source)
 
 
-@partial(jax.jit, static_argnames="config")
-def upright_transform(frame: FrameFeatures, config: ModelConfig) -> Float[Array, "2 3"]:
+def upright_transform(frame: FrameFeatures, config: ModelConfig) -> Float[np.ndarray, "2 3"]:
     """Return the transform that draws a frame upright, core at its place, by the print's pose."""
-    shown = jax.tree.map(lambda array: array[None], frame.shown)
-    return upright_of(shown, config)[0]
-
-
-def feature_map(
-    model: DenseRegModel, image: Float[Array, "S S"], mask: Bool[Array, "S S"]
-) -> FeatureMap:
-    """Run Module 1's backbone on a frame and its foreground."""
-    view, shown = network_view(image[None], mask[None], model.config)
-    return FeatureMap(model.ResNet18(view)[0][0], cell_mask(shown)[0])
+    every = *frame.ridges, frame.orientation, frame.coherence
+    return upright_of(Shown(*(one[None] for one in every)), config)[0]

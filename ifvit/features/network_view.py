@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.features.enhance import enhance, unfiltered
 from ifvit.features.normalise import foreground, normalise
+from ifvit.geometry.arrays import Arrays
 from ifvit.geometry.filters import shrink
 from ifvit.geometry.grid import cell_mask
 
@@ -17,22 +18,22 @@ class Shown(NamedTuple):
     """Prints on the network's canvas: enhanced ridges, foreground, which way the ridges run, in
     radians modulo π, and how clear they are."""
 
-    image: Float[Array, "*B H W"]
-    mask: Bool[Array, "*B H W"]
-    orientation: Float[Array, "*B H W"]
-    coherence: Float[Array, "*B H W"]
+    image: Float[Any, "*B H W"]
+    mask: Bool[Any, "*B H W"]
+    orientation: Float[Any, "*B H W"]
+    coherence: Float[Any, "*B H W"]
 
 
 def prepare(
-    frames: Float[Array, "B S S"], model: ModelConfig
-) -> tuple[Float[Array, "B H W"], Bool[Array, "B h w"]]:
+    frames: Float[Arrays, "B S S"], model: ModelConfig
+) -> tuple[Float[Arrays, "B H W"], Bool[Arrays, "B h w"]]:
     """Turn frames at 500 ppi into the network's input: normalised canvases and cell masks."""
     canvas = shrink(frames, REFERENCE_PPI // model.ppi)
     mask = foreground(canvas, model.ppi)
     return normalise(canvas, mask, model.ppi), cell_mask(mask)
 
 
-def frame_foreground(frames: Float[Array, "B S S"], model: ModelConfig) -> Bool[Array, "B S S"]:
+def frame_foreground(frames: Float[Arrays, "B S S"], model: ModelConfig) -> Bool[Arrays, "B S S"]:
     """Return the foreground of frames at 500 ppi, found at the network's resolution."""
     factor = REFERENCE_PPI // model.ppi
     mask = foreground(shrink(frames, factor), model.ppi)
@@ -40,8 +41,8 @@ def frame_foreground(frames: Float[Array, "B S S"], model: ModelConfig) -> Bool[
 
 
 def network_view(
-    image: Float[Array, "B S S"], mask: Bool[Array, "B S S"], config: ModelConfig
-) -> tuple[Float[Array, "B H W"], Bool[Array, "B H W"]]:
+    image: Float[Arrays, "B S S"], mask: Bool[Arrays, "B S S"], config: ModelConfig
+) -> tuple[Float[Arrays, "B H W"], Bool[Arrays, "B H W"]]:
     """Reduce grey prints at 500 ppi to the network's canvas and normalise them there."""
     factor = REFERENCE_PPI // config.ppi
     coarse_mask = shrink(mask.astype(image.dtype), factor) > 0.5
@@ -49,8 +50,8 @@ def network_view(
 
 
 def enhanced_view(
-    image: Float[Array, "B S S"],
-    mask: Bool[Array, "B S S"],
+    image: Float[Arrays, "B S S"],
+    mask: Bool[Arrays, "B S S"],
     config: ModelConfig,
     filtered: bool = True,
 ) -> Shown:

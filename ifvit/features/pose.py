@@ -14,19 +14,17 @@ which has no core, it gives the place where the ridges bend most.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.features.network_view import Shown
+from ifvit.geometry.arrays import Arrays, library_of, product
 from ifvit.geometry.filters import shrink
 from ifvit.geometry.grid import frame_side
 from ifvit.geometry.transforms import similarity_at
-from ifvit.models.pose_head import PoseMap
 
 CELL = 4
 """Pixels of the network, along each side, whose orientation is averaged first."""
@@ -47,62 +45,70 @@ CORE_PLACE = (0.5, 0.42)
 class Pose(NamedTuple):
     """B fingers on their canvases."""
 
-    core: Float[Array, "B 2"]
+    core: Float[Any, "B 2"]
     """(x, y), pixels at 500 ppi; the canvas's middle where it shows no ridges."""
-    rotation: Float[Array, " B"]
+    rotation: Float[Any, " B"]
     """Of the finger against upright, radians, x axis towards y axis."""
-    confidence: Float[Array, " B"] | float = 1.0
+    confidence: Float[Any, " B"] | float = 1.0
     """How sure the direction is, 0 to 1."""
 
 
-def pose_at(found: PoseMap, config: ModelConfig) -> Pose:
+def pose_at(
+    log_p: Float[Arrays, "B h w"],
+    offset: Float[Arrays, "B h w 2"],
+    up: Float[Arrays, "B h w 2"],
+    config: ModelConfig,
+) -> Pose:
     """Return the most probable pose of what Module 2's pose head says of B prints.
 
-    On the canvas of ``config``; pixels at 500 ppi of its frame.
+    See :class:`ifvit.runtime.calls.CellPoses`. On the canvas of ``config``; pixels at 500 ppi of
+    its frame.
     """
-    batch, _, columns = found.log_p.shape
-    best = jnp.argmax(found.log_p.reshape(batch, -1), axis=1)
-    offset, up = (
-        jnp.take_along_axis(part.reshape(batch, -1, 2), best[:, None, None], axis=1)[:, 0]
-        for part in (found.offset, found.up)
+    library = library_of(log_p)
+    batch, _, columns = log_p.shape
+    best = library.argmax(log_p.reshape(batch, -1), axis=1)
+    apart, way = (
+        library.take_along_axis(part.reshape(batch, -1, 2), best[:, None, None], axis=1)[:, 0]
+        for part in (offset, up)
     )
     cell_px = STRIDE * REFERENCE_PPI / config.ppi
-    cell = jnp.stack([best % columns, best // columns], axis=-1)
-    core = (cell + offset + 0.5) * cell_px - 0.5
-    length = jnp.sqrt(jnp.square(up).sum(-1))
-    return Pose(core, jnp.arctan2(up[:, 1], up[:, 0]), jnp.minimum(length, 1.0))
+    cell = library.stack([best % columns, best // columns], axis=-1)
+    core = (cell + apart + 0.5) * cell_px - 0.5
+    length = library.sqrt(library.square(way).sum(-1))
+    return Pose(core, library.arctan2(way[:, 1], way[:, 0]), library.minimum(length, 1.0))
 
 
 def pose_of(
-    orientation: Float[Array, "B H W"],
-    coherence: Float[Array, "B H W"],
-    mask: Bool[Array, "B H W"],
+    orientation: Float[Arrays, "B H W"],
+    coherence: Float[Arrays, "B H W"],
+    mask: Bool[Arrays, "B H W"],
     config: ModelConfig,
 ) -> Pose:
     """Find each print's pose from its flow (:func:`ifvit.features.enhance.flow`).
 
     Orientation in radians along the ridge; all three at the network's resolution.
     """
-    shown = shrink(mask.astype(jnp.float32), CELL)
-    weight = jnp.where(mask, coherence, 0.0)
-    parts = weight * jnp.cos(2 * orientation), weight * jnp.sin(2 * orientation)
+    library = library_of(orientation)
+    shown = shrink(mask.astype(library.float32), CELL)
+    weight = library.where(mask, coherence, 0.0)
+    parts = weight * library.cos(2 * orientation), weight * library.sin(2 * orientation)
     field = shrink(parts[0], CELL) + 1j * shrink(parts[1], CELL)
     cell_px = CELL * REFERENCE_PPI / config.ppi
     # The phase of an upright loop, which opens downwards, is a right angle.
     response = _loop_response(field, CORE_SIGMA_PX / cell_px) / 1j
-    evidence = jnp.where(shown > LEAST_FOREGROUND, response.real, -jnp.inf)
+    evidence = library.where(shown > LEAST_FOREGROUND, response.real, -library.inf)
     batch, _, columns = evidence.shape
-    best = jnp.argmax(evidence.reshape(batch, -1), axis=1)
+    best = library.argmax(evidence.reshape(batch, -1), axis=1)
     row, column = best // columns, best % columns
     turn = _loop_response(field, TURN_SIGMA_PX / cell_px) / 1j
-    rotation = jnp.angle(turn[jnp.arange(batch), row, column])
-    core = (jnp.stack([column, row], axis=-1) + 0.5) * cell_px - 0.5
-    found = (shown > LEAST_FOREGROUND).any((1, 2))
+    rotation = library.angle(turn[library.arange(batch), row, column])
+    core = (library.stack([column, row], axis=-1) + 0.5) * cell_px - 0.5
+    found = library.any(shown > LEAST_FOREGROUND, axis=(1, 2))
     middle = (config.canvas * REFERENCE_PPI / config.ppi - 1) / 2
-    return Pose(jnp.where(found[:, None], core, middle), jnp.where(found, rotation, 0.0))
+    return Pose(library.where(found[:, None], core, middle), library.where(found, rotation, 0.0))
 
 
-def _loop_response(field: Array, sigma: float) -> Array:
+def _loop_response(field: Any, sigma: float) -> Any:
     """Correlate a field (B, h, w) of doubled angles with that of a loop, Gaussian about each cell.
 
     The filter (dx + i dy)/σ · exp(-r²/2σ²) is a sum of two products of lines: two matrix products
@@ -115,9 +121,8 @@ def _loop_response(field: Array, sigma: float) -> Array:
         return even.astype(np.float32), (apart * even).astype(np.float32)
 
     (even_y, odd_y), (even_x, odd_x) = (lines(side) for side in field.shape[1:])
-    exact = jax.lax.Precision.HIGHEST
-    across = jnp.einsum("ij,bjk,lk->bil", even_y, field, odd_x, precision=exact)
-    down = jnp.einsum("ij,bjk,lk->bil", odd_y, field, even_x, precision=exact)
+    across = product(product(even_y, field), odd_x.T)
+    down = product(product(odd_y, field), even_x.T)
     return across - 1j * down
 
 
@@ -126,19 +131,18 @@ def core_place(side: int) -> tuple[float, float]:
     return CORE_PLACE[0] * (side - 1), CORE_PLACE[1] * (side - 1)
 
 
-def upright(
-    pose: Pose, side: int, scale: Float[Array, "*B"] | float = 1.0
-) -> Float[Array, "*B 2 3"]:
+def upright(pose: Pose, side: int, scale: Float[Any, "*B"] | float = 1.0) -> Any:
     """Return the output-to-input transforms that draw prints upright, core at its place.
 
     ``side`` is the canvas's in pixels at 500 ppi, in which the transforms are too; a pixel of it
     is ``scale`` pixels of the print. Of one pose or of B.
     """
-    cos, sin = scale * jnp.cos(pose.rotation), scale * jnp.sin(pose.rotation)
-    return similarity_at(cos, sin, jnp.array(core_place(side)), pose.core)
+    library = library_of(pose.rotation)
+    cos, sin = scale * library.cos(pose.rotation), scale * library.sin(pose.rotation)
+    return similarity_at(cos, sin, library.array(core_place(side)), pose.core)
 
 
-def upright_of(shown: Shown, config: ModelConfig) -> Float[Array, "B 2 3"]:
+def upright_of(shown: Shown, config: ModelConfig) -> Float[Any, "B 2 3"]:
     """Return the transforms that draw prints at 500 ppi upright, as their templates see them.
 
     Each by its own pose (:func:`upright`).

@@ -6,9 +6,12 @@ quantised filters, so there are no borders between them.
 
 from __future__ import annotations
 
-import jax.numpy as jnp
+from typing import Any
+
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
+
+from ifvit.geometry.arrays import Arrays, library_of
 
 RADIUS = 6
 """Half the filter's side in pixels: it holds one and a half periods of up to 4.5 px (9 px at
@@ -23,82 +26,111 @@ def _half_plane() -> np.ndarray:
 
 
 OFFSETS = _half_plane()
+_SQUARES = sorted({step * step for step in range(RADIUS + 1)})
+_PRODUCTS = sorted({dx * dy for dx, dy in OFFSETS.tolist()} | {0})
 
 
 def gabor_taps(
-    orientation: Float[Array, "*B H W"],
-    period: Float[Array, "*B H W"],
+    orientation: Float[Arrays, "*B H W"],
+    period: Float[Arrays, "*B H W"],
     along: float = 0.52,
     across: float = 0.42,
-) -> Float[Array, "planes *B H W"]:
+) -> Float[Arrays, "planes *B H W"]:
     """Return every pixel's even Gabor filter: the centre tap first, then half the others.
 
     ``orientation`` is the direction along the ridge (radians, image coordinates), ``period`` is in
     pixels of the image. ``along`` and ``across`` are the envelope's standard deviations in periods.
     The filters have no response to a constant and unit L1 norm.
     """
-    cos, sin = jnp.cos(orientation), jnp.sin(orientation)
+    library = library_of(orientation)
+    cos, sin = library.cos(orientation), library.sin(orientation)
     # The envelope's exponent is a dx² + b dx dy + c dy², the wave's phase p dx + q dy. Powers and
     # multiples of five exponentials per pixel make all taps: many times cheaper than one cosine
     # and one exponential per tap.
-    scale = -0.5 / jnp.square(period)
-    a = jnp.exp(scale * (jnp.square(cos / along) + jnp.square(sin / across)))
-    b = jnp.exp(2 * scale * cos * sin * (1 / along**2 - 1 / across**2))
-    c = jnp.exp(scale * (jnp.square(sin / along) + jnp.square(cos / across)))
-    wave_x = _multiples(-2 * jnp.pi * sin / period)
-    wave_y = _multiples(2 * jnp.pi * cos / period)
+    scale = -0.5 / (period * period)
+    squares_x = _powers(scale * ((cos / along) ** 2 + (sin / across) ** 2), _SQUARES)
+    squares_y = _powers(scale * ((sin / along) ** 2 + (cos / across) ** 2), _SQUARES)
+    mixed = _powers(2 * scale * cos * sin * (1 / along**2 - 1 / across**2), _PRODUCTS)
+    wave_x = _multiples(-2 * np.pi * sin / period)
+    wave_y = _multiples(2 * np.pi * cos / period)
 
-    def tap(dx: int, dy: int) -> tuple[Array, Array]:
-        envelope = a ** (dx * dx) * b ** (dx * dy) * c ** (dy * dy)
+    def tap(dx: int, dy: int) -> tuple[Any, Any]:
+        envelope = squares_x[dx * dx] * mixed[dx * dy] * squares_y[dy * dy]
         (cos_x, sin_x), (cos_y, sin_y) = wave_x[abs(dx)], wave_y[abs(dy)]
         sign = (1 if dx >= 0 else -1) * (1 if dy >= 0 else -1)
         return envelope, cos_x * cos_y - sign * sin_x * sin_y
 
-    pairs = [tap(0, 0)] + [tap(int(dx), int(dy)) for dx, dy in OFFSETS]
-    weight = [1.0] + [2.0] * len(OFFSETS)
-    total = sum(w * e for w, (e, _) in zip(weight, pairs, strict=True))
-    mean = sum(w * e * c for w, (e, c) in zip(weight, pairs, strict=True)) / total
-    taps = jnp.stack([e * (c - mean) for e, c in pairs])
-    norm = jnp.abs(taps[0]) + 2 * jnp.abs(taps[1:]).sum(0)
+    pairs = [tap(0, 0)] + [tap(dx, dy) for dx, dy in OFFSETS.tolist()]
+    total = pairs[0][0] + 2 * sum(envelope for envelope, _ in pairs[1:])
+    mean = (pairs[0][0] + 2 * sum(envelope * wave for envelope, wave in pairs[1:])) / total
+    taps = library.stack([envelope * (wave - mean) for envelope, wave in pairs])
+    norm = abs(taps[0]) + 2 * abs(taps[1:]).sum(0)
     return taps / norm
 
 
-def _multiples(angle: Float[Array, "*B H W"]) -> list[tuple[Array, Array]]:
+def _powers(exponent: Any, steps: list[int]) -> dict[int, Any]:
+    """Return the exponential of an exponent times each of some whole numbers."""
+    library = library_of(exponent)
+    return {step: library.exp(step * exponent) for step in steps}
+
+
+def _multiples(angle: Any) -> list[tuple[Any, Any]]:
     """Return (cos, sin) of 0 to RADIUS times an angle, by the addition theorem."""
-    cos, sin = jnp.cos(angle), jnp.sin(angle)
-    found = [(jnp.ones_like(cos), jnp.zeros_like(sin))]
+    library = library_of(angle)
+    cos, sin = library.cos(angle), library.sin(angle)
+    found = [(library.ones_like(cos), library.zeros_like(sin))]
     for _ in range(RADIUS):
         before_cos, before_sin = found[-1]
         found.append((before_cos * cos - before_sin * sin, before_sin * cos + before_cos * sin))
     return found
 
 
-def apply_taps(
-    image: Float[Array, "*B H W"], taps: Float[Array, "planes *B H W"]
-) -> Float[Array, "*B H W"]:
-    """Filter an image with every pixel's own taps (:func:`gabor_taps`); zero beyond the border."""
-    height, width = image.shape[-2:]
-    lead = [(0, 0)] * (image.ndim - 2)
-    padded = jnp.pad(image, [*lead, (RADIUS, RADIUS), (RADIUS, RADIUS)])
+ROWS = 8
+"""Rows that are filtered at a time in NumPy: what is computed of them stays in the cache."""
 
-    def shifted(dx: int, dy: int) -> Array:
+
+def apply_taps(
+    image: Float[Arrays, "*B H W"], taps: Float[Arrays, "planes *B H W"]
+) -> Float[Arrays, "*B H W"]:
+    """Filter an image with every pixel's own taps (:func:`gabor_taps`); zero beyond the border."""
+    return _applied(_padded(image), taps)
+
+
+def _padded(image: Any) -> Any:
+    lead = [(0, 0)] * (image.ndim - 2)
+    return library_of(image).pad(image, [*lead, (RADIUS, RADIUS), (RADIUS, RADIUS)])
+
+
+def _applied(padded: Any, taps: Any) -> Any:
+    """Filter an image that zeros of width :data:`RADIUS` surround."""
+    height, width = taps.shape[-2:]
+
+    def shifted(dx: int, dy: int) -> Any:
         y, x = RADIUS + dy, RADIUS + dx
         return padded[..., y : y + height, x : x + width]
 
-    out = taps[0] * image
+    out = taps[0] * shifted(0, 0)
     for index, (dx, dy) in enumerate(OFFSETS.tolist(), start=1):
         out = out + taps[index] * (shifted(dx, dy) + shifted(-dx, -dy))
     return out
 
 
 def oriented_filter(
-    image: Float[Array, "*B H W"],
-    orientation: Float[Array, "*B H W"],
-    period: Float[Array, "*B H W"],
-) -> Float[Array, "*B H W"]:
+    image: Float[Arrays, "*B H W"],
+    orientation: Float[Arrays, "*B H W"],
+    period: Float[Arrays, "*B H W"],
+) -> Float[Arrays, "*B H W"]:
     """Filter an image along its ridges once: enhancement with a known flow.
 
     Shapes (..., H, W); ``orientation`` in radians along the ridge, ``period`` in pixels, at most
     ``2 RADIUS / 3`` of them for a filter that holds three half-waves.
     """
-    return apply_taps(image, gabor_taps(orientation, period))
+    height, library = image.shape[-2], library_of(image)
+    step = ROWS if library is np else height
+    padded = _padded(image)
+    made = []
+    for top in range(0, height, step):
+        rows = slice(top, top + step)
+        taps = gabor_taps(orientation[..., rows, :], period[..., rows, :])
+        made.append(_applied(padded[..., top : top + taps.shape[-2] + 2 * RADIUS, :], taps))
+    return library.concatenate(made, axis=-2)

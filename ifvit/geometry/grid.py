@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float, Int
+from jaxtyping import Bool, Float, Int
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
+from ifvit.geometry.arrays import Arrays, library_of
 from ifvit.geometry.filters import shrink
 
 
@@ -43,22 +43,22 @@ def frame_side(model: ModelConfig) -> int:
     return model.canvas * REFERENCE_PPI // model.ppi
 
 
-def cell_centres(model: ModelConfig) -> Float[Array, "N 2"]:
+def cell_centres(model: ModelConfig) -> Float[np.ndarray, "N 2"]:
     """Return the (x, y) of every coarse cell's centre, in pixels at 500 ppi of the frame."""
     factor = REFERENCE_PPI // model.ppi
-    line = (jnp.arange(model.cells) * STRIDE + (STRIDE - 1) / 2 + 0.5) * factor - 0.5
-    x, y = jnp.meshgrid(line, line)
-    return jnp.stack([x, y], axis=-1).reshape(-1, 2)
+    line = (np.arange(model.cells) * STRIDE + (STRIDE - 1) / 2 + 0.5) * factor - 0.5
+    x, y = np.meshgrid(line, line)
+    return np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)
 
 
-def nearest_cell(points: Float[Array, "*B 2"], model: ModelConfig) -> Int[Array, "*B"]:
+def nearest_cell(points: Float[Arrays, "*B 2"], model: ModelConfig) -> Int[Arrays, "*B"]:
     """Return the index of the cell that holds each frame point; points outside go to the border."""
-    size = STRIDE * REFERENCE_PPI / model.ppi
-    column = jnp.clip(jnp.floor((points[..., 0] + 0.5) / size), 0, model.cells - 1)
-    row = jnp.clip(jnp.floor((points[..., 1] + 0.5) / size), 0, model.cells - 1)
-    return (row * model.cells + column).astype(jnp.int32)
+    size, library = STRIDE * REFERENCE_PPI / model.ppi, library_of(points)
+    column = library.clip(library.floor((points[..., 0] + 0.5) / size), 0, model.cells - 1)
+    row = library.clip(library.floor((points[..., 1] + 0.5) / size), 0, model.cells - 1)
+    return (row * model.cells + column).astype(np.int32)
 
 
-def cell_mask(mask: Bool[Array, "B H W"]) -> Bool[Array, "B h w"]:
+def cell_mask(mask: Bool[Arrays, "B H W"]) -> Bool[Arrays, "B h w"]:
     """Return the coarse cells at least half of whose pixels are foreground."""
-    return shrink(mask.astype(jnp.float32), STRIDE) >= 0.5
+    return shrink(mask.astype(np.float32), STRIDE) >= 0.5

@@ -7,19 +7,12 @@ draws image 1 in image 0's frame (:func:`ifvit.geometry.warp.warp`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeVar, overload
+from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Bool, Float
 
-Arrays = TypeVar("Arrays", np.ndarray, Array)
-"""Arrays of one library, NumPy's or JAX's, whose own the result is."""
-
-
-def library_of(array: object) -> Any:
-    """Return the module, ``numpy`` or ``jax.numpy``, that computes with an array."""
-    return jnp if isinstance(array, Array) else np
+from ifvit.geometry.arrays import Arrays, library_of
 
 
 def similarity_at(cos: Any, sin: Any, start: Any, end: Any) -> Any:
@@ -33,27 +26,17 @@ def similarity_at(cos: Any, sin: Any, start: Any, end: Any) -> Any:
     return library.concatenate([linear, (end - linear @ start)[..., None]], axis=-1)
 
 
-@overload
 def similarity(
-    angle: float, centre: Sequence[float], scale: float = ...
-) -> Float[np.ndarray, "2 3"]: ...
-@overload
-def similarity(
-    angle: Float[Array, ""], centre: Sequence[float], scale: Float[Array, ""] | float = ...
-) -> Float[Array, "2 3"]: ...
-def similarity(
-    angle: Float[Array, ""] | float,
-    centre: Sequence[float],
-    scale: Float[Array, ""] | float = 1.0,
-) -> Float[np.ndarray, "2 3"] | Float[Array, "2 3"]:
+    angle: float, centre: Sequence[float], scale: float = 1.0
+) -> Float[np.ndarray, "2 3"]:
     """Return the rotation by ``angle`` degrees (x axis towards y axis) about ``centre`` (x, y).
 
-    Scaled by ``scale`` about the same point. An array of JAX's gives one of JAX's.
+    Scaled by ``scale`` about the same point.
     """
-    library = library_of(angle)
-    radians, middle = library.deg2rad(angle), library.asarray(centre, dtype=float)
-    cos, sin = scale * library.cos(radians), scale * library.sin(radians)
-    return similarity_at(cos, sin, middle, middle)
+    radians, middle = np.deg2rad(angle), np.asarray(centre, float)
+    return np.asarray(
+        similarity_at(scale * np.cos(radians), scale * np.sin(radians), middle, middle)
+    )
 
 
 def angle_of(H: Float[np.ndarray, "2 3"]) -> float:
@@ -87,26 +70,27 @@ def compose(H: Float[Arrays, "2 3"], first: Float[Arrays, "2 3"]) -> Float[Array
     return library_of(H).concatenate(parts, axis=1)
 
 
-def coarser(H: Float[Array, "*A 2 3"], factor: float) -> Float[Array, "*A 2 3"]:
+def coarser(H: Float[Arrays, "*A 2 3"], factor: float) -> Float[Arrays, "*A 2 3"]:
     """Return a transform of pixels as one of pixels that are ``factor`` times as large."""
     offset = (factor - 1) / 2  # a coarse pixel's centre among the pixels that it is the mean of
-    moved = H[..., :2] @ jnp.array([offset, offset]) + H[..., 2] - offset
-    return jnp.concatenate([H[..., :2], moved[..., None] / factor], axis=-1)
+    moved = offset * H[..., :2].sum(-1) + H[..., 2] - offset
+    return library_of(H).concatenate([H[..., :2], moved[..., None] / factor], axis=-1)
 
 
 def fit_similarity(
-    points0: Float[Array, "N 2"], points1: Float[Array, "N 2"], valid: Bool[Array, " N"]
-) -> Float[Array, "2 3"]:
+    points0: Float[Arrays, "N 2"], points1: Float[Arrays, "N 2"], valid: Bool[Arrays, " N"]
+) -> Float[Arrays, "2 3"]:
     """Return the least-squares similarity from points 0 to points 1; the identity for under three.
 
     Closed form in the complex plane (Umeyama, IEEE TPAMI 13(4), 1991, in two dimensions).
     """
-    weight = valid / jnp.maximum(valid.sum(), 1)
+    library = library_of(points0)
+    weight = valid / library.maximum(valid.sum(), 1)
     mean0, mean1 = (weight[:, None] * points0).sum(0), (weight[:, None] * points1).sum(0)
     x0, y0 = (points0 - mean0).T
     x1, y1 = (points1 - mean1).T
-    power = jnp.maximum((weight * (x0**2 + y0**2)).sum(), 1e-6)
+    power = library.maximum((weight * (x0**2 + y0**2)).sum(), 1e-6)
     cos = (weight * (x0 * x1 + y0 * y1)).sum() / power
     sin = (weight * (x0 * y1 - y0 * x1)).sum() / power
     fitted = similarity_at(cos, sin, mean0, mean1)
-    return jnp.where(valid.sum() >= 3, fitted, jnp.eye(2, 3))
+    return library.where(valid.sum() >= 3, fitted, library.eye(2, 3))

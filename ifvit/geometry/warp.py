@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import jax
-import jax.numpy as jnp
+import cv2
 import numpy as np
-from jaxtyping import Array, Bool, Float, Num
+from jaxtyping import Bool, Float, Num
 
-from ifvit.geometry.transforms import Arrays, library_of
+from ifvit.geometry.arrays import Arrays, library_of
 
 
 def sample(image: Num[Arrays, "H W *C"], points: Float[Arrays, "*P 2"]) -> Float[Arrays, "*P *C"]:
@@ -66,12 +65,12 @@ def _sample(image: Any, points: Any, library: Any) -> Any:
 
 
 def warp(
-    image: Float[Array, "H W"],
-    mask: Bool[Array, "H W"],
-    transforms: Float[Array, "A 2 3"],
-    fields: Float[Array, "A h w 2"] | None = None,
+    image: Float[np.ndarray, "H W"],
+    mask: Bool[np.ndarray, "H W"],
+    transforms: Float[np.ndarray, "A 2 3"],
+    fields: Float[np.ndarray, "A h w 2"] | None = None,
     shape: tuple[int, int] | None = None,
-) -> tuple[Float[Array, "A _ _"], Bool[Array, "A _ _"]]:
+) -> tuple[Float[np.ndarray, "A _ _"], Bool[np.ndarray, "A _ _"]]:
     """Draw a print and its mask through A output-to-input transforms, bilinear.
 
     ``fields`` displaces the output's pixels before that, one vector a coarse cell. The output has
@@ -79,63 +78,45 @@ def warp(
     repeated and nothing is foreground: no edge appears where the image ends, which would disturb
     the local statistics inside it.
     """
-    soft = drawn(mask.astype(jnp.float32), transforms, fields=fields, shape=shape)
+    soft = drawn(mask.astype(np.float32), transforms, fields=fields, shape=shape)
     return drawn(image, transforms, "nearest", fields, shape), soft > 0.5
 
 
-def warp_pairs(
-    image: Float[Array, "B S S"],
-    mask: Bool[Array, "B S S"],
-    transforms: Float[Array, "B 2 3"],
-    side: int | None = None,
-) -> tuple[Float[Array, "B T T"], Bool[Array, "B T T"]]:
-    """Draw each print and its mask through its own output-to-input transform; see ``warp``.
-
-    The output is ``side`` pixels square, T, or as large as the image.
-    """
-    shape = None if side is None else (side, side)
-
-    def one(image: Array, mask: Array, transform: Array) -> tuple[Array, Array]:
-        warped, inside = warp(image, mask, transform[None], shape=shape)
-        return warped[0], inside[0]
-
-    return jax.vmap(one)(image, mask, transforms)
+BEYOND = {"constant": cv2.BORDER_CONSTANT, "nearest": cv2.BORDER_REPLICATE}
 
 
 def drawn(
-    image: Float[Array, "H W"],
-    transforms: Float[Array, "A 2 3"],
+    image: Float[np.ndarray, "H W"],
+    transforms: Float[np.ndarray, "A 2 3"],
     beyond: str = "constant",
-    fields: Float[Array, "A h w 2"] | None = None,
+    fields: Float[np.ndarray, "A h w 2"] | None = None,
     shape: tuple[int, int] | None = None,
-) -> Float[Array, "A _ _"]:
+) -> Float[np.ndarray, "A _ _"]:
     """Draw an image through A output-to-input transforms, bilinear.
 
     ``beyond`` its border it is 0 ("constant"), or the border again ("nearest"). ``fields`` and
     ``shape`` as :func:`warp` has them.
     """
     height, width = image.shape if shape is None else shape
-    y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
-    grid = jnp.stack([x, y, jnp.ones_like(x)]).astype(jnp.float32)
-
-    def one(transform: Array, field: Array | None) -> Array:
-        place = grid
-        if field is not None:
-            moved = jax.image.resize(field, (height, width, 2), "linear")
-            place = grid.at[:2].add(jnp.moveaxis(moved, -1, 0))
-        source = jnp.einsum("ij,jhw->ihw", transform, place, precision="highest")
-        read = sample(image, jnp.moveaxis(source, 0, -1))
-        return (
-            read
-            if beyond == "nearest"
-            else read * _covered(source, (image.shape[1], image.shape[0]))
-        )
-
-    return jax.vmap(one)(transforms, fields)
+    image, border = np.ascontiguousarray(image, np.float32), BEYOND[beyond]
+    made = np.empty((len(transforms), height, width), np.float32)
+    for index, H in enumerate(transforms):
+        if fields is None:
+            flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+            cv2.warpAffine(image, H, (width, height), made[index], flags, border)
+        else:
+            x, y = _placed(H, fields[index], (height, width))
+            cv2.remap(image, x, y, cv2.INTER_LINEAR, made[index], border)
+    return made
 
 
-def _covered(source: Float[Array, "2 H W"], size: tuple[int, int]) -> Float[Array, "H W"]:
-    """Return the weight of an image of ``size`` (width, height) at points, beside zeros beyond."""
-    last = jnp.array(size)[:, None, None] - 1
-    past = jnp.maximum(jnp.maximum(-source, source - last), 0.0)
-    return jnp.clip(1 - past, 0.0, 1.0).prod(axis=0)
+def _placed(
+    H: Float[np.ndarray, "2 3"], field: Float[np.ndarray, "h w 2"], shape: tuple[int, int]
+) -> tuple[Float[np.ndarray, "H W"], Float[np.ndarray, "H W"]]:
+    """Return where each pixel is read, x and y, displaced by a field before a transform."""
+    height, width = shape
+    moved = cv2.resize(np.asarray(field, np.float32), (width, height))
+    x = moved[..., 0] + np.arange(width, dtype=np.float32)
+    y = moved[..., 1] + np.arange(height, dtype=np.float32)[:, None]
+    H = np.asarray(H, np.float32)
+    return H[0, 0] * x + H[0, 1] * y + H[0, 2], H[1, 0] * x + H[1, 1] * y + H[1, 2]

@@ -7,22 +7,19 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import NamedTuple
 
 import cv2
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.geometry.transforms import apply
 from ifvit.geometry.warp import sample_each
-from ifvit.models.coarse_matching import mutual_matches
 from ifvit.registration.alignment import Alignment
 from ifvit.registration.hypotheses import Hypotheses
 from ifvit.registration.rectify import RECTIFY_CONFIG, RectifyConfig
+from ifvit.runtime.calls import CellMatches
 
 
 @dataclass(frozen=True)
@@ -97,32 +94,6 @@ def align_config_of(settings: DenseConfig | MatchConfig) -> AlignConfig:
     return AlignConfig(angle_step=360 / math.ceil(360 / step))
 
 
-@partial(jax.jit, static_argnames="threshold")
-def _correspondences(log_p: Float[Array, "A N M"], threshold: float) -> tuple[Array, Array, Array]:
-    """Return mutual matches (A, N) or -1, their confidence (A, N) and their cells (A, N, 2).
-
-    A position is the mean of the 3×3 cells around the match, weighted by their confidence: where
-    the true point lies near a cell's border, Module 1 divides itself between the neighbours.
-    Positions are (column, row) in cells of image 1.
-    """
-    matches0, confidence = mutual_matches(log_p, threshold)
-    cells = round(log_p.shape[-1] ** 0.5)
-    best = jnp.maximum(matches0, 0)
-    row, column = best // cells, best % cells
-    total = jnp.zeros(best.shape)
-    position = jnp.zeros((*best.shape, 2))
-    for dy in (-1, 0, 1):
-        for dx in (-1, 0, 1):
-            y, x = row + dy, column + dx
-            inside = (y >= 0) & (y < cells) & (x >= 0) & (x < cells)
-            index = jnp.where(inside, y * cells + x, 0)
-            value = jnp.take_along_axis(log_p, index[..., None], axis=-1)[..., 0]
-            weight = jnp.where(inside, jnp.exp(value), 0.0)
-            total = total + weight
-            position = position + weight[..., None] * jnp.stack([x, y], axis=-1)
-    return matches0, confidence, position / jnp.maximum(total, 1e-12)[..., None]
-
-
 def _fit(
     points0: Float[np.ndarray, "K 2"], points1: Float[np.ndarray, "K 2"], settings: AlignConfig
 ) -> Float[np.ndarray, "2 3"] | None:
@@ -147,38 +118,37 @@ def _fit(
 
 
 def matched(
-    log_p: Float[Array, "P A N M"],
-    transforms: Float[np.ndarray, "P A 2 3"],
+    found: CellMatches,
+    transforms: Float[np.ndarray, "A 2 3"],
     centres: Float[np.ndarray, "N 2"],
     settings: AlignConfig = ALIGN_CONFIG,
-    fields: Float[np.ndarray, "P A h w 2"] | None = None,
+    fields: Float[np.ndarray, "A h w 2"] | None = None,
 ) -> Hypotheses:
-    """Return the hypothesis that each transform led to, A of each of P pairs.
+    """Return the hypothesis that each of A transforms led to.
 
-    ``log_p`` is Module 1's answer for image 1 drawn through each transform, and through ``fields``
+    ``found`` is Module 1's answer for image 1 drawn through each transform, and through ``fields``
     before that, where there are some; ``centres`` are those of the coarse cells.
     """
-    (*lead, count, _), cells = log_p.shape, round(log_p.shape[-1] ** 0.5)
+    (lead, count), cells = found.partner0.shape, round(found.partner0.shape[-1] ** 0.5)
     cell_px = float(2 * centres[0, 0] + 1)
-    found = _correspondences(log_p.reshape(-1, *log_p.shape[2:]), settings.min_confidence)
-    matches0, confidence, place = map(np.asarray, found)
-    kept, place = matches0 >= 0, place.astype(np.float64)
+    kept = found.mutual(settings.min_confidence) >= 0
+    place = found.position0.astype(np.float64)
     turned = cell_px * place + (cell_px - 1) / 2
     if fields is not None:
-        turned = turned + sample_each(fields.reshape(-1, *fields.shape[2:]), place)
-    points1 = apply(transforms.reshape(-1, 2, 3), turned)
+        turned = turned + sample_each(fields, place)
+    points1 = apply(transforms, turned)
     fitted = [_fit(centres[who], to[who], settings) for who, to in zip(kept, points1, strict=True)]
     H = np.array([np.eye(2, 3) if one is None else one for one in fitted]).reshape(-1, 2, 3)
     known = np.array([one is not None for one in fitted], bool)
     # Judged by the final least-squares transform, not by the sample that RANSAC drew it from.
     away = np.linalg.norm(apply(H, np.broadcast_to(centres, points1.shape)) - points1, axis=-1)
     return Hypotheses(
-        H_0to1=H.reshape(*lead, 2, 3),
-        displacement=np.zeros((*lead, cells, cells, 2)),
+        H_0to1=H,
+        displacement=np.zeros((lead, cells, cells, 2)),
         bent=np.zeros(lead, bool),
-        points1=points1.reshape(*lead, count, 2),
-        confidence=np.where(kept, confidence, 0).reshape(*lead, count),
-        inliers=(kept & known[:, None] & (away <= settings.inlier_px)).reshape(*lead, count),
+        points1=points1,
+        confidence=np.where(kept, found.confidence0, 0).reshape(lead, count),
+        inliers=kept & known[:, None] & (away <= settings.inlier_px),
     )
 
 

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.features.frame_features import Ridges
@@ -41,93 +39,85 @@ class Search:
 def search(
     ridges0: Ridges,
     ridges1: Ridges,
-    H: Float[Array, "2 3"],
+    H: Float[np.ndarray, "2 3"],
     grid: Search,
     count: int,
     config: ModelConfig,
-) -> tuple[Float[Array, "count 2 3"], Float[Array, " count"]]:
+) -> tuple[Float[np.ndarray, "count 2 3"], Float[np.ndarray, " count"]]:
     """Return the best turns, scales and shifts about an alignment, and the evidence for each.
 
     None is a neighbour of another.
     """
     factor = REFERENCE_PPI // config.ppi
-    pairs = jnp.array([(turn, scale) for turn in grid.turns for scale in grid.scales])
-    side = config.canvas * factor
-    tried = jax.vmap(lambda pair: compose(H, _turned(pair[0], pair[1], side)))(pairs)
+    middle = (config.canvas * factor - 1) / 2
+    tried = np.array(
+        [
+            compose(H, similarity(turn, (middle, middle), scale))
+            for turn in grid.turns
+            for scale in grid.scales
+        ]
+    )
     reach = POOL * -(-grid.shift // (factor * POOL))
     evidence = _correlation(ridges0, ridges1, network_transform(tried, config), reach)
-    which, y, x = jnp.meshgrid(*map(jnp.arange, evidence.shape), indexing="ij")
     made, found = [], []
     for _ in range(count):
-        at, row, column = jnp.unravel_index(jnp.argmax(evidence), evidence.shape)
+        at, row, column = map(int, np.unravel_index(evidence.argmax(), evidence.shape))
         offset = [peak(evidence[at, row], column), peak(evidence[at, :, column], row)]
-        move = jnp.concatenate([jnp.eye(2), factor * (jnp.stack(offset) - reach)[:, None]], axis=1)
+        move = np.column_stack([np.eye(2), factor * (np.array(offset) - reach)])
         made.append(compose(tried[at], move))
         found.append(evidence[at, row, column])
         # Less than a ridge period away it is the same place.
-        near = (abs(which - at) <= 1) & (abs(y - row) <= 2) & (abs(x - column) <= 2)
-        evidence = jnp.where(near, -2.0, evidence)
-    return jnp.stack(made), jnp.stack(found)
-
-
-def _turned(turn: Array, scale: Array, side: int) -> Float[Array, "2 3"]:
-    """Return a turn (degrees) and a scaling about the frame's middle."""
-    middle = (side - 1) / 2
-    return similarity(turn, (middle, middle), scale)
+        near = [
+            slice(max(place - r, 0), place + r + 1) for place, r in ((at, 1), (row, 2), (column, 2))
+        ]
+        evidence[tuple(near)] = -2
+    return np.array(made), np.array(found)
 
 
 def _correlation(
     ridges0: Ridges,
     ridges1: Ridges,
-    transforms: Float[Array, "T 2 3"],
+    transforms: Float[np.ndarray, "T 2 3"],
     reach: int,
-) -> Float[Array, "T R R"]:
+) -> Float[np.ndarray, "T R R"]:
     """Return NCC times the root of the overlap's share, for each transform and each shift.
 
     What each print brings into the overlap is smooth, and is counted on a grid :data:`POOL` times
     coarser.
     """
-    soft0, soft1 = (ridges.mask.astype(jnp.float32) for ridges in (ridges0, ridges1))
+    soft0, soft1 = (ridges.mask.astype(np.float32) for ridges in (ridges0, ridges1))
     image0, image1 = ridges0.image * soft0, drawn(ridges1.image * soft1, transforms)
     both = _shifted_products(image0, image1, reach)
-    power0, power1, area0 = map(_pooled, (image0**2, image1**2, soft0))
-    area1 = drawn(_pooled(soft1), coarser(transforms, POOL))
+    power0, power1, area0 = (shrink(x, POOL) for x in (image0**2, image1**2, soft0))
+    area1 = drawn(shrink(soft1, POOL), coarser(transforms, POOL))
     between = _between(reach // POOL)
     first, second, area = (
         between @ (POOL**2 * _shifted_products(x, y, reach // POOL)) @ between.T
         for x, y in [(power0, area1), (area0, power1), (area0, area1)]
     )
     share = area / soft0.size
-    ncc = both / jnp.sqrt(jnp.maximum(first * second, 1.0))
-    return jnp.where(share > MIN_OVERLAP, ncc * jnp.sqrt(jnp.maximum(share, 0.0)), -1.0)
+    ncc = both / np.sqrt(np.maximum(first * second, 1))
+    return np.where(share > MIN_OVERLAP, ncc * np.sqrt(np.maximum(share, 0)), -1)
 
 
 def _shifted_products(
-    x: Float[Array, "S S"], y: Float[Array, "T S S"], reach: int
-) -> Float[Array, "T R R"]:
+    x: Float[np.ndarray, "S S"], y: Float[np.ndarray, "T S S"], reach: int
+) -> Float[np.ndarray, "T R R"]:
     """Return the sum of x · y under every shift of y by up to ``reach``.
 
     By the Fourier transform, with room so that no shift wraps around; :data:`FEW` by themselves.
     """
     height, width = x.shape
-    shifts = jnp.arange(-reach, reach + 1)
+    shifts = np.arange(-reach, reach + 1)
     if len(shifts) ** 2 <= FEW:
-        padded = jnp.pad(x, reach)
         # Shifting y one way is shifting x the other.
-        back = [
-            padded[i : i + height, j : j + width]
-            for i in reversed(range(len(shifts)))
-            for j in reversed(range(len(shifts)))
-        ]
-        products = jnp.einsum("tyx,syx->ts", y, jnp.stack(back), precision="highest")
+        padded = np.pad(x, reach)
+        back = np.lib.stride_tricks.sliding_window_view(padded, (height, width))[::-1, ::-1]
+        products = y.reshape(len(y), -1) @ back.reshape(len(shifts) ** 2, -1).T
         return products.reshape(-1, len(shifts), len(shifts))
     size = (height + reach + reach % 2, width + reach + reach % 2)
-    product = jnp.conj(jnp.fft.rfft2(x, size)) * jnp.fft.rfft2(y, size)
-    return jnp.fft.irfft2(product, size)[:, shifts[:, None], shifts[None, :]]
-
-
-def _pooled(image: Float[Array, "*A S S"]) -> Float[Array, "*A s s"]:
-    return shrink(image, POOL)
+    product = np.conj(np.fft.rfft2(x, size)) * np.fft.rfft2(y, size)
+    return np.fft.irfft2(product, size)[:, shifts[:, None], shifts[None, :]]
 
 
 def _between(reach: int) -> Float[np.ndarray, "R r"]:
@@ -136,10 +126,11 @@ def _between(reach: int) -> Float[np.ndarray, "R r"]:
     return np.maximum(1 - np.abs(fine - np.arange(-reach, reach + 1)), 0).astype(np.float32)
 
 
-def peak(values: Float[Array, " S"], index: Array) -> Array:
+def peak(values: Float[np.ndarray, " S"], index: int) -> float:
     """Return the place of a maximum between the samples, by the parabola through three of them."""
-    middle = jnp.clip(index, 1, len(values) - 2)
-    left, top, right = values[middle - 1], values[middle], values[middle + 1]
+    if not 0 < index < len(values) - 1:
+        return float(index)
+    left, top, right = (float(value) for value in values[index - 1 : index + 2])
     bend = left - 2 * top + right
-    between = jnp.where(bend < 0, 0.5 * (left - right) / jnp.where(bend < 0, bend, -1.0), 0.0)
-    return index + jnp.where(index == middle, jnp.clip(between, -0.5, 0.5), 0.0)
+    between = 0.5 * (left - right) / bend if bend < 0 else 0.0
+    return index + min(max(between, -0.5), 0.5)

@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from ifvit.config import ModelConfig
 from ifvit.features.frame_features import Ridges
@@ -53,19 +52,19 @@ ELASTIC_CONFIG = ElasticConfig()
 def elastic(
     ridges0: Ridges,
     ridges1: Ridges,
-    H: Float[Array, "2 3"],
+    H: Float[np.ndarray, "2 3"],
     config: ModelConfig,
     settings: ElasticConfig = ELASTIC_CONFIG,
     rounds: int | None = None,
-    before: Float[Array, "h w 2"] | None = None,
-) -> tuple[Float[Array, "h w 2"], Float[Array, "h w"]]:
+    before: Float[np.ndarray, "h w 2"] | None = None,
+) -> tuple[Float[np.ndarray, "h w 2"], Float[np.ndarray, "h w"]]:
     """Return each cell's displacement before ``H`` is applied, and its blocks' correlation.
 
     ``rounds`` replaces that of the settings; ``before`` is where earlier rounds arrived: blocks
     then choose together first.
     """
-    quality = jnp.zeros((config.cells, config.cells))
-    displacement, laid = jnp.zeros((config.cells, config.cells, 2)), (ridges0, ridges1, H)
+    quality = np.zeros((config.cells, config.cells))
+    displacement, laid = np.zeros((config.cells, config.cells, 2)), (ridges0, ridges1, H)
     count = settings.rounds if rounds is None else rounds
     if before is not None:
         ncc = correlation(*laid, before, config, settings.joint_block, settings.joint_reach)
@@ -80,8 +79,8 @@ def elastic(
 
 
 def _smooth(
-    found: Blocks, before: Float[Array, "h w 2"], settings: ElasticConfig
-) -> Float[Array, "h w 2"]:
+    found: Blocks, before: Float[np.ndarray, "h w 2"], settings: ElasticConfig
+) -> Float[np.ndarray, "h w 2"]:
     """Return the displacements that the blocks around each cell agree on, by moving least squares:
     about each cell an affine map, which goes on where skin is stretched and no block says so yet.
 
@@ -91,18 +90,19 @@ def _smooth(
     cells = np.arange(len(before))
     step = cells - cells[:, None]
     near = np.exp(-0.5 * (step / settings.smoothing_cells) ** 2)
-    powers = [(near * step**n).astype(np.float32) for n in range(3)]
-    weight = jnp.maximum(found.quality - settings.min_ncc, 0.0) ** 2
-    bend = found.bend * weight[..., None, None]
-    pull = jnp.einsum("hwij,hwj->hwi", bend, before + found.place)
-    pull = pull + found.slope * weight[..., None]
+    powers = [near * step**n for n in range(3)]
+    weight = np.maximum(found.quality - settings.min_ncc, 0)[..., None] ** 2
+    bend = found.bend * weight[..., None]
+    pull = (bend @ (before + found.place)[..., None])[..., 0] + found.slope * weight
 
-    def moment(y: int, x: int, of: Array) -> Array:
-        return jnp.einsum("ih,hw...,jw->ij...", powers[y], of, powers[x])
+    def moment(y: int, x: int, of: Float[np.ndarray, "h w *n"]) -> Float[np.ndarray, "h w *n"]:
+        height, width, *inner = of.shape
+        down = (powers[y] @ of.reshape(height, -1)).reshape(height, width, -1)
+        return (powers[x] @ down).reshape(height, width, *inner)
 
     basis = [(0, 0), (0, 1), (1, 0)]  # powers of (y, x): the value, its slopes along x and y
-    normal = [[moment(a[0] + b[0], a[1] + b[1], bend) for b in basis] for a in basis]
-    total = jnp.concatenate([jnp.concatenate(row, axis=-1) for row in normal], axis=-2)
-    moved = jnp.concatenate([moment(*a, pull) for a in basis], axis=-1)
-    stiff = np.diag([settings.stiffness] * 2 + [settings.straightness] * 4).astype(np.float32)
-    return jnp.linalg.solve(total + stiff, moved[..., None])[..., :2, 0]
+    moments = {(y, x): moment(y, x, bend) for y in range(3) for x in range(3 - y)}
+    total = np.block([[moments[a[0] + b[0], a[1] + b[1]] for b in basis] for a in basis])
+    moved = np.concatenate([moment(*a, pull) for a in basis], axis=-1)
+    stiff = np.diag([settings.stiffness] * 2 + [settings.straightness] * 4)
+    return np.linalg.solve(total + stiff, moved[..., None])[..., :2, 0]

@@ -1,4 +1,4 @@
-"""Hypotheses: several ways to lay print 1 on print 0, for each of P pairs, as arrays.
+"""Hypotheses: several ways to lay print 1 on print 0, as arrays.
 
 Where Module 1 is asked about one rotation or another, each answer is such a way: what of print 0's
 coarse cells it found in print 1, the similarity that most of these agree with, and the displacement
@@ -7,7 +7,6 @@ that they show beside it. Pixels (x, y) of the frames.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -17,56 +16,54 @@ from ifvit.geometry.transforms import similarity
 
 
 class Hypotheses(NamedTuple):
-    """A ways for each of P pairs; N = h·w coarse cells of print 0."""
+    """A ways to lay one print on another; N = h·w coarse cells of print 0."""
 
-    H_0to1: Float[np.ndarray, "P A 2 3"]
-    displacement: Float[np.ndarray, "P A h w 2"]
+    H_0to1: Float[np.ndarray, "A 2 3"]
+    displacement: Float[np.ndarray, "A h w 2"]
     """What is added to each cell's centre before that."""
-    bent: Bool[np.ndarray, "P A"]
+    bent: Bool[np.ndarray, " A"]
     """Whether enough cells agree to show a displacement; elsewhere it is 0."""
-    points1: Float[np.ndarray, "P A N 2"]
+    points1: Float[np.ndarray, "A N 2"]
     """Where in frame 1 each cell of frame 0 was found."""
-    confidence: Float[np.ndarray, "P A N"]
+    confidence: Float[np.ndarray, "A N"]
     """Of that; 0 for a cell that was not found."""
-    inliers: Bool[np.ndarray, "P A N"]
+    inliers: Bool[np.ndarray, "A N"]
     """Cells that agree with similarity and displacement."""
 
     @property
-    def num_inliers(self) -> Int[np.ndarray, "P A"]:
+    def num_inliers(self) -> Int[np.ndarray, " A"]:
         """Return how many cells agree."""
         return self.inliers.sum(axis=-1)
 
 
-def rotations(angles: Float[np.ndarray, "P A"], side: int) -> Float[np.ndarray, "P A 2 3"]:
+def rotations(angles: Float[np.ndarray, " A"], side: int) -> Float[np.ndarray, "A 2 3"]:
     """Return the rotations by ``angles``, degrees, about the middle of frames of this side."""
     middle = (side - 1) / 2
-    return np.array([[similarity(angle, (middle, middle)) for angle in few] for few in angles])
+    return np.array([similarity(angle, (middle, middle)) for angle in angles])
 
 
-def suggested(H_0to1: Float[np.ndarray, "P K 2 3"], like: Hypotheses) -> Hypotheses:
+def suggested(H_0to1: Float[np.ndarray, "K 2 3"], like: Hypotheses) -> Hypotheses:
     """Return alignments that something else suggests, which no match bears out as yet.
 
     Their arrays are ``like`` those of others, and 0.
     """
-    lead = H_0to1.shape[:2]
-    blank = Hypotheses(*(np.zeros((*lead, *array.shape[2:]), array.dtype) for array in like))
-    return blank._replace(H_0to1=H_0to1)
+    blank = (np.zeros((len(H_0to1), *array.shape[1:]), array.dtype) for array in like)
+    return Hypotheses(*blank)._replace(H_0to1=H_0to1)
 
 
 def joined(first: Hypotheses, second: Hypotheses) -> Hypotheses:
-    """Return the hypotheses of both, for each pair."""
-    return Hypotheses(*(np.concatenate(both, axis=1) for both in zip(first, second, strict=True)))
+    """Return the hypotheses of both."""
+    return Hypotheses(*(np.concatenate(both) for both in zip(first, second, strict=True)))
 
 
 def most_confident(found: Hypotheses, count: int | None = None) -> Hypotheses:
-    """Return the ``count`` hypotheses of each pair that most speaks for, or all, the best first.
+    """Return the ``count`` hypotheses that most speaks for, or all, the best first.
 
     That is the confidence of their inliers in sum: at a wrong angle many weak ones can agree.
     """
-    both = zip(found.confidence, found.inliers, strict=True)
-    sums = [[values[who].sum() for values, who in zip(*few, strict=True)] for few in both]
-    order = [np.argsort(-np.array(few, float), kind="stable")[:count] for few in sums]
-    return _taken(found, order)
+    sums = [values[who].sum() for values, who in zip(found.confidence, found.inliers, strict=True)]
+    order = np.argsort(-np.array(sums, float), kind="stable")[:count]
+    return Hypotheses(*(array[order] for array in found))
 
 
 def better(before: Hypotheses, after: Hypotheses) -> Hypotheses:
@@ -74,12 +71,6 @@ def better(before: Hypotheses, after: Hypotheses) -> Hypotheses:
     improved = after.num_inliers >= np.maximum(before.num_inliers, 3)
 
     def one(old: np.ndarray, new: np.ndarray) -> np.ndarray:
-        return np.where(improved.reshape(*improved.shape, *[1] * (old.ndim - 2)), new, old)
+        return np.where(improved.reshape(-1, *[1] * (old.ndim - 1)), new, old)
 
     return Hypotheses(*map(one, before, after))
-
-
-def _taken(found: Hypotheses, order: Sequence[Int[np.ndarray, " K"]]) -> Hypotheses:
-    """Return some hypotheses of each pair, by their numbers."""
-    rows = np.arange(len(order))[:, None], np.array(order, int).reshape(len(order), -1)
-    return Hypotheses(*(array[rows] for array in found))

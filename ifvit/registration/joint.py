@@ -9,12 +9,9 @@ IJCV 70(1), 2006, sections 2 and 3.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import reduce
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Float, Int
 
 WAYS = ((0, 1), (0, -1), (1, 1), (1, -1))
 """Axis of the grid and direction in which a message is passed: down, up, right, left."""
@@ -41,30 +38,28 @@ JOINT_CONFIG = JointConfig()
 
 
 def chosen_together(
-    ncc: Float[Array, "S S h w"], settings: JointConfig = JOINT_CONFIG
-) -> tuple[Int[Array, "h w"], Int[Array, "h w"]]:
+    ncc: Float[np.ndarray, "S S h w"], settings: JointConfig = JOINT_CONFIG
+) -> tuple[Int[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
     """Return row and column of each block's shift, those of most correlation that go together.
 
     ``ncc`` is each block's correlation under all shifts, 0 where it says nothing: such a block
     follows its neighbours.
     """
-
-    def exchange(_: object, heard: Array) -> Array:
+    heard = np.zeros((len(WAYS), *ncc.shape), np.float32)
+    for _ in range(settings.rounds):
         known = heard.sum(axis=0) - ncc - heard[np.array(BACK)]
-        said = [
-            _passed(message, 2 + axis, step)
-            for message, (axis, step) in zip(_messages(known, settings), WAYS, strict=True)
-        ]
-        return settings.damping * heard + (1 - settings.damping) * jnp.stack(said)
-
-    silent = jnp.zeros((len(WAYS), *ncc.shape), ncc.dtype)
-    heard = jax.lax.fori_loop(0, settings.rounds, exchange, silent)
+        messages = _messages(known, settings)
+        heard *= settings.damping
+        for own, message, (axis, step) in zip(heard, messages, WAYS, strict=True):
+            _receive(own, (1 - settings.damping) * message, 2 + axis, step)
     cost = heard.sum(axis=0) - ncc
-    best = jnp.argmin(cost.reshape(-1, *ncc.shape[2:]), axis=0)
+    best = cost.reshape(-1, *ncc.shape[2:]).argmin(axis=0)
     return best // ncc.shape[1], best % ncc.shape[1]
 
 
-def _messages(cost: Float[Array, "4 S S h w"], settings: JointConfig) -> Float[Array, "4 S S h w"]:
+def _messages(
+    cost: Float[np.ndarray, "4 S S h w"], settings: JointConfig
+) -> Float[np.ndarray, "4 S S h w"]:
     """Return, for each shift of the receiver, the least cost of the sender's and their difference.
 
     The square of a difference is the sum of its squares along both axes, so that each is searched
@@ -73,27 +68,31 @@ def _messages(cost: Float[Array, "4 S S h w"], settings: JointConfig) -> Float[A
     message = cost - cost.min(axis=(1, 2), keepdims=True)
     for axis in (1, 2):
         message = _nearest_along(axis, message, settings)
-    message = jnp.minimum(message, settings.stiffness * settings.break_at**2)
+    np.minimum(message, settings.stiffness * settings.break_at**2, out=message)
     return message - message.mean(axis=(1, 2), keepdims=True)
 
 
 def _nearest_along(
-    axis: int, cost: Float[Array, "4 S S h w"], settings: JointConfig
-) -> Float[Array, "4 S S h w"]:
-    reach, count = settings.break_at, cost.shape[axis]
-    sides = [(reach, reach) if own == axis else (0, 0) for own in range(cost.ndim)]
-    padded = jnp.pad(cost, sides, constant_values=jnp.inf)
-    tried = [
-        jax.lax.slice_in_dim(padded, reach + away, reach + away + count, axis=axis)
-        + settings.stiffness * away**2
-        for away in range(-reach, reach + 1)
-    ]
-    return reduce(jnp.minimum, tried)
+    axis: int, cost: Float[np.ndarray, "4 S S h w"], settings: JointConfig
+) -> Float[np.ndarray, "4 S S h w"]:
+    least, count = cost.copy(), cost.shape[axis]
+    for away in range(1, min(settings.break_at, count - 1) + 1):
+        low, high = (_part(axis, 0, count - away), _part(axis, away, count))
+        dearer = cost + np.float32(settings.stiffness * away**2)
+        np.minimum(least[low], dearer[high], out=least[low])
+        np.minimum(least[high], dearer[low], out=least[high])
+    return least
 
 
-def _passed(message: Float[Array, "S S h w"], axis: int, step: int) -> Float[Array, "S S h w"]:
-    """Return messages at the neighbour they are for; the first of the grid's line hears none."""
-    count = message.shape[axis]
-    kept = jax.lax.slice_in_dim(message, max(-step, 0), count + min(-step, 0), axis=axis)
-    sides = [(max(step, 0), max(-step, 0)) if own == axis else (0, 0) for own in range(4)]
-    return jnp.pad(kept, sides)
+def _receive(
+    heard: Float[np.ndarray, "S S h w"], said: Float[np.ndarray, "S S h w"], axis: int, step: int
+) -> None:
+    """Add messages at the neighbour they are for; the first of the grid's line hears none."""
+    count = said.shape[axis]
+    start, stop = max(-step, 0), count + min(-step, 0)
+    heard[_part(axis, start + step, stop + step)] += said[_part(axis, start, stop)]
+
+
+def _part(axis: int, start: int, stop: int) -> tuple[slice, ...]:
+    """Return the index of a part of an array along an axis."""
+    return (*[slice(None)] * axis, slice(start, stop))

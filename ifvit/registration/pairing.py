@@ -1,17 +1,17 @@
-"""Pairs put in order, and drawn by one factor each: what is worked on in one call."""
+"""Pairs put in order, and both prints drawn by one factor: what is worked on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Float
 
 from ifvit.config import ModelConfig
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
 from ifvit.features.fit import Fit
-from ifvit.features.frame_features import FeatureMap, FrameFeatures, stacked
+from ifvit.features.frame_features import FeatureMap, FrameFeatures
 from ifvit.geometry.grid import Frame
 
 
@@ -26,8 +26,6 @@ Result = TypeVar("Result", bound=_Turnable)
 class OrderedPair(NamedTuple):
     """A pair in the order in which it is worked on."""
 
-    place: int
-    """Which of the pairs that were given it is."""
     prints: tuple[Features, Features]
     fit: Fit
     swapped: bool
@@ -42,55 +40,39 @@ class OrderedPair(NamedTuple):
         return result.transposed() if self.swapped else result
 
 
-class Group(NamedTuple):
-    """Pairs whose canvases have one size; the trees have a leading axis P, perhaps padded."""
+class DrawnPair(NamedTuple):
+    """Both prints of a pair, drawn on canvases of one size."""
 
-    pairs: list[OrderedPair]
-    frames0: FrameFeatures
-    frames1: FrameFeatures
+    frame0: FrameFeatures
+    frame1: FrameFeatures
     map0: FeatureMap
-    """Of prints 0 alone: prints 1 are drawn anew for each look of Module 1."""
-    upright0: Float[Array, "P 2 3"]
-    """What draws frames 0 upright, by the prints' poses; and frames 1."""
-    upright1: Float[Array, "P 2 3"]
+    """Of print 0 alone: print 1 is drawn anew for each look of Module 1."""
+    upright0: Float[np.ndarray, "2 3"]
+    """What draws frame 0 upright, by the print's pose; and frame 1."""
+    upright1: Float[np.ndarray, "2 3"]
     config: ModelConfig
     """The networks' settings, on a canvas of this size."""
 
 
-def in_order(place: int, pair: tuple[Features, Features], fit: Fit) -> OrderedPair:
+def in_order(print0: Features, print1: Features, extractor: Extractor) -> OrderedPair:
     """Put the prints of a pair in the order of their digests.
 
     Cross attention is not symmetric, nor is RANSAC. Each pair is therefore worked on in one order,
     whichever way it was given: exactly symmetric, and at half the cost of a mean over both orders.
     """
-    swapped = pair[0].order > pair[1].order
-    return OrderedPair(place, pair[::-1] if swapped else pair, fit, swapped)
+    swapped = print0.order > print1.order
+    both = (print1, print0) if swapped else (print0, print1)
+    return OrderedPair(both, extractor.fit(*both), swapped)
 
 
-def grouped(
-    pairs: Sequence[tuple[Features, Features]], extractor: Extractor, at_once: int
-) -> Iterator[Group]:
-    """Draw pairs of prints, and yield those that are drawn on canvases of one size together.
-
-    Each group has ``at_once`` pairs, filled up by its last: every other number would be compiled
-    anew.
-    """
-    ordered = [in_order(place, pair, extractor.fit(*pair)) for place, pair in enumerate(pairs)]
-    for side in sorted({pair.fit.canvas for pair in ordered}):
-        same = [pair for pair in ordered if pair.fit.canvas == side]
-        for start in range(0, len(same), at_once):
-            own = same[start : start + at_once]
-            filled = own + own[-1:] * (at_once - len(own))
-            made = [
-                (
-                    extractor.at(one, fit),
-                    extractor.at(other, fit),
-                    extractor.map_at(one, fit),
-                    extractor.upright_at(one, fit),
-                    extractor.upright_at(other, fit),
-                )
-                for _, (one, other), fit, _ in filled
-            ]
-            config = extractor.config_at(side)
-            frames0, frames1, map0, upright0, upright1 = stacked(made)
-            yield Group(own, frames0, frames1, map0, upright0, upright1, config)
+def drawn_pair(pair: OrderedPair, extractor: Extractor) -> DrawnPair:
+    """Draw both prints of a pair, each once however often it is asked for."""
+    (first, second), fit = pair.prints, pair.fit
+    return DrawnPair(
+        extractor.at(first, fit),
+        extractor.at(second, fit),
+        extractor.map_at(first, fit),
+        extractor.upright_at(first, fit),
+        extractor.upright_at(second, fit),
+        extractor.config_at(fit.canvas),
+    )

@@ -1,9 +1,9 @@
-"""Hypotheses and what the ridges made of them, to one Alignment a pair."""
+"""Hypotheses and what the ridges made of them, to one Alignment."""
 
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.geometry.field import Displacement
@@ -23,66 +23,55 @@ def placed_by_ridges(
     config: ModelConfig,
     settings: AlignConfig,
     rule: AlignedRule,
-) -> list[Alignment]:
-    """Return the alignment of each of P pairs, refined where Module 1 placed it at all, and judged.
+) -> Alignment:
+    """Return the alignment of a pair, refined where Module 1 placed it at all, and judged.
 
-    All hypotheses of a pair lie at one place then: it is the one whose matches say so too.
+    All hypotheses lie at one place then: it is the one whose matches say so too.
     """
-    fields = np.asarray(refined.displacement, float)
-    H = np.asarray(refined.H_0to1, float)
-    placed = apply(H, centres + fields.reshape(-1, *centres.shape))
-    away = np.linalg.norm(placed[:, None] - found.points1, axis=-1)
-    matched = found.confidence > 0
-    borne_out, near = matched & (away <= settings.inlier_px), matched & (away <= settings.near_px)
-    side = float(centres[0, 0] + centres[-1, 0] + 1)
-    made = []
-    for row, usable in enumerate(found.inliers[:, 0].sum(axis=-1) >= 3):
-        inliers = borne_out[row] if usable else found.inliers[row]
-        best = int(inliers.sum(axis=-1).argmax())
-        kept, agree = matched[row, best], inliers[best]
-        points1 = found.points1[row, best]
-        if usable:
-            # A match within reach of where the ridges place it is there, to a fraction of a cell.
-            points1 = np.where(agree[:, None], placed[row], points1)
-        field = fields[row] if usable else found.displacement[row, best]
-        bent = usable or found.bent[row, best]
-        transform = H[row] if usable else found.H_0to1[row, best]
-        evidence = _evidence(found, refined, near, (row, best), side) if usable else {}
-        alignment = Alignment(
-            ok=True,
-            reason="",
-            H_0to1=transform,
-            points0=centres[kept],
-            points1=points1[kept],
-            confidence=found.confidence[row, best][kept],
-            inliers=agree[kept],
-            angle=angle_of(transform),
-            displacement=Displacement.of_frames(field, config) if bent else None,
-            **evidence,
-        )
-        made.append(judged(alignment, rule))
-    return made
+    usable = bool(found.num_inliers[0] >= 3)
+    inliers = found.inliers
+    placed = apply(refined.H_0to1, centres + refined.displacement.reshape(-1, 2))
+    away = np.linalg.norm(placed - found.points1, axis=-1)
+    if usable:
+        inliers = (found.confidence > 0) & (away <= settings.inlier_px)
+    best = int(inliers.sum(axis=-1).argmax())
+    kept, points1 = found.confidence[best] > 0, found.points1[best]
+    H, field, bent, evidence = found.H_0to1[best], found.displacement[best], found.bent[best], {}
+    if usable:
+        # A match within reach of where the ridges place it is there, to a fraction of a cell.
+        points1 = np.where(inliers[best][:, None], placed, points1)
+        H, field, bent = refined.H_0to1, refined.displacement, True
+        near = kept & (away[best] <= settings.near_px)
+        evidence = _evidence(found.confidence[best], near, refined, centres)
+    alignment = Alignment(
+        ok=True,
+        reason="",
+        H_0to1=H,
+        points0=centres[kept],
+        points1=points1[kept],
+        confidence=found.confidence[best][kept],
+        inliers=inliers[best][kept],
+        angle=angle_of(H),
+        displacement=Displacement.of_frames(field, config) if bent else None,
+        **evidence,
+    )
+    return judged(alignment, rule)
 
 
 def _evidence(
-    found: Hypotheses,
+    confidence: Float[np.ndarray, " N"],
+    near: Bool[np.ndarray, " N"],
     refined: Refined,
-    near: np.ndarray,
-    at: tuple[int, int],
-    side: float,
+    centres: Float[np.ndarray, "N 2"],
 ) -> dict[str, float]:
-    """Return what ridges, blocks and matches say of one pair."""
-    row, _ = at
-    overlap = float(refined.overlap[row])
+    """Return what ridges, blocks and the matches that are ``near`` say of a pair."""
     # By confidence: cells that agree because a field can be bent to them are unsure of it. An
     # overlap too small to be searched says as little with every cell of it matched.
-    share = float(found.confidence[at][near[at]].sum()) / (
-        max(overlap, MIN_OVERLAP) * near.shape[-1]
-    )
-    side_mm = side * 25.4 / REFERENCE_PPI
+    share = float(confidence[near].sum()) / (max(refined.overlap, MIN_OVERLAP) * len(near))
+    side_mm = float(centres[0, 0] + centres[-1, 0] + 1) * 25.4 / REFERENCE_PPI
     return {
-        "ridge_ncc": float(refined.ncc[row]),
-        "block_share": block_share(np.asarray(refined.block_ncc[row])),
+        "ridge_ncc": refined.ncc,
+        "block_share": block_share(refined.block_ncc),
         "match_share": min(1.0, share),
-        "overlap_mm2": overlap * side_mm**2,
+        "overlap_mm2": refined.overlap * side_mm**2,
     }

@@ -17,9 +17,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.features.frame_features import Ridges
@@ -66,13 +65,17 @@ def local_support(
     settings: RectifyConfig = RECTIFY_CONFIG,
 ) -> Float[np.ndarray, " K"]:
     """Return, in [0, 1], how far a match's neighbours have moved as it has, by their confidence."""
-    distance = np.linalg.norm(points0[:, None] - points0, axis=-1)
-    apart = np.linalg.norm(moved[:, None] - moved, axis=-1)
+    distance, apart = _distances(points0), _distances(moved)
     weight = confidence * np.exp(-0.5 * (distance / settings.near) ** 2)
     np.fill_diagonal(weight, 0.0)
     beyond = apart - settings.tolerance - settings.stretch * distance
     alike = 1 / (1 + np.exp(np.clip(beyond / 2, -30, 30)))
     return np.asarray((weight * alike).sum(1) / (weight.sum(1) + LONELY))
+
+
+def _distances(points: Float[np.ndarray, "K 2"]) -> Float[np.ndarray, "K K"]:
+    x, y = points.T.astype(np.float32)
+    return np.hypot(np.subtract.outer(x, x), np.subtract.outer(y, y))
 
 
 def believed(support: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
@@ -186,63 +189,50 @@ def _around(
     return np.asarray(np.linalg.solve(normal + stiff, right)[:, 0])
 
 
-class Starts(NamedTuple):
-    """Coarse alignments to refine, each with its field and its matches, padded to N.
+class Start(NamedTuple):
+    """A coarse alignment to refine, with its field and its K matches.
 
-    ``weight`` is a match's confidence, 0 for padding. Without weights the ridges decide alone.
+    ``weight`` is a match's confidence. Without weights the ridges decide alone.
     """
 
-    H_0to1: Float[Array, "*P A 2 3"]
-    displacement: Float[Array, "*P A h w 2"]
-    points0: Float[Array, "*P A N 2"]
-    points1: Float[Array, "*P A N 2"]
-    weight: Float[Array, "*P A N"]
+    H_0to1: Float[np.ndarray, "2 3"]
+    displacement: Float[np.ndarray, "h w 2"]
+    points0: Float[np.ndarray, "K 2"]
+    points1: Float[np.ndarray, "K 2"]
+    weight: Float[np.ndarray, " K"]
 
 
-def starts_of(found: Hypotheses, centres: Float[np.ndarray, "N 2"]) -> Starts:
-    """Return Module 1's alignments as starts, with the matches that their neighbours bear out.
-
-    P pairs have a leading axis P.
-    """
-    points = np.zeros((2, *found.points1.shape), np.float32)
-    weight = np.zeros(found.confidence.shape, np.float32)
-    for at in np.ndindex(*found.bent.shape):
-        kept = found.confidence[at] > 0
-        count = int(kept.sum())
-        points[0][at][:count], points[1][at][:count] = centres[kept], found.points1[at][kept]
-        if found.bent[at]:
-            weight[at][:count] = (found.confidence[at] * found.inliers[at])[kept]
-    arrays = found.H_0to1, found.displacement, points[0], points[1], weight
-    return Starts(*(jnp.asarray(array, jnp.float32) for array in arrays))
+def starts_of(found: Hypotheses, centres: Float[np.ndarray, "N 2"]) -> list[Start]:
+    """Return Module 1's alignments as starts, with the matches that their neighbours bear out."""
+    made = []
+    for way, H in enumerate(found.H_0to1):
+        kept = found.confidence[way] > 0
+        believed = found.confidence[way] * (found.inliers[way] & found.bent[way])
+        points = centres[kept], found.points1[way][kept]
+        made.append(Start(H, found.displacement[way], *points, believed[kept]))
+    return made
 
 
 class Flat(NamedTuple):
     """Print 1 laid in print 0's frame by an alignment and its field, and where its matches lie."""
 
     ridges: Ridges
-    points0: Float[Array, "K 2"]
-    points1: Float[Array, "K 2"]
-    weight: Float[Array, " K"]
+    points0: Float[np.ndarray, "K 2"]
+    points1: Float[np.ndarray, "K 2"]
+    weight: Float[np.ndarray, " K"]
 
 
-def lay_flat(
-    ridges1: Ridges,
-    H_0to1: Float[Array, "2 3"],
-    displacement: Float[Array, "h w 2"],
-    points0: Float[Array, "K 2"],
-    points1: Float[Array, "K 2"],
-    weight: Float[Array, " K"],
-    config: ModelConfig,
-) -> Flat:
+def lay_flat(ridges1: Ridges, start: Start, config: ModelConfig) -> Flat:
     """Draw print 1 in print 0's frame, without the distortion that the matches show."""
-    there = apply(invert(H_0to1), points1) - between_cells(displacement, points0, config)
-    ridges = laid_on(ridges1, H_0to1, displacement, config)
-    return Flat(ridges, points0, there, weight)
+    there = apply(invert(start.H_0to1), start.points1)
+    there = there - between_cells(start.displacement, start.points0, config)
+    ridges = laid_on(ridges1, start.H_0to1, start.displacement, config)
+    return Flat(ridges, start.points0, there, start.weight)
 
 
 def between_cells(
-    displacement: Float[Array, "h w 2"], points: Float[Array, "P 2"], config: ModelConfig
-) -> Float[Array, "P 2"]:
+    displacement: Float[np.ndarray, "h w 2"], points: Float[np.ndarray, "P 2"], config: ModelConfig
+) -> Float[np.ndarray, "P 2"]:
     """Read a displacement at points of the frame, bilinear; beyond the outer cells as there."""
     cell = STRIDE * REFERENCE_PPI / config.ppi
     return sample(displacement, (points + 0.5) / cell - 0.5)

@@ -11,13 +11,12 @@ Transforms are 2×3 matrices in frame pixels at 500 ppi; images at the network's
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
-import jax
-import jax.numpy as jnp
-from jaxtyping import Array, Float
+import numpy as np
+from jaxtyping import Float
 
 from ifvit.config import ModelConfig
 from ifvit.features.frame_features import Ridges
@@ -26,9 +25,7 @@ from ifvit.geometry.transforms import apply, compose, fit_similarity, invert
 from ifvit.registration.correlate import Search, search
 from ifvit.registration.elastic import ELASTIC_CONFIG, ElasticConfig, elastic
 from ifvit.registration.laid import agreement
-from ifvit.registration.rectify import Flat, Starts, between_cells, lay_flat
-
-Tree = TypeVar("Tree")
+from ifvit.registration.rectify import Flat, Start, between_cells, lay_flat
 
 WIDE = Search((-6, -4, -2, 0, 2, 4, 6), (1.0,), 32)
 FINE = Search((-1.5, -0.75, 0, 0.75, 1.5), (0.97, 1.0, 1.03), 6)
@@ -67,62 +64,67 @@ class Refined(NamedTuple):
     500 ppi; ``block_ncc`` how well each cell's surroundings agree, 0 where nothing can be said.
     """
 
-    H_0to1: Float[Array, "*A 2 3"]
-    ncc: Float[Array, "*A"]
-    overlap: Float[Array, "*A"]
-    displacement: Float[Array, "*A h w 2"]
-    block_ncc: Float[Array, "*A h w"]
+    H_0to1: Float[np.ndarray, "2 3"]
+    ncc: float
+    overlap: float
+    displacement: Float[np.ndarray, "h w 2"]
+    block_ncc: Float[np.ndarray, "h w"]
 
     @property
-    def evidence(self) -> Float[Array, "*A"]:
+    def evidence(self) -> float:
         """Return the correlation weighed by the root of its area: what chance reaches as rarely."""
-        return self.ncc * jnp.sqrt(self.overlap)
+        return float(self.ncc * np.sqrt(self.overlap))
 
 
-@partial(jax.jit, static_argnames=("config", "settings"))
+class _Place(NamedTuple):
+    """Print 1, laid flat by a start, at some place of print 0, and what speaks for it."""
+
+    start: int
+    laid: Refined
+    value: float
+
+
 def refine(
     ridges0: Ridges,
     ridges1: Ridges,
-    starts: Starts,
+    starts: Sequence[Start],
     config: ModelConfig,
     settings: RefineConfig = REFINE_CONFIG,
 ) -> Refined:
-    """Refine A coarse alignments of one pair and return the one of most evidence.
+    """Refine coarse alignments of one pair and return the one of most evidence.
 
     Deterministic; nothing is raised. Ridges one period off look alike, so that several places of
     each alignment are followed, many roughly and few to the end; and what Module 1 matched, which
     minutiae and curvature told it, is evidence beside the ridges.
     """
-    flats = jax.vmap(partial(lay_flat, ridges1, config=config))(*starts)
-    most = jnp.maximum(starts.weight.sum(-1).max(), 1e-6)
+    flats = [lay_flat(ridges1, start, config) for start in starts]
+    most = max(max(float(start.weight.sum()) for start in starts), 1e-6)
     steps = _Steps(ridges0, flats, most, config, settings)
-    placed, value = jax.vmap(steps.place)(flats)
-    origin = jnp.repeat(jnp.arange(len(placed)), settings.places)
-    H, origin = _best(settings.places, value.reshape(-1), (placed.reshape(-1, 2, 3), origin))
-    laid, value = jax.vmap(steps.rough)(H, origin)
-    laid, origin = _best(settings.straightened, value, (laid, origin))
-    laid, value = jax.vmap(steps.straighten)(laid.H_0to1, origin)
-    laid, origin = _best(settings.finished, value, (laid, origin))
-    laid, value = jax.vmap(steps.finish)(laid.H_0to1, laid.displacement, origin)
-    laid, start = jax.tree.map(lambda x: x[0], _best(1, value, (laid, origin)))
-    return _unflattened(
-        (ridges0, ridges1), laid, starts.H_0to1[start], starts.displacement[start], config, settings
-    )
+    places = [place for start in range(len(flats)) for place in steps.place(start)]
+    rough = [steps.rough(place) for place in _best(settings.places, places)]
+    straight = [steps.straighten(place) for place in _best(settings.straightened, rough)]
+    finished = [steps.finish(place) for place in _best(settings.finished, straight)]
+    (best,) = _best(1, finished)
+    return _unflattened((ridges0, ridges1), best.laid, starts[best.start], config, settings)
+
+
+def _best(count: int, places: list[_Place]) -> list[_Place]:
+    """Return those that most speaks for; of equal ones the first."""
+    return sorted(places, key=lambda place: -place.value)[:count]
 
 
 def _unflattened(
     ridges: tuple[Ridges, Ridges],
     laid: Refined,
-    H_0to1: Float[Array, "2 3"],
-    displacement: Float[Array, "h w 2"],
+    start: Start,
     config: ModelConfig,
     settings: RefineConfig,
 ) -> Refined:
     """Return a refinement of a flat print 1 as one of print 1 itself, which is drawn only once."""
-    centres = cell_centres(config)
+    centres, field = cell_centres(config), start.displacement
     flat = apply(laid.H_0to1, centres + laid.displacement.reshape(-1, 2))
-    moved = (flat + between_cells(displacement, flat, config) - centres).reshape(displacement.shape)
-    H, rest = _refit(H_0to1, moved, laid.block_ncc, config, settings)
+    moved = (flat + between_cells(field, flat, config) - centres).reshape(field.shape)
+    H, rest = _refit(start.H_0to1, moved, laid.block_ncc, config, settings)
     ncc, overlap = agreement(*ridges, H, rest, config)
     return Refined(H, ncc, overlap, rest, laid.block_ncc)
 
@@ -130,88 +132,77 @@ def _unflattened(
 class _Steps(NamedTuple):
     """What is done with a place of print 1 on print 0, each step with fewer of them.
 
-    Each returns where it is laid now, and what speaks for it: ridges, and the matches' support as
-    a share of what the best start has (``most``). ``origin`` is the start that a place is of.
+    What speaks for a place are its ridges, and its matches' support as a share of what the best
+    start has (``most``).
     """
 
     ridges0: Ridges
-    flats: Flat
-    most: Float[Array, ""]
+    flats: list[Flat]
+    most: float
     config: ModelConfig
     settings: RefineConfig
 
-    def place(self, flat: Flat) -> tuple[Float[Array, "P 2 3"], Float[Array, " P"]]:
+    def place(self, start: int) -> list[_Place]:
         """Return the most likely places of a whole start."""
-        wide, count = self.settings.wide, self.settings.places
-        found, evidence = search(self.ridges0, flat.ridges, jnp.eye(2, 3), wide, count, self.config)
-        still = jnp.zeros((self.config.cells, self.config.cells, 2))
-        return found, evidence + jax.vmap(lambda H: self._support(H, still, flat))(found)
+        flat, settings, cells = self.flats[start], self.settings, self.config.cells
+        ridges = self.ridges0, flat.ridges
+        found = search(*ridges, np.eye(2, 3), settings.wide, settings.places, self.config)
+        still, unknown = np.zeros((cells, cells, 2)), np.zeros((cells, cells))
+        return [
+            _Place(
+                start, Refined(H, 0, 0, still, unknown), evidence + self._support(H, still, flat)
+            )
+            for H, evidence in zip(*found, strict=True)
+        ]
 
-    def rough(self, H: Float[Array, "2 3"], origin: Array) -> tuple[Refined, Array]:
+    def rough(self, place: _Place) -> _Place:
         """Follow a place for one elastic round."""
-        return self._lay(1, H, None, origin)
+        return self._lay(1, place.start, place.laid.H_0to1, None)
 
-    def straighten(self, H: Float[Array, "2 3"], origin: Array) -> tuple[Refined, Array]:
+    def straighten(self, place: _Place) -> _Place:
         """Search about a place finely, and follow it anew from there."""
-        ridges = jax.tree.map(lambda x: x[origin], self.flats.ridges)
-        found, _ = search(self.ridges0, ridges, H, self.settings.fine, 1, self.config)
-        return self._lay(1, found[0], None, origin)
+        ridges, fine = (self.ridges0, self.flats[place.start].ridges), self.settings.fine
+        found, _ = search(*ridges, place.laid.H_0to1, fine, 1, self.config)
+        return self._lay(1, place.start, found[0], None)
 
-    def finish(
-        self, H: Float[Array, "2 3"], displacement: Float[Array, "h w 2"], origin: Array
-    ) -> tuple[Refined, Array]:
+    def finish(self, place: _Place) -> _Place:
         """Follow a straightened place to the end."""
-        return self._lay(self.settings.elastic.rounds - 1, H, displacement, origin)
+        rounds, laid = self.settings.elastic.rounds - 1, place.laid
+        return self._lay(rounds, place.start, laid.H_0to1, laid.displacement)
 
     def _lay(
-        self, rounds: int, H: Array, before: Array | None, origin: Array
-    ) -> tuple[Refined, Array]:
-        flat = jax.tree.map(lambda x: x[origin], self.flats)
-        pair, config, settings = (self.ridges0, flat.ridges), self.config, self.settings
+        self,
+        rounds: int,
+        start: int,
+        H: Float[np.ndarray, "2 3"],
+        before: Float[np.ndarray, "h w 2"] | None,
+    ) -> _Place:
+        flat, config, settings = self.flats[start], self.config, self.settings
+        pair = self.ridges0, flat.ridges
         displacement, quality = elastic(*pair, H, config, settings.elastic, rounds, before)
         H, displacement = _refit(H, displacement, quality, config, settings)
         ncc, overlap = agreement(*pair, H, displacement, config)
         laid = Refined(H, ncc, overlap, displacement, quality)
-        return laid, laid.evidence + self._support(H, displacement, flat)
+        return _Place(start, laid, laid.evidence + self._support(H, displacement, flat))
 
-    def _support(self, H: Array, displacement: Array, flat: Flat) -> Float[Array, ""]:
+    def _support(
+        self, H: Float[np.ndarray, "2 3"], displacement: Float[np.ndarray, "h w 2"], flat: Flat
+    ) -> float:
         """Return how many matches bear a placement out, by their confidence and its nearness."""
         moved = displacement.reshape(-1, 2)[nearest_cell(flat.points0, self.config)]
         placed = apply(H, flat.points0 + moved)
-        away = jnp.square(placed - flat.points1).sum(-1) / self.settings.match_px**2
-        supported = (flat.weight * jnp.exp(-0.5 * away)).sum()
-        return self.settings.match_weight * supported / self.most
-
-
-def _best(count: int, value: Float[Array, " K"], each: Tree) -> Tree:
-    """Return those of K that have the highest values, of every array in a tree."""
-    kept = jax.lax.top_k(value, count)[1]
-    return jax.tree.map(lambda x: x[kept], each)
-
-
-@partial(jax.jit, static_argnames=("config", "settings"))
-def refine_pairs(
-    ridges0: Ridges,
-    ridges1: Ridges,
-    starts: Starts,
-    config: ModelConfig,
-    settings: RefineConfig = REFINE_CONFIG,
-) -> Refined:
-    """Refine the coarse alignments of P pairs, whose arrays have a leading axis P, as ``refine``.
-
-    One after another, since each fills the cores by itself.
-    """
-    each = (ridges0, ridges1, starts)
-    return jax.lax.map(lambda pair: refine(*pair, config, settings), each)
+        away = np.square(placed - flat.points1).sum(-1) / self.settings.match_px**2
+        supported = (flat.weight * np.exp(-0.5 * away)).sum()
+        return float(self.settings.match_weight * supported / self.most)
 
 
 def _refit(
-    H: Float[Array, "2 3"],
-    displacement: Float[Array, "h w 2"],
-    quality: Float[Array, "h w"],
+    H: Float[np.ndarray, "2 3"],
+    displacement: Float[np.ndarray, "h w 2"],
+    quality: Float[np.ndarray, "h w"],
     config: ModelConfig,
     settings: RefineConfig,
-) -> tuple[Float[Array, "2 3"], Float[Array, "h w 2"]]:
+) -> tuple[Float[np.ndarray, "2 3"], Float[np.ndarray, "h w 2"]]:
     """Return the similarity that the blocks agree on, and what then remains to be displaced."""
     centres = cell_centres(config)
     moved = centres + displacement.reshape(-1, 2)

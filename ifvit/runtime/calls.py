@@ -11,6 +11,8 @@ from typing import NamedTuple, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from ifvit.config import ModelConfig
+
 
 class CellMatches(NamedTuple):
     """Which coarse cells of two prints show the same skin, of B pairs with N and M cells.
@@ -69,6 +71,12 @@ class Engine(Protocol):
     the checkpoint's ``ModelConfig.ppi``; masks are the foreground's coarse cells. Any batch and any
     canvas goes. Each call raises ValueError for shapes that do not fit together.
     """
+
+    config: ModelConfig
+    dense_sha256: str
+    """Of the weights of Module 1: what is made by them is kept under it."""
+    matcher_sha256: str
+    """Of the weights of Module 2; empty where the engine has Module 1 alone."""
 
     def backbone(self, image: Float[np.ndarray, "B H W"]) -> Float[np.ndarray, "B h w D"]:
         """Return Module 1's feature maps of B prints, to be kept for many partners."""

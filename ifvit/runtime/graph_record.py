@@ -7,18 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from ifvit.config import ModelConfig
+from ifvit.config import DenseConfig, ModelConfig
 from ifvit.files import sha256_of
-
-MODULE_OF = {"backbone": "dense_reg", "dense": "dense_reg", "pose": "matcher", "code": "matcher"}
-"""The graphs, and the module that each is made from."""
+from ifvit.weights.settings import from_json
+from ifvit.weights.storage import graph_file
 
 HOW_TO_GET = "the folder that `ifvit export-onnx` writes"
-
-
-def graph_file(folder: str | Path, graph: str) -> Path:
-    """Return where a graph lies in a folder of exported graphs."""
-    return Path(folder) / f"{graph}.onnx"
 
 
 @dataclass(frozen=True)
@@ -61,6 +55,18 @@ class GraphRecord:
             )
         return record
 
+    def dense_settings(self) -> DenseConfig:
+        """Return the settings of Module 1's training, from one of its graphs.
+
+        Raises ValueError where another version of ifvit wrote them.
+        """
+        try:
+            made = from_json(DenseConfig, self.config)
+            assert isinstance(made, DenseConfig)
+            return made
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise self._foreign(error) from error
+
     def model_config(self) -> ModelConfig:
         """Return the shape of the networks, all that use asks of the settings.
 
@@ -70,10 +76,13 @@ class GraphRecord:
             model = json.loads(self.config)["model"]
             return ModelConfig(**model | {"backbone_widths": tuple(model["backbone_widths"])})
         except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(
-                f"{self.graph}.onnx was written by another version of ifvit ({self.version}): "
-                f"export it again by `ifvit export-onnx` ({error})"
-            ) from error
+            raise self._foreign(error) from error
+
+    def _foreign(self, error: Exception) -> ValueError:
+        return ValueError(
+            f"{self.graph}.onnx was written by another version of ifvit ({self.version}): "
+            f"export it again by `ifvit export-onnx` ({error})"
+        )
 
 
 def check_together(

@@ -12,6 +12,7 @@ import numpy as np
 from flax import nnx
 from jaxtyping import Array, Bool, Float
 
+from ifvit.files import sha256_of
 from ifvit.models.coarse_matching import cell_matches
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
@@ -19,11 +20,7 @@ from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
 from ifvit.shapes import check_mask_shape, check_print_shapes
 from ifvit.weights.checkpoint import check_same_shape, load_pair
 from ifvit.weights.pretrained import checkpoint_pair
-
-
-def pairs_at_once() -> int:
-    """Return how many pairs are worth one call: one where it fills a CPU's cores, else 16."""
-    return 1 if jax.default_backend() == "cpu" else 16
+from ifvit.weights.tensors import state_sha256
 
 
 def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -43,16 +40,29 @@ class JaxEngine:
     Each call is compiled once for each shape.
     """
 
-    def __init__(self, dense: DenseRegModel, matcher: MatcherModel) -> None:
-        """Take both models, used in eval mode. Raises ValueError where they differ in shape."""
-        check_same_shape(dense, matcher)
+    def __init__(
+        self,
+        dense: DenseRegModel,
+        matcher: MatcherModel | None = None,
+        sha256: tuple[str, str] = ("", ""),
+    ) -> None:
+        """Take both models, used in eval mode, and the sha256 of their checkpoints, if any.
+
+        Without Module 2 prints can be registered, and nothing else. Without a checkpoint the
+        weights themselves are digested. Raises ValueError where the models differ in shape.
+        """
         self.config = dense.config
+        self.dense_sha256 = sha256[0] or state_sha256(dense)
+        self.matcher_sha256 = ""
         module1 = nnx.view(dense, use_running_average=True)
-        module2 = nnx.view(matcher, use_running_average=True)
         self._backbone = compiled(module1, _features)
         self._dense = compiled(module1, _cell_matches)
-        self._pose = compiled(module2, MatcherModel.pose)
-        self._code = compiled(module2, _coded)
+        if matcher is not None:
+            check_same_shape(dense, matcher)
+            self.matcher_sha256 = sha256[1] or state_sha256(matcher)
+            module2 = nnx.view(matcher, use_running_average=True)
+            self._pose = compiled(module2, MatcherModel.pose)
+            self._code = compiled(module2, _coded)
 
     @classmethod
     def from_checkpoints(
@@ -62,8 +72,9 @@ class JaxEngine:
 
         Raises FileNotFoundError and ValueError as ``load_pair`` and ``checkpoint_pair`` do.
         """
-        (dense, _), (matcher, _) = load_pair(*checkpoint_pair(dense_ckpt, matcher_ckpt))
-        return cls(dense, matcher)
+        files = checkpoint_pair(dense_ckpt, matcher_ckpt)
+        (dense, _), (matcher, _) = load_pair(*files)
+        return cls(dense, matcher, (sha256_of(files.dense), sha256_of(files.matcher)))
 
     def backbone(self, image: Float[np.ndarray, "B H W"]) -> Float[np.ndarray, "B h w D"]:
         """Return Module 1's feature maps of B prints. Raises ValueError for other shapes."""

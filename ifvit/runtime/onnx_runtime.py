@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,14 +10,9 @@ from jaxtyping import Bool, Float
 
 from ifvit.files import check_exists
 from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
-from ifvit.runtime.graph_record import (
-    HOW_TO_GET,
-    MODULE_OF,
-    GraphRecord,
-    check_together,
-    graph_file,
-)
+from ifvit.runtime.graph_record import HOW_TO_GET, GraphRecord, check_together
 from ifvit.shapes import check_image_shape, check_mask_shape, check_print_shapes
+from ifvit.weights.storage import MODULE_OF, graph_file
 
 try:
     import onnxruntime
@@ -36,8 +32,9 @@ class OnnxEngine:
         dense_ckpt: str | Path | None = None,
         matcher_ckpt: str | Path | None = None,
         threads: int | None = None,
+        graphs: Sequence[str] = tuple(MODULE_OF),
     ) -> None:
-        """Load the graphs in ``folder``, which ``ifvit export-onnx`` wrote.
+        """Load the graphs in ``folder``, which ``ifvit export-onnx`` wrote, or some of them.
 
         The checkpoints, where they are given, must be those that the graphs came from. ``threads``
         is how many compute one call, all cores if not given. Raises FileNotFoundError for a file
@@ -50,7 +47,7 @@ class OnnxEngine:
                 f"the graphs in {folder} need ONNX Runtime, which is not installed: "
                 "pip install 'ifvit[onnx]'"
             )
-        self._sessions = {name: _session(graph_file(folder, name), threads) for name in MODULE_OF}
+        self._sessions = {name: _session(graph_file(folder, name), threads) for name in graphs}
         self.records = {
             name: GraphRecord.from_metadata(
                 graph_file(folder, name), session.get_modelmeta().custom_metadata_map
@@ -58,7 +55,9 @@ class OnnxEngine:
             for name, session in self._sessions.items()
         }
         check_together(folder, list(self.records.values()), dense_ckpt, matcher_ckpt)
-        self.config = self.records["dense"].model_config()
+        record = self.records["dense"]
+        self.config = record.model_config()
+        self.dense_sha256, self.matcher_sha256 = record.dense_sha256, record.matcher_sha256
 
     def backbone(self, image: Float[np.ndarray, "B H W"]) -> Float[np.ndarray, "B h w D"]:
         """Return Module 1's feature maps of B prints. Raises ValueError for other shapes."""
@@ -103,6 +102,8 @@ def _session(path: Path, threads: int | None) -> onnxruntime.InferenceSession:
     check_exists(path, f"{path.name} in {HOW_TO_GET}")
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
+    # Threads that wait by spinning take the cores from the image work between two calls.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if threads is not None:
         options.intra_op_num_threads = threads
     state = onnxruntime.capi.onnxruntime_pybind11_state

@@ -100,7 +100,7 @@ def corruption_correspondence(
 ) -> tuple[Float[Array, "N 2"], Bool[Array, " N"], Float[Array, "N 2"]]:
     """Map a corruption pair's cell centres to frame 1, with validity there, and back to frame 0."""
     side = frame_side(model)
-    centres = cell_centres(model)
+    centres = jnp.asarray(cell_centres(model))
     shift = jnp.array(MASTER_CENTRE) - (side - 1) / 2
     points1 = from_master(params, centres + shift, (side, side))
     points0 = to_master(params, centres, (side, side)) - shift

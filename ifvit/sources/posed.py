@@ -12,7 +12,7 @@ from ifvit.config import MatchConfig, ModelConfig
 from ifvit.features.network_view import network_view
 from ifvit.features.pose import Pose, upright
 from ifvit.geometry.grid import cell_mask
-from ifvit.geometry.warp import warp_pairs
+from ifvit.sources.batch_warp import warp_pairs
 
 
 class PoseError(NamedTuple):

@@ -30,8 +30,9 @@ from ifvit.features.period import RidgePeriod, pooled_period
 from ifvit.features.pose import Pose, pose_of
 from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.geometry.transforms import apply, compose, invert, similarity_at
-from ifvit.geometry.warp import drawn
+from ifvit.geometry.warp import sample
 from ifvit.registration.aligner import Aligner
+from ifvit.sources.batch_warp import placed
 from ifvit.sources.posed import PoseError, PrintBatch, erring, views_of
 from ifvit.sources.truth import cell_matches
 
@@ -147,7 +148,7 @@ def folder_batch(
     side = frame_side(model)
     smaller = jax.vmap(lambda factor: about_middle(1 / factor, side))(scale)
     H = jax.vmap(lambda H, small: compose(invert(small), compose(H, small)))(H_0to1, smaller)
-    draw = jax.vmap(lambda frame, small: drawn(frame, small[None], "nearest")[0])
+    draw = jax.vmap(lambda frame, small: sample(frame, placed(small, side)))
     flat = draw(frames.reshape(-1, *frames.shape[2:]), smaller.repeat(2, axis=0))
     mask = frame_foreground(flat, model)
     pose = poses_of(flat, mask, H, model)
@@ -156,7 +157,7 @@ def folder_batch(
     views = views_of(flat, mask, laid, model)
 
     def truth(H: Array, laid: Array, masks: Array) -> Array:
-        centres = cell_centres(model)
+        centres = jnp.asarray(cell_centres(model))
         shown0, shown1 = apply(laid[0], centres), apply(laid[1], centres)
         points1, points0 = apply(H, shown0), apply(invert(H), shown1)
         valid = _inside(shown0, side) & _inside(points1, side)

@@ -102,7 +102,7 @@ def print_batch(
     def truth(
         p0: ImpressionParams, p1: ImpressionParams, H0: Array, H1: Array, m0: Array, m1: Array
     ) -> Array:
-        centres = cell_centres(model)
+        centres = jnp.asarray(cell_centres(model))
         points1, valid = correspondence(p0, p1, apply(H0, centres), (side, side))
         points0, _ = correspondence(p1, p0, apply(H1, centres), (side, side))
         back1, back0 = apply(invert(H1), points1), apply(invert(H0), points0)

@@ -37,7 +37,7 @@ def pair_correspondence(
 ) -> tuple[Float[Array, "N 2"], Bool[Array, " N"], Float[Array, "N 2"]]:
     """Map the cell centres of one pair 0→1 and 1→0: points in image 1, validity, points in 0."""
     side = frame_side(model)
-    centres = cell_centres(model)
+    centres = jnp.asarray(cell_centres(model))
     points1, valid = correspondence(params0, params1, centres, (side, side))
     points0, _ = correspondence(params1, params0, centres, (side, side))
     return points1, valid, points0

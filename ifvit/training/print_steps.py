@@ -139,4 +139,4 @@ def print_codes(
     Poses are in pixels at 500 ppi of the frame, as the batch's own; codes are cells and index.
     """
     found, code = model(batch.loose, batch.loose_mask, batch.posed, batch.posed_mask)
-    return pose_at(found, model.config), code.cells, code.index
+    return pose_at(*found, model.config), code.cells, code.index

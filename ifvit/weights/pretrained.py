@@ -6,6 +6,7 @@ the record of them that ``ifvit export`` writes. To replace weights is to replac
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, fields
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from ifvit.files import check_exists, sha256_of, write_atomically
 from ifvit.texts import read_json
-from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
+from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE, MODULE_OF, graph_file
 
 SHIPPED = Path(__file__).with_name("shipped")
 DEFAULT = "small"
@@ -41,6 +42,8 @@ class Pretrained:
     """Where data, recipe, results, limits and intended use are told."""
     dense_sha256: str
     matcher_sha256: str
+    graphs_sha256: str = ""
+    """Of the sha256 of their graphs one after the other; empty where there are none."""
 
 
 class PretrainedFiles(NamedTuple):
@@ -101,12 +104,13 @@ def read_record(path: Path) -> Pretrained:
     expected = f"a {RECORD_FILE} that `ifvit export` writes"
     check_exists(path, expected)
     values = read_json(path, expected)
+    values.setdefault("graphs_sha256", "")  # a record of before there were graphs
     names = [field.name for field in fields(Pretrained)]
     wrong = sorted(set(names) ^ set(values)) or [
         name
         for name in names
         if not isinstance(values[name], str)
-        or not (SHA256.fullmatch(values[name]) if name.endswith("sha256") else values[name])
+        or not (values[name] if not name.endswith("sha256") else _sha256(values[name], name))
     ]
     if wrong:
         raise ValueError(
@@ -134,4 +138,21 @@ def _verified(folder: Path, record: Pretrained) -> PretrainedFiles:
                 f"{path} is damaged or another file: its sha256 is {found[:12]}, expected "
                 f"{sha256[:12]} for the weights {record.name!r}; install ifvit again, or give {OWN}"
             )
+    if record.graphs_sha256 and graphs_sha256(folder) != record.graphs_sha256:
+        raise ValueError(
+            f"the graphs in {folder} are damaged, others, or not all there: expected those of the "
+            f"weights {record.name!r}; install ifvit again, or give {OWN}"
+        )
     return files
+
+
+def graphs_sha256(folder: Path) -> str:
+    """Return the sha256 of the sha256 of all graphs in a folder; empty where one is missing."""
+    paths = [graph_file(folder, name) for name in MODULE_OF]
+    if not all(path.exists() for path in paths):
+        return ""
+    return hashlib.sha256("".join(map(sha256_of, paths)).encode()).hexdigest()
+
+
+def _sha256(value: str, name: str) -> bool:
+    return bool(SHA256.fullmatch(value)) or (name == "graphs_sha256" and not value)

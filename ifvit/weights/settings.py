@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 from ifvit.config import MatchConfig, ModelConfig
@@ -45,3 +46,13 @@ def from_json(cls: type, text: str) -> Any:
         return cls(**values, model=ModelConfig(**model))
     except TypeError as error:
         raise ValueError(f"config written by another version of ifvit: {error}") from error
+
+
+PATHS = ("checkpoint_dir", "dataset_root", "init_from", "loftr_pretrained_ckpt", "pretrained_ckpt")
+"""Settings that name a place on the machine of the training."""
+
+
+def without_folders(config: dict[str, Any]) -> dict[str, Any]:
+    """Return settings as they may leave the machine: of each path the last part alone."""
+    named = {key: Path(config[key]).name for key in PATHS if config.get(key)}
+    return config | named

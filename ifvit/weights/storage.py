@@ -8,6 +8,9 @@ from pathlib import Path
 DENSE_FILE = "dense_reg_ckpt.safetensors"
 MATCHER_FILE = "matcher_ckpt.safetensors"
 
+MODULE_OF = {"backbone": "dense_reg", "dense": "dense_reg", "pose": "matcher", "code": "matcher"}
+"""The graphs, and the module that each is made from."""
+
 
 def foreign_kind(path: str | Path) -> str | None:
     """Name the other kind of weight file that ``path`` is: ``loftr``, ``pytorch`` or None.
@@ -24,3 +27,8 @@ def foreign_kind(path: str | Path) -> str | None:
     if any(name.endswith(".npy") for name in names):
         return "loftr"
     return "pytorch" if any(name.endswith("data.pkl") for name in names) else None
+
+
+def graph_file(folder: str | Path, graph: str) -> Path:
+    """Return where a graph lies in a folder of exported graphs."""
+    return Path(folder) / f"{graph}.onnx"

@@ -1,19 +1,20 @@
-"""A trained pair of modules made ready to ship: in half precision, with a record of both files."""
+"""A trained pair of modules made ready to ship: in half precision, as graphs, with a record."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
+from ifvit.export.onnx_export import export_onnx
 from ifvit.files import check_output, guarded, keep_earlier
 from ifvit.weights.checkpoint import check_same_shape, load_pair, save_weights
 from ifvit.weights.metadata import Metadata, link_to
-from ifvit.weights.pretrained import RECORD_FILE, Pretrained, write_record
-from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
-
-PATHS = ("checkpoint_dir", "dataset_root", "init_from", "loftr_pretrained_ckpt", "pretrained_ckpt")
-"""Settings that name a place on the machine of the training."""
+from ifvit.weights.pretrained import RECORD_FILE, Pretrained, graphs_sha256, write_record
+from ifvit.weights.settings import without_folders
+from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE, MODULE_OF, graph_file
 
 
 def export_pair(
@@ -24,35 +25,40 @@ def export_pair(
     name: str | None = None,
     licence: str = "Apache-2.0",
     summary: str | None = None,
+    frames: Float[np.ndarray, "2 S S"] | None = None,
 ) -> Pretrained:
-    """Write both modules and their record to the folder ``out``; return the record.
+    """Write both modules, their graphs and their record to the folder ``out``; return the record.
 
-    Parameters become float16 where that only rounds them. Each file names the checkpoint that it
+    Parameters become float16 where that only rounds them, and graphs compute what such checkpoints
+    do (:func:`ifvit.export.onnx_export.export_onnx`). Each checkpoint names the checkpoint that it
     was made from in its lineage, and of the paths in its settings keeps the last part alone.
-    ``name`` is that of the folder if not given. Raises FileNotFoundError and ValueError as
-    :func:`load_pair` does, and ValueError where the modules differ in shape, or ``out`` holds an
-    export already or these very checkpoints. Other files of these names are kept aside.
+    ``name`` is that of the folder if not given, ``frames`` the prints that the graphs are checked
+    with, if others. Raises FileNotFoundError and ValueError as
+    :func:`load_pair` and ``export_onnx`` do, and ValueError where the modules differ in shape, or
+    ``out`` holds an export already or these very checkpoints. Other files of these names are kept
+    aside.
     """
     out = Path(out)
     if (out / RECORD_FILE).exists():
         raise ValueError(f"{out} holds exported weights already: remove it, or give another --out")
+    graphs = [graph_file(out, name) for name in MODULE_OF]
     with guarded([dense_ckpt, matcher_ckpt]):
-        for file in (out / DENSE_FILE, out / MATCHER_FILE):
+        for file in (out / DENSE_FILE, out / MATCHER_FILE, *graphs):
             check_output(file)
     (dense, dense_meta), (matcher, meta) = load_pair(dense_ckpt, matcher_ckpt)
     check_same_shape(dense, matcher)
-    for file in (out / DENSE_FILE, out / MATCHER_FILE):
+    for file in (out / DENSE_FILE, out / MATCHER_FILE, *graphs):
         keep_earlier(file)  # of no finished export, and perhaps the only one of its kind
     dense_record = _exported(Path(dense_ckpt), dense_meta)
     dense_sha256 = save_weights(out / DENSE_FILE, dense, dense_record, half=True)
     matcher_record = _exported(Path(matcher_ckpt), meta)
     matcher_sha256 = save_weights(out / MATCHER_FILE, matcher, matcher_record, half=True)
-    load_pair(out / DENSE_FILE, out / MATCHER_FILE)  # what was written is read back once
+    # What was written is read back once: the graphs are made from it.
+    export_onnx(out, out / DENSE_FILE, out / MATCHER_FILE, licence=licence, frames=frames)
     name = name or out.resolve().name
     card = f"docs/models/{name}.md"
-    record = Pretrained(
-        name, summary or _summary(meta), licence, card, dense_sha256, matcher_sha256
-    )
+    said, made = summary or _summary(meta), graphs_sha256(out)
+    record = Pretrained(name, said, licence, card, dense_sha256, matcher_sha256, made)
     # Last: a folder without it is not finished.
     write_record(out / RECORD_FILE, record)
     return record
@@ -61,12 +67,6 @@ def export_pair(
 def _exported(path: Path, meta: Metadata) -> Metadata:
     link = link_to(path, meta, "in half precision from here")
     return replace(meta, config=without_folders(meta.config), lineage=(*meta.lineage, link))
-
-
-def without_folders(config: dict[str, Any]) -> dict[str, Any]:
-    """Return settings as they may leave the machine: of each path the last part alone."""
-    named = {key: Path(config[key]).name for key in PATHS if config.get(key)}
-    return config | named
 
 
 def _summary(meta: Metadata) -> str:

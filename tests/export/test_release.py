@@ -11,11 +11,11 @@ from flax import nnx
 from safetensors.numpy import load_file
 
 from ifvit.config import DenseConfig, MatchConfig
+from ifvit.export.release import export_pair
 from ifvit.models import DenseRegModel, MatcherModel
 from ifvit.weights import Metadata, describe, read_metadata, save_weights, sha256_of
 from ifvit.weights.checkpoint import load_pair
 from ifvit.weights.pretrained import RECORD_FILE, read_record
-from ifvit.weights.release import export_pair
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
 
 
