@@ -101,6 +101,47 @@ def small():
 
 
 @pytest.fixture(scope="session")
+def graph_engine(tmp_path_factory):
+    """Return what makes the engine of two models from their graphs, for which nothing compiles."""
+    from ifvit.export.onnx_export import graph_bytes
+    from ifvit.runtime.graph_record import GraphRecord
+    from ifvit.runtime.onnx_runtime import OnnxEngine
+    from ifvit.weights.settings import to_json
+    from ifvit.weights.storage import MODULE_OF, graph_file
+    from ifvit.weights.tensors import state_sha256
+
+    def make(dense, matcher):
+        from ifvit.config import DenseConfig
+
+        folder = tmp_path_factory.mktemp("graphs")
+        config = to_json(DenseConfig(model=dense.config))
+        for graph, module in MODULE_OF.items():
+            shas = state_sha256(dense), state_sha256(matcher)
+            record = GraphRecord(graph, module, *shas, config, "Apache-2.0", "0")
+            graph_file(folder, graph).write_bytes(graph_bytes(dense, matcher, record))
+        return OnnxEngine(folder)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def engine_of(small, graph_engine):
+    """Return what makes an engine of random weights of a seed, for the small model."""
+    from functools import cache
+
+    from flax import nnx
+
+    from ifvit.models import DenseRegModel, MatcherModel
+
+    @cache
+    def make(seed: int):
+        dense = DenseRegModel(small, rngs=nnx.Rngs(seed))
+        return graph_engine(dense, MatcherModel(small, rngs=nnx.Rngs(seed)))
+
+    return make
+
+
+@pytest.fixture(scope="session")
 def ridge_print():
     """A print (128, 128) at 500 ppi that is cheap to make: circles, dark on white, in an oval."""
     import numpy as np

@@ -1,44 +1,43 @@
 """Compiled programs are kept where they may be, and nowhere else."""
 
-import jax
-import jax.numpy as jnp
+import os
+import subprocess
+import sys
+
 import pytest
-from jax.experimental.compilation_cache import compilation_cache
 
 from ifvit.commands import compiled
+from ifvit.commands.compiled import PLACE
 
-NAMES = ("jax_compilation_cache_dir", "jax_persistent_cache_min_compile_time_secs")
+COMPILES = "import jax; print(float(jax.jit(lambda x: (x * 1.25).sum())(jax.numpy.ones(7))))"
 
 
 @pytest.fixture(autouse=True)
-def settings_put_back():
-    before = {name: getattr(jax.config, name) for name in NAMES}
-    jax.config.update("jax_compilation_cache_dir", None)
-    compilation_cache.reset_cache()
-    yield
-    for name, value in before.items():
-        jax.config.update(name, value)
-    compilation_cache.reset_cache()
+def no_place(monkeypatch):
+    for name in (PLACE, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        monkeypatch.setenv(name, "")  # so that what a test sets is put back
+        monkeypatch.delenv(name)
 
 
 def test_what_is_compiled_is_kept_for_this_processor(tmp_path, monkeypatch):
     monkeypatch.setenv("IFVIT_CACHE", str(tmp_path))
     monkeypatch.setattr(compiled, "SHORTEST", 0.0)
     compiled.keep_compiled()
-    assert float(jax.jit(lambda x: (x * 1.25).sum())(jnp.ones(7))) == 8.75
+    run = subprocess.run([sys.executable, "-c", COMPILES], check=True, capture_output=True)
+    assert run.stdout.split() == [b"8.75"]
     (place,) = (tmp_path / "compiled").iterdir()
     assert any(path.name.startswith("jit_") for path in place.iterdir())
     monkeypatch.setattr(compiled, "_features", lambda: "flags: another processor")
-    jax.config.update("jax_compilation_cache_dir", None)
+    monkeypatch.delenv(PLACE)
     compiled.keep_compiled()
     assert len(list((tmp_path / "compiled").iterdir())) == 2
 
 
 def test_a_place_that_was_named_is_left(tmp_path, monkeypatch):
     monkeypatch.setenv("IFVIT_CACHE", str(tmp_path))
-    jax.config.update("jax_compilation_cache_dir", str(tmp_path / "own"))
+    monkeypatch.setenv(PLACE, str(tmp_path / "own"))
     compiled.keep_compiled()
-    assert jax.config.jax_compilation_cache_dir == str(tmp_path / "own")
+    assert os.environ[PLACE] == str(tmp_path / "own")
 
 
 def test_nothing_is_kept_where_nothing_can_be(tmp_path, monkeypatch):
@@ -46,4 +45,4 @@ def test_nothing_is_kept_where_nothing_can_be(tmp_path, monkeypatch):
     for named in (str(tmp_path / "file"), "off"):
         monkeypatch.setenv("IFVIT_CACHE", named)
         compiled.keep_compiled()
-        assert jax.config.jax_compilation_cache_dir is None
+        assert PLACE not in os.environ

@@ -2,7 +2,6 @@ import dataclasses
 import json
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -18,44 +17,48 @@ from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import cell_centres
 from ifvit.geometry.transforms import apply, invert
 from ifvit.matcher import Matcher
-from ifvit.models.coarse_matching import log_dual_softmax
+from ifvit.models.coarse_matching import cell_matches, log_dual_softmax
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
+from ifvit.registration.align import matched
 from ifvit.registration.aligner import Aligner
-from ifvit.registration.pairing import grouped
+from ifvit.registration.rectify import rectified
+from ifvit.runtime.calls import CellMatches
+from ifvit.runtime.jax_runtime import JaxEngine
 from ifvit.weights.checkpoint import read_metadata, save_weights
 from ifvit.weights.metadata import Metadata
 
 
 @pytest.fixture(scope="module")
-def matcher(small: ModelConfig) -> Matcher:
+def matcher(engine_of) -> Matcher:
     """Random weights: nothing about a score can be said, but everything about the plumbing."""
-    dense = DenseRegModel(small, rngs=nnx.Rngs(0))
-    module2 = MatcherModel(small, rngs=nnx.Rngs(1))
-    return Matcher(dense, module2, fit_config=FitConfig(sizes=(1.0,)))
+    return Matcher(engine_of(0), fit_config=FitConfig(sizes=(1.0,)))
 
 
 @pytest.fixture
 def knowing(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> Matcher:
     """The same with a Module 1 that knows that two frames show the same, as one that is centred on
     its ridges does wherever these lie on the print."""
-    centres = np.asarray(cell_centres(matcher.config), np.float64)
+    aligner, centres = matcher.aligner, cell_centres(matcher.config).astype(np.float64)
 
-    def target(transform, field):
-        placed = apply(invert(np.asarray(transform)), centres)
+    def target(transform: np.ndarray, field: np.ndarray | None) -> np.ndarray:
+        placed = apply(invert(transform), centres)
         if field is None:
             return placed
-        back = Displacement.of_frames(np.asarray(field), matcher.config).inverse(np.eye(2, 3))
+        back = Displacement.of_frames(field, matcher.config).inverse(np.eye(2, 3))
         return placed + back.at(placed)
 
-    def log_p(_canvases0, _canvases1, transforms, fields):
-        fields = [[None] * len(few) for few in transforms] if fields is None else fields
-        pairs = zip(transforms, fields, strict=True)
-        targets = np.array([list(map(target, *each)) for each in pairs])
-        distance = ((targets[:, :, :, None] - centres) ** 2).sum(-1)
-        return jax.vmap(log_dual_softmax)(jnp.asarray(-distance / 128, jnp.float32))
+    def look(_pair, H_0to1, displacement=None):
+        fields = [None] * len(H_0to1) if displacement is None else displacement
+        targets = np.array(list(map(target, H_0to1, fields)))
+        distance = ((targets[:, :, None] - centres) ** 2).sum(-1)
+        log_p = log_dual_softmax(jnp.asarray(-distance / 128, jnp.float32))
+        found = CellMatches(*map(np.asarray, cell_matches(log_p, matcher.config.cells)))
+        settings = aligner.align_config
+        ways = matched(found, H_0to1, centres, settings, displacement)
+        return rectified(ways, centres, settings.inlier_px)
 
-    monkeypatch.setattr(matcher.aligner, "_log_p", log_p)
+    monkeypatch.setattr(aligner, "look", look)
     return matcher
 
 
@@ -171,22 +174,13 @@ def test_one_against_many_is_each_pair_and_prepares_the_probe_once(
 
 def test_no_pairs_give_no_results(matcher: Matcher) -> None:
     assert matcher.match_pairs([]) == []
-    assert matcher.aligner.register_pairs([]) == []
 
 
-def test_models_are_traced_once_per_shape(
-    matcher: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    both = features_of(ridge_print), features_of(ridge_print)
-    (group,) = grouped([both], matcher.extractor, 1)
-    turn = jnp.eye(2, 3)[None, None]
-    first = matcher.aligner._log_p(group.map0, group.frames1, turn)
-
-    def retraced(*_args: object) -> None:
-        raise AssertionError("traced again")
-
-    monkeypatch.setattr(DenseRegModel, "match_maps", retraced)
-    np.testing.assert_array_equal(matcher.aligner._log_p(group.map0, group.frames1, turn), first)
+def test_threads_share_one_matcher(knowing: Matcher, ridge_print: np.ndarray) -> None:
+    shown = [features_of(np.roll(ridge_print, shift, axis=1)) for shift in (0, 5, 9)]
+    pairs = [(one, other) for one in shown for other in shown] * 2
+    alone = [knowing.match(*pair).to_json() for pair in pairs[:9]]
+    assert [found.to_json() for found in knowing.match_pairs(pairs)] == alone * 2
 
 
 @pytest.mark.parametrize("shape", [(100,), (0, 4), (3, 100, 100)])
@@ -201,7 +195,7 @@ def test_modules_of_different_shapes_are_refused(small: ModelConfig) -> None:
     other = dataclasses.replace(small, num_layers=4)
     dense = DenseRegModel(other, rngs=nnx.Rngs(0))
     with pytest.raises(ValueError, match="different shapes"):
-        Matcher(dense, MatcherModel(small, rngs=nnx.Rngs(0)))
+        JaxEngine(dense, MatcherModel(small, rngs=nnx.Rngs(0)))
 
 
 def _checkpoints(folder: Path, small: ModelConfig, role: str) -> tuple[Path, Path, Path]:
@@ -269,27 +263,23 @@ def test_a_larger_canvas_than_in_training(
             Matcher.from_checkpoints(dense, module2, canvas=canvas_side)
 
 
-@pytest.mark.slow
-def test_pairs_of_different_sizes_in_one_call_are_each_as_by_themselves(small: ModelConfig) -> None:
-    """Three canvases and two scales in one call: what shares a call must not share a result."""
-    dense, module2 = DenseRegModel(small, rngs=nnx.Rngs(0)), MatcherModel(small, rngs=nnx.Rngs(1))
-    matcher = Matcher(dense, module2)
+def test_pairs_of_different_sizes_are_each_as_by_themselves(engine_of) -> None:
+    """Three canvases and two scales side by side: what shares a matcher must not share a result."""
+    matcher = Matcher(engine_of(0))
     shapes = [(128, (50.0, 70.0), 9.0), (128, (70.0, 60.0), 6.3), (190, (90.0, 100.0), 9.0)]
     prints = [features_of(circles(*shape)) for shape in shapes]
     pairs = [(prints[i], prints[j]) for i, j in ((0, 0), (1, 1), (2, 2), (0, 2), (2, 0))]
     assert len({matcher.extractor.fit(*pair) for pair in pairs}) == 3
-    together = matcher.match_pairs(pairs, 5)
-    for pair, found in zip(pairs, together, strict=True):
-        alone = matcher.match(*pair)
+    for pair, found in zip(pairs, matcher.match_pairs(pairs), strict=True):
+        alone = matcher.match(*(features_of(one.image) for one in pair))
         assert found.image0 is pair[0].image and found.image1 is pair[1].image
         assert found.status == alone.status
-        assert found.score == pytest.approx(alone.score, abs=1e-4)
+        assert found.score == pytest.approx(alone.score, abs=1e-6)
 
 
-def test_a_print_is_drawn_anew_for_another_enhancer(small: ModelConfig, ridge_print) -> None:
-    made = []
+def test_a_print_is_drawn_anew_for_another_enhancer(engine_of, ridge_print) -> None:
+    made, item = [], features_of(ridge_print)
     for enhancer in ("gabor", "none"):
-        aligner = Aligner(DenseRegModel(small, rngs=nnx.Rngs(0)), enhancer=enhancer)
-        item = features_of(ridge_print) if not made else item
+        aligner = Aligner(engine_of(0), enhancer=enhancer)
         made.append(aligner.extractor.at(item, aligner.extractor.fit(item)))
     assert made[0].source is None and made[1].source is not None

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import platform
 from contextlib import suppress
 from pathlib import Path
 
-import jax
-
 from ifvit.cache import cache_folder, key_of, private_folder
+
+PLACE = "JAX_COMPILATION_CACHE_DIR"
 
 SHORTEST = 0.2
 """Seconds of compiling that are worth a file."""
@@ -21,7 +22,7 @@ def keep_compiled() -> None:
     ``IFVIT_CACHE=off``, all is compiled at each start; a file that is damaged is compiled anew.
     """
     folder = cache_folder()
-    if folder is None or getattr(jax.config, "jax_compilation_cache_dir", None):
+    if folder is None or os.environ.get(PLACE):
         return
     # Programs for one kind of processor can end in an illegal instruction on another, and home
     # directories are shared.
@@ -32,8 +33,9 @@ def keep_compiled() -> None:
         (place / ".writable").touch()
     except OSError:
         return
-    jax.config.update("jax_compilation_cache_dir", str(place))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", SHORTEST)
+    # JAX reads them when it is imported, which only some commands do.
+    os.environ[PLACE] = str(place)
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", str(SHORTEST))
 
 
 def _features() -> str:

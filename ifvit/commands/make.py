@@ -10,9 +10,9 @@ from typing import Annotated, Any
 import tyro
 
 from ifvit.config import DenseConfig, MatchConfig, ModelConfig
+from ifvit.dataset_spec import DatasetSpec
 from ifvit.files import check_folder, check_output
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
-from ifvit.synthesis.dataset import DatasetSpec
 
 
 @dataclass(frozen=True)

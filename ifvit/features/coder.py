@@ -74,9 +74,7 @@ class Coder:
     def template(self, features: Features) -> Template:
         """Return the template of a print, which is made once and kept with its features."""
         key = self.engine.matcher_sha256
-        if key not in features.templates:
-            features.templates[key] = self._made(features)
-        return features.templates[key]
+        return features.once(features.templates, key, lambda: self._made(features))
 
     def _made(self, features: Features) -> Template:
         scale = template_scale(features.period.px, self.fit_config)

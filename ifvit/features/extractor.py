@@ -69,31 +69,31 @@ class Extractor:
 
     def at(self, features: Features, fit: Fit) -> FrameFeatures:
         """Draw a print and find its foreground and ridges, once for each fit and enhancer."""
-        key = self._key(fit)
-        if key not in features.frames:
-            config = self.config_at(fit.canvas)
+
+        def make() -> FrameFeatures:
             frame = features.drawn(fit)
             source = None if self._source is None else self._source(frame)
-            features.frames[key] = frame_features(frame, source, config)
-        return features.frames[key]
+            return frame_features(frame, source, self.config_at(fit.canvas))
+
+        return features.once(features.frames, self._key(fit), make)
 
     def upright_at(self, features: Features, fit: Fit) -> Float[np.ndarray, "2 3"]:
         """Return the transform that draws a print's frame upright, by its pose, once for each."""
-        key = self._key(fit)
-        if key not in features.poses:
-            frame, config = self.at(features, fit), self.config_at(fit.canvas)
-            features.poses[key] = upright_transform(frame, config)
-        return features.poses[key]
+
+        def make() -> Float[np.ndarray, "2 3"]:
+            return upright_transform(self.at(features, fit), self.config_at(fit.canvas))
+
+        return features.once(features.poses, self._key(fit), make)
 
     def _key(self, fit: Fit) -> tuple[str, int, Fit]:
         return self.enhancer, self.config.ppi, fit
 
     def map_at(self, features: Features, fit: Fit) -> FeatureMap:
         """Return Module 1's map of a print as it is drawn, once for each fit and these weights."""
-        key = self.engine.dense_sha256, fit
-        if key not in features.maps:
+
+        def make() -> FeatureMap:
             frame, config = self.at(features, fit), self.config_at(fit.canvas)
             view, shown = network_view(frame.image[None], frame.mask[None], config)
-            values = self.engine.backbone(view)
-            features.maps[key] = FeatureMap(values[0], cell_mask(shown)[0])
-        return features.maps[key]
+            return FeatureMap(self.engine.backbone(view)[0], cell_mask(shown)[0])
+
+        return features.once(features.maps, (self.engine.dense_sha256, fit), make)

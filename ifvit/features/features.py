@@ -8,9 +8,11 @@ measured here, and what is made of it at a factor is added when a first pair ask
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
@@ -23,6 +25,9 @@ from ifvit.features.fit import Fit
 from ifvit.features.frame_features import FeatureMap, FrameFeatures
 from ifvit.features.period import RidgePeriod, ridge_period
 from ifvit.geometry.grid import Frame
+
+K = TypeVar("K")
+V = TypeVar("V")
 
 WITHIN = 0.9
 """Share of the ridge area, along each axis and to each side, that a canvas has to hold. A print
@@ -63,6 +68,23 @@ class Features:
     """Module 1's feature map, by the sha256 of its weights, and fit."""
     templates: dict[str, Any] = field(default_factory=dict)
     """Module 2's :class:`ifvit.features.coder.Template`, by the sha256 of its weights."""
+
+    _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
+
+    def once(self, made: dict[K, V], key: K, make: Callable[[], V]) -> V:
+        """Return what is kept under a key, made by the first thread that asks for it."""
+        with self._lock:
+            if key not in made:
+                made[key] = make()
+            return made[key]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what can be sent to another process: all but the lock."""
+        return {name: value for name, value in vars(self).items() if name != "_lock"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what was sent."""
+        vars(self).update(state, _lock=threading.RLock())
 
     def placed(self, fit: Fit) -> Frame:
         """Return where a frame lies on this print: its middle on that of the ridges."""

@@ -70,7 +70,7 @@ def _agreement(
     fixed = [np.fft.fft2(x, size).conj() for x in (flow0, np.abs(flow0) ** 2, shown0)]
     moved = [np.fft.fft2(y, size) for y in (flow1, np.abs(flow1) ** 2, shown1)]
 
-    def products(x: int, y: int) -> Float[np.ndarray, "T 2h 2w"]:
+    def products(x: int, y: int) -> Float[np.ndarray, "T _ _"]:
         return np.fft.ifft2(fixed[x] * moved[y]).real
 
     power = products(1, 2) * products(2, 1)

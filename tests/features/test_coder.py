@@ -2,10 +2,8 @@
 
 import dataclasses
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.features.coder import INT8, Coder, template_scale
@@ -14,13 +12,11 @@ from ifvit.features.fit import FIT_CONFIG
 from ifvit.features.pose import Pose, core_place, pose_at, upright
 from ifvit.geometry.grid import frame_side
 from ifvit.geometry.transforms import apply
-from ifvit.models.embedding import MatcherModel
-from ifvit.models.pose_head import PoseMap
 
 
 @pytest.fixture(scope="module")
-def coder(small: ModelConfig) -> Coder:
-    return Coder(MatcherModel(small, rngs=nnx.Rngs(1)))
+def coder(engine_of) -> Coder:
+    return Coder(engine_of(1))
 
 
 def test_a_template_is_fixed_in_length_and_made_once(coder: Coder, ridge_print) -> None:
@@ -34,8 +30,8 @@ def test_a_template_is_fixed_in_length_and_made_once(coder: Coder, ridge_print) 
     assert coder.template(item) is made
 
 
-def test_weights_have_a_template_each(small: ModelConfig, coder: Coder, ridge_print) -> None:
-    item, other = features_of(ridge_print), Coder(MatcherModel(small, rngs=nnx.Rngs(2)))
+def test_weights_have_a_template_each(engine_of, coder: Coder, ridge_print) -> None:
+    item, other = features_of(ridge_print), Coder(engine_of(2))
     assert not np.array_equal(coder.template(item).index, other.template(item).index)
     assert len(item.templates) == 2
 
@@ -50,8 +46,8 @@ def test_a_print_on_a_larger_sheet_is_the_same_print(
 ) -> None:
     """The pose is of the frame, whose middle is that of the ridges wherever these lie."""
     side = frame_side(coder._loose)
-    found = Pose(jnp.full((1, 2), (side - 1) / 2 + 4.0), jnp.array([0.3]), jnp.array([1.0]))
-    monkeypatch.setattr(coder, "_pose", lambda _frames, _masks: found)
+    found = Pose(np.full((1, 2), (side - 1) / 2 + 4.0), np.array([0.3]), np.array([1.0]))
+    monkeypatch.setattr(coder, "pose", lambda _frame, _mask: found)
     margin = ((0, 40), (90, 0))
     first = coder.template(features_of(ridge_print))
     second = coder.template(features_of(np.pad(ridge_print, margin, constant_values=1.0)))
@@ -73,7 +69,7 @@ def test_the_most_probable_pose_by_hand(small: ModelConfig) -> None:
     offset, up = np.zeros((2, 1, 8, 8, 2), np.float32)
     offset[0, 2, 5] = 0.25, -0.5
     up[0, 2, 5] = 0.8 * np.cos(0.3), 0.8 * np.sin(0.3)
-    pose = pose_at(PoseMap(*map(jnp.asarray, (log_p, offset, up))), small)
+    pose = pose_at(log_p, offset, up, small)
     cell_px = STRIDE * REFERENCE_PPI / small.ppi
     expected = (np.array([5.25, 1.5]) + 0.5) * cell_px - 0.5
     np.testing.assert_allclose(pose.core[0], expected, atol=1e-4)

@@ -6,7 +6,6 @@ import sys
 
 import numpy as np
 import pytest
-from flax import nnx
 
 from ifvit.config import ModelConfig
 from ifvit.features.enhancer import EnhancerName, source_of
@@ -15,14 +14,17 @@ from ifvit.features.fit import drawn_at
 from ifvit.features.frame_features import FrameFeatures
 from ifvit.features.network_view import network_view
 from ifvit.matcher import Matcher
-from ifvit.models.dense_reg import DenseRegModel
-from ifvit.models.embedding import MatcherModel
 from ifvit.registration.aligner import Aligner
 
 
-def matcher(small: ModelConfig, enhancer: EnhancerName) -> Matcher:
-    dense = DenseRegModel(small, rngs=nnx.Rngs(0))
-    return Matcher(dense, MatcherModel(small, rngs=nnx.Rngs(1)), enhancer=enhancer)
+@pytest.fixture
+def matcher(engine_of):
+    """Return what makes a matcher of random weights with an enhancer."""
+
+    def make(enhancer: EnhancerName) -> Matcher:
+        return Matcher(engine_of(0), enhancer=enhancer)
+
+    return make
 
 
 def drawn(aligner: Aligner, image: np.ndarray) -> FrameFeatures:
@@ -31,15 +33,15 @@ def drawn(aligner: Aligner, image: np.ndarray) -> FrameFeatures:
     return aligner.extractor.at(features_of(image), fit)
 
 
-def test_the_built_in_filter_needs_no_source(small: ModelConfig, ridge_print: np.ndarray) -> None:
+def test_the_built_in_filter_needs_no_source(matcher, ridge_print: np.ndarray) -> None:
     assert source_of("gabor") is None
-    assert drawn(matcher(small, "gabor").aligner, ridge_print).source is None
+    assert drawn(matcher("gabor").aligner, ridge_print).source is None
 
 
 def test_without_enhancement_both_uses_see_the_normalised_print(
-    small: ModelConfig, ridge_print: np.ndarray
+    matcher, small: ModelConfig, ridge_print: np.ndarray
 ) -> None:
-    plain = matcher(small, "none")
+    plain = matcher("none")
     canvas = drawn(plain.aligner, ridge_print)
     view, mask = network_view(canvas.image[None], canvas.mask[None], small)
     expected = np.where(mask, view, 0)[0]
@@ -61,10 +63,10 @@ def test_pyfing_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_pyfing_draws_the_ridges_dark_and_nothing_outside_the_print(
-    small: ModelConfig, ridge_print: np.ndarray
+    matcher, ridge_print: np.ndarray
 ) -> None:
     pytest.importorskip("pyfing")
-    aligner = matcher(small, "pyfing").aligner
+    aligner = matcher("pyfing").aligner
     canvas = drawn(aligner, ridge_print)
     assert canvas.source is not None
     ridges, mask = np.asarray(canvas.source), np.asarray(canvas.mask)

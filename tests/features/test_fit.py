@@ -6,14 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from flax import nnx
 from PIL import Image
 
 from ifvit.config import ModelConfig
 from ifvit.features.features import Features, features_of, read_features
 from ifvit.features.fit import FIT_CONFIG, Fit, canvas_side, drawn_at, fit_of, scale_of
 from ifvit.features.period import RidgePeriod
-from ifvit.models.dense_reg import DenseRegModel
 from ifvit.presets import SMALL_MODEL
 from ifvit.registration.aligner import Aligner
 
@@ -58,9 +56,10 @@ def test_the_canvas_is_the_first_that_both_prints_fit_in() -> None:
             assert fit.canvas == sides[min(len(smaller), len(sides) - 1)]
 
 
-def test_all_of_a_large_print_is_drawn_for_a_small_one() -> None:
+def test_all_of_a_large_print_is_drawn_for_a_small_one(engine_of) -> None:
     """A window may lie at the very end of the print that it is of."""
-    aligner = Aligner(DenseRegModel(SMALL_MODEL, rngs=nnx.Rngs(0)))
+    aligner = Aligner(engine_of(0))
+    aligner.extractor.config = SMALL_MODEL  # how prints are drawn is asked, and no network
     large = features_of(blob((460, 360), (100.0, 150.0)))
     window = features_of(large.image[:160, :160])
     assert large.reach_px < large.extent_px < 230

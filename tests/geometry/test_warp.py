@@ -1,6 +1,5 @@
 """Images between their pixels, and prints drawn through transforms and fields."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -16,8 +15,8 @@ SIDE = frame_side(TINY_MODEL)
 
 
 def test_sample_is_bilinear():
-    image = jnp.array([[0.0, 1.0], [2.0, 3.0]])
-    points = jnp.array([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5], [0.5, 0.5]])
+    image = np.array([[0.0, 1.0], [2.0, 3.0]])
+    points = np.array([[0.0, 0.0], [0.5, 0.0], [0.0, 0.5], [0.5, 0.5]])
     np.testing.assert_allclose(sample(image, points), [0.0, 0.5, 1.0, 1.5], atol=1e-6)
 
 
@@ -38,35 +37,35 @@ def test_sample_is_map_coordinates_in_both_libraries(shape) -> None:
 
 @pytest.mark.parametrize("beyond", ["constant", "nearest"])
 def test_drawn_is_map_coordinates(beyond) -> None:
-    image = jnp.asarray(np.random.default_rng(1).random((24, 24)), jnp.float32)
+    image = np.random.default_rng(1).random((24, 24)).astype(np.float32)
     H = similarity(20.0, (5.0, 3.0), 1.1) + np.array([[0, 0, 9.3], [0, 0, -6.7]])
     y, x = np.mgrid[:24, :24]
     places = np.einsum("ij,jhw->ihw", H, np.stack([x, y, np.ones_like(x)]))
-    expected = map_coordinates(image, list(map(jnp.asarray, places[::-1])), 1, beyond)
-    found = jax.jit(drawn, static_argnums=2)(image, jnp.asarray(H[None], jnp.float32), beyond)
-    np.testing.assert_allclose(found[0], expected, atol=1e-5)
+    expected = map_coordinates(jnp.asarray(image), list(map(jnp.asarray, places[::-1])), 1, beyond)
+    # What OpenCV rounds is the place, to some thousandths of a pixel.
+    np.testing.assert_allclose(drawn(image, H[None], beyond)[0], expected, atol=1e-3)
 
 
 def test_warp_draws_output_pixel_from_where_the_transform_says() -> None:
-    image = jnp.zeros((32, 32)).at[10, 20].set(1.0)
-    mask = jnp.zeros((32, 32), bool).at[8:13, 18:23].set(True)
-    shift = jnp.array([[[1.0, 0, 5], [0, 1, -4]], [[1.0, 0, 100], [0, 1, 0]]])
+    image, mask = np.zeros((32, 32), np.float32), np.zeros((32, 32), bool)
+    image[10, 20], mask[8:13, 18:23] = 1.0, True
+    shift = np.array([[[1.0, 0, 5], [0, 1, -4]], [[1.0, 0, 100], [0, 1, 0]]])
     drawn, inside = warp(image, mask, shift)
     assert np.unravel_index(int(drawn[0].argmax()), (32, 32)) == (14, 15)
     assert bool(inside[0, 14, 15]) and int(inside[0].sum()) == 25
     assert not inside[1].any()
-    np.testing.assert_array_equal(warp(image, mask, jnp.eye(2, 3)[None])[0][0], image)
+    np.testing.assert_array_equal(warp(image, mask, np.eye(2, 3)[None])[0][0], image)
 
 
 def test_a_print_drawn_through_a_field_shows_the_skin_that_was_displaced() -> None:
     x = np.mgrid[:SIDE, :SIDE][1]
-    image = jnp.asarray(0.5 + 0.001 * x, jnp.float32)
-    mask = jnp.ones((SIDE, SIDE), bool)
+    image = (0.5 + 0.001 * x).astype(np.float32)
+    mask = np.ones((SIDE, SIDE), bool)
     cells = TINY_MODEL.cells
     field = np.zeros((1, cells, cells, 2), np.float32)
     field[..., 0] = np.linspace(-8, 8, cells)
-    shift = jnp.asarray([[[1.0, 0.0, 3.0], [0.0, 1.0, 0.0]]])
-    found = np.asarray(warp(image, mask, shift, jnp.asarray(field))[0][0])
+    shift = np.array([[[1.0, 0.0, 3.0], [0.0, 1.0, 0.0]]])
+    found = warp(image, mask, shift, field)[0][0]
     columns = np.arange(40, SIDE - 40)
     points = np.stack([columns, np.full(len(columns), 100)], axis=1).astype(float)
     moved = Displacement.of_frames(field[0], TINY_MODEL).at(points)[:, 0]

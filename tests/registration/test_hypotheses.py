@@ -2,38 +2,36 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from flax import nnx
-from jax import Array
 
 from ifvit.config import DenseConfig
-from ifvit.features.features import features_of
+from ifvit.features.frame_features import FrameFeatures
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.geometry.transforms import angle_of, apply, invert, similarity
-from ifvit.models.coarse_matching import log_dual_softmax
-from ifvit.models.dense_reg import DenseRegModel
+from ifvit.models.coarse_matching import cell_matches, log_dual_softmax
 from ifvit.presets import TINY_MODEL
 from ifvit.registration.align import (
     ALIGN_CONFIG,
     AlignConfig,
     align_config_of,
     judged,
+    matched,
     search_angles,
 )
 from ifvit.registration.aligner import Aligner
 from ifvit.registration.alignment import Alignment
 from ifvit.registration.hypotheses import Hypotheses
-from ifvit.registration.pairing import Group, in_order
+from ifvit.registration.pairing import DrawnPair
+from ifvit.registration.rectify import rectified
+from ifvit.runtime.calls import CellMatches
 
 SIDE = frame_side(TINY_MODEL)
 MIDDLE = ((SIDE - 1) / 2, (SIDE - 1) / 2)
 CENTRES = np.asarray(cell_centres(TINY_MODEL), np.float64)
-NO_HINTS = np.zeros((1, 0, 2, 3))
+NO_HINTS = np.zeros((0, 2, 3))
 
 
 def placed(angle: float, shift: tuple[float, float] = (13.0, -9.0)) -> np.ndarray:
@@ -42,41 +40,49 @@ def placed(angle: float, shift: tuple[float, float] = (13.0, -9.0)) -> np.ndarra
     return H
 
 
-@cache
-def aligner() -> Aligner:
-    return Aligner(DenseRegModel(TINY_MODEL, rngs=nnx.Rngs(0)))
+class Asked(Aligner):
+    """An Aligner whose Module 1 is asked without prints."""
+
+    def __init__(self, dense, settings: AlignConfig) -> None:
+        self.dense, self.align_config = dense, settings
+
+    def look(self, pair: object, H_0to1: np.ndarray, displacement: np.ndarray | None = None):
+        found, settings = self.dense(H_0to1, displacement), self.align_config
+        ways = matched(found, H_0to1, CENTRES, settings, displacement)
+        return rectified(ways, CENTRES, settings.inlier_px, settings.rectify)
+
+
+FRAME = FrameFeatures(np.zeros((SIDE, SIDE), np.float32), *[None] * 4)
+BLANK = DrawnPair(FRAME, FRAME, None, None, None, TINY_MODEL)
+"""A pair of which nothing but the size of its frames is asked."""
 
 
 def searched(
     dense, settings: AlignConfig = ALIGN_CONFIG, hints: np.ndarray = NO_HINTS
 ) -> Hypotheses:
-    """Return the hypotheses of one pair by a Module 1, which is asked without prints."""
-    own, blank = aligner(), features_of(np.ones((SIDE, SIDE)))
-    pair = in_order(0, (blank, blank), own.extractor.fit(blank))
-    own.align_config = settings
-    own._log_p = lambda _map, _frames, H, fields: dense(
-        np.asarray(H, float), None if fields is None else np.asarray(fields, float)
-    )
-    return own.search(
-        Group([pair], None, None, None, None, None, TINY_MODEL),
-        search_angles(settings)[None],
-        hints,
-    )
+    """Return the hypotheses of a pair by a Module 1."""
+    return Asked(dense, settings).search(BLANK, search_angles(settings), hints)
+
+
+def answer(logits: np.ndarray) -> CellMatches:
+    """Return what Module 1 says where its similarities are these."""
+    log_p = log_dual_softmax(jnp.asarray(logits, jnp.float32))
+    return CellMatches(*map(np.asarray, cell_matches(log_p, TINY_MODEL.cells)))
 
 
 def first(found: Hypotheses) -> Alignment:
     """Return the most confident hypothesis as an alignment."""
-    H, kept = found.H_0to1[0, 0], found.confidence[0, 0] > 0
+    H, kept = found.H_0to1[0], found.confidence[0] > 0
     return Alignment(
         ok=True,
         reason="",
         H_0to1=H,
         points0=CENTRES[kept],
-        points1=found.points1[0, 0][kept],
-        confidence=found.confidence[0, 0][kept],
-        inliers=found.inliers[0, 0][kept],
+        points1=found.points1[0][kept],
+        confidence=found.confidence[0][kept],
+        inliers=found.inliers[0][kept],
         angle=angle_of(H),
-        displacement=Displacement.of_frames(found.displacement[0, 0], TINY_MODEL),
+        displacement=Displacement.of_frames(found.displacement[0], TINY_MODEL),
     )
 
 
@@ -98,10 +104,10 @@ def oracle(H_0to1: np.ndarray, tolerance: float = 30.0, noise: float = 0.0, skin
 
     def dense(transforms: np.ndarray, fields: np.ndarray | None):
         logits = []
-        for row, transform in enumerate(transforms[0]):
+        for row, transform in enumerate(transforms):
             target = apply(invert(transform), apply(H_0to1, skin(CENTRES)))
             if fields is not None:
-                field = Displacement.of_frames(fields[0, row], TINY_MODEL)
+                field = Displacement.of_frames(fields[row], TINY_MODEL)
                 target = field.inverse(np.eye(2, 3)).at(target) + target
             distance = ((target[:, None] - CENTRES[None]) ** 2).sum(-1)
             rest = np.linalg.inv(transform[:, :2]) @ H_0to1[:, :2]
@@ -111,7 +117,7 @@ def oracle(H_0to1: np.ndarray, tolerance: float = 30.0, noise: float = 0.0, skin
             wrong = rng.random(len(CENTRES)) < noise
             logit[wrong] = rng.permutation(logit[wrong])
             logits.append(logit)
-        return log_dual_softmax(jnp.asarray(np.stack(logits), jnp.float32))[None]
+        return answer(np.stack(logits))
 
     return dense
 
@@ -159,8 +165,8 @@ def test_prints_with_nothing_in_common_are_not_aligned() -> None:
     random = np.random.default_rng(1).normal(size=(1, cells, cells)).astype(np.float32)
     for logits in (np.full_like(random, -1e4), 3 * random):
 
-        def dense(transforms: np.ndarray, _: object, logits: np.ndarray = logits) -> Array:
-            return log_dual_softmax(jnp.repeat(jnp.asarray(logits), transforms.shape[1], 0))[None]
+        def dense(transforms: np.ndarray, _: object, logits: np.ndarray = logits) -> CellMatches:
+            return answer(np.repeat(logits, len(transforms), 0))
 
         found = align(dense)
         assert not found.ok
@@ -180,18 +186,18 @@ def test_a_hint_is_followed_where_the_search_is_blind() -> None:
     """Module 1 knows eight degrees here, and the search takes steps of 45."""
     H, hint = placed(22.0), placed(18.0, (20.0, -4.0))
     dense = oracle(H, tolerance=8.0)
-    assert searched(dense).num_inliers[0, 0] < 3
-    found = first(searched(dense, hints=hint[None, None]))
+    assert searched(dense).num_inliers[0] < 3
+    found = first(searched(dense, hints=hint[None]))
     assert found.num_inliers > 50 and abs(found.angle - 22) < 1.0
     assert np.linalg.norm(apply(found.H_0to1, CENTRES) - apply(H, CENTRES), axis=1).max() < 3.0
 
 
 def test_where_module_1_is_blind_everywhere_the_hint_stays_for_the_ridges() -> None:
     dense, hint = oracle(placed(22.0), tolerance=0.5), placed(120.0)
-    found = searched(dense, hints=hint[None, None])
-    assert found.bent.shape == (1, AlignConfig().followed[-1])
-    few = found.num_inliers[0] < 3
-    assert sum(np.allclose(H, hint) for H in found.H_0to1[0][few]) == 1
+    found = searched(dense, hints=hint[None])
+    assert found.bent.shape == AlignConfig().followed[-1:]
+    few = found.num_inliers < 3
+    assert sum(np.allclose(H, hint) for H in found.H_0to1[few]) == 1
 
 
 def pulled(points: np.ndarray) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from itertools import pairwise, product
 
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -24,7 +23,7 @@ def energy(ncc: np.ndarray, shifts: list[tuple[int, int]], settings: JointConfig
 
 def choice(ncc: np.ndarray, settings: JointConfig) -> np.ndarray:
     """The chosen shifts as (row, column), for each cell of the grid."""
-    row, column = chosen_together(jnp.asarray(ncc, jnp.float32), settings)
+    row, column = chosen_together(ncc.astype(np.float32), settings)
     return np.stack([row, column], axis=-1)
 
 

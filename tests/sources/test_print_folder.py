@@ -17,6 +17,7 @@ from ifvit.geometry.grid import frame_side
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.registration.aligner import Aligner
 from ifvit.registration.alignment import Alignment
+from ifvit.runtime.jax_runtime import JaxEngine
 from ifvit.sources.posed import PoseError
 from ifvit.sources.print_folder import FolderPrints, folder_sources, genuine_pairs
 
@@ -38,7 +39,7 @@ class Fake(Aligner):
 
 @pytest.fixture
 def fake(micro):
-    return Fake(DenseRegModel(micro, rngs=nnx.Rngs(0)))
+    return Fake(JaxEngine(DenseRegModel(micro, rngs=nnx.Rngs(0))))
 
 
 @pytest.fixture(scope="module")
