@@ -37,8 +37,8 @@ bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/twin.py
 	$(BIN)/python benchmarks/engines.py
 	$(BIN)/python benchmarks/folder.py
-	$(BIN)/python benchmarks/pipeline.py --preset tiny
-	$(BIN)/python benchmarks/pipeline.py --preset paper
+	$(BIN)/python benchmarks/pipeline.py
+	$(BIN)/python benchmarks/start.py
 
 format: $(VENV)/.installed-dev
 	$(BIN)/ruff format
@@ -59,7 +59,7 @@ $(BIN)/pip:
 # The environment is needed, but its date is that of its making and says nothing.
 $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 	@echo "Installing ifvit into $(VENV) (a few minutes the first time)"
-	$(BIN)/python -m pip install --quiet -e .
+	$(BIN)/python -m pip install --quiet -e '.[train]'
 	@touch $@
 
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip

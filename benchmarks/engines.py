@@ -1,6 +1,6 @@
 """ONNX Runtime beside JAX, call by call in one run, and how soon each gives its first answer.
 
-Usage: ``python benchmarks/engines.py``, after ``pip install 'ifvit[onnx]'``. Both engines have the
+Usage: ``python benchmarks/engines.py``, after ``pip install 'ifvit[train]'``. Both engines have the
 weights that ship with ifvit, or the checkpoints given; they see the same random images, with all of
 the canvas as foreground, and are called in turn, so that a busy machine slows both. The ratio is
 that of JAX's time to ONNX Runtime's. A start is that of a whole process: imports, loading, and one

@@ -15,7 +15,6 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
-import jax.numpy as jnp
 import numpy as np
 from skimage.morphology import skeletonize
 
@@ -45,9 +44,9 @@ def density(path: Path, ppi: int) -> float:
     """Return minutiae to the square millimetre, NaN for a print that is too small."""
     side = frame_side(MODEL)
     frame = load_canvas(path, ppi, REFERENCE_PPI, side)
-    ridges = frame_features(jnp.asarray(frame), None, MODEL).ridges
-    image = cv2.resize(np.asarray(ridges.image), (side, side), interpolation=cv2.INTER_CUBIC)
-    mask = np.asarray(ridges.mask).repeat(side // MODEL.canvas, 0).repeat(side // MODEL.canvas, 1)
+    ridges = frame_features(frame, None, MODEL).ridges
+    image = cv2.resize(ridges.image, (side, side), interpolation=cv2.INTER_CUBIC)
+    mask = ridges.mask.repeat(side // MODEL.canvas, 0).repeat(side // MODEL.canvas, 1)
     inner = cv2.erode(mask.astype(np.uint8), np.ones((2 * MARGIN_PX + 1,) * 2, np.uint8)) > 0
     area = inner.sum() * (25.4 / REFERENCE_PPI) ** 2
     if area < LEAST_MM2:

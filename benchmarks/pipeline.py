@@ -1,93 +1,84 @@
 """What a match costs, stage by stage, and what a template and a comparison of two cost.
 
-Usage: ``make bench``, or ``python benchmarks/pipeline.py --preset tiny --repeats 5``; ``tiny`` is a
-quarter of the width of ``paper``. The networks have random weights, which take as long as trained
-ones; every stage is run all the same. Prints are two impressions of one synthetic finger. A match
-is the two preparations, if its prints are new, and the three stages after them.
+Usage: ``make bench``, or ``python benchmarks/pipeline.py --repeats 5``, by the weights that ship
+with ifvit. Prints are two impressions of one synthetic finger, or two files. A match is both
+preparations, if its prints are new, and the stages after them; a template is made of each print
+besides. Times are of the wall, so that a busy machine shows in all of them.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from timing import measure, print_head
 
-from ifvit.comparison.decision import Decision
-from ifvit.features.features import features_of
+from ifvit.data.examples import example_prints
+from ifvit.features.features import Features
 from ifvit.gallery.template import Stage, Templates, template_scores
-from ifvit.geometry.grid import frame_side
 from ifvit.matcher import Matcher
-from ifvit.models.dense_reg import DenseRegModel
-from ifvit.models.embedding import MatcherModel
-from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
-from ifvit.registration.align import AlignedRule, align_config_of, search_angles
-from ifvit.registration.pairing import grouped
+from ifvit.registration.align import search_angles
+from ifvit.registration.pairing import drawn_pair, in_order
 from ifvit.registration.rectify import starts_of
-from ifvit.registration.refine import refine_pairs
-from ifvit.sources.masters import grow_masters
-from ifvit.synthesis import Master, draw_impression, finger_key, render
-
-NEVER_REFUSE = Decision(rule=AlignedRule(min_inliers=0))
-"""Random weights align nothing; with this rule a match takes all its steps nevertheless."""
+from ifvit.registration.refine import refine
+from ifvit.registration.turns import likely_turns
 
 STAGES: dict[Stage, int] = {"index": 4000, "map": 500}
 """Templates on each side of a comparison in bulk."""
 
 
-def make(preset: str) -> tuple[Matcher, list[np.ndarray]]:
-    """Return a matcher of random weights, and two prints as grey canvases at 500 ppi."""
-    dense = DenseRegModel(DENSE_PRESETS[preset].model, rngs=nnx.Rngs(0))
-    config = MATCH_PRESETS[preset]
-    search = replace(align_config_of(DENSE_PRESETS[preset]), min_confidence=0.0)
-    matcher = Matcher(dense, MatcherModel(config.model, rngs=nnx.Rngs(1)), NEVER_REFUSE, search)
-    master = Master(*(jnp.asarray(array[0]) for array in grow_masters(0, np.arange(1))))
-    shape = (frame_side(config.model),) * 2
-    prints = [render(master, draw_impression(finger_key(0, 0), i), shape).image for i in (0, 1)]
-    return matcher, [np.asarray(one) for one in prints]
+def bench_pair(matcher: Matcher, paths: list[Path], repeats: int) -> None:
+    """Time the stages of a match of two prints that are prepared, and a match of two files."""
+    aligner, prints = matcher.aligner, [matcher.extract(path) for path in paths]
+    pair = drawn_pair(in_order(*prints, matcher.extractor), matcher.extractor)
+    frames, ridges = (pair.frame0, pair.frame1), (pair.frame0.ridges, pair.frame1.ridges)
+    settings, no_hint = aligner.align_config, np.zeros((0, 2, 3))
+    turns = likely_turns(*frames, search_angles(settings), settings.turns)
+    starts = starts_of(aligner.search(pair, turns, no_hint), aligner.centres(pair.config))
 
+    def whole(_: int) -> float:
+        return matcher.match(*paths).score
 
-def bench_pair(matcher: Matcher, prints: list[np.ndarray], pairs: int, repeats: int) -> None:
-    """Time the stages of ``pairs`` matches in one call, and all of them together."""
-    aligner = matcher.aligner
-    prepared = [features_of(one) for one in prints]
-    many = [(prepared[0], prepared[1])] * pairs
-    (group,) = grouped(many, matcher.extractor, pairs)
-    name = f"rotation search, Module 1 and RANSAC, {pairs} a call"
-    turns, none = np.tile(search_angles()[:3], (pairs, 1)), np.zeros((pairs, 0, 2, 3))
-    measure(name, "pair", pairs, repeats, lambda _: aligner.search(group, turns, none).H_0to1)
-    found = aligner.search(group, turns, none)
-    config = group.config
-    starts = starts_of(found, aligner.centres(config))
-    ridges = group.frames0.ridges, group.frames1.ridges
-    settings = config, aligner.refine_config
+    def one_more(_: int) -> float:
+        return matcher.match(prints[0], matcher.extract(paths[1])).score
 
     for name, call in {
-        "refinement by the ridges": lambda _: refine_pairs(*ridges, starts, *settings),
-        "match, prints prepared": lambda _: matcher.match_pairs(many, pairs)[0].score,
+        "rotations by the ridges' flow": lambda _: likely_turns(
+            *frames, search_angles(settings), settings.turns
+        ),
+        "search: Module 1 and RANSAC": lambda _: aligner.search(pair, turns, no_hint),
+        "refinement by the ridges": lambda _: refine(
+            *ridges, starts, pair.config, aligner.refine_config
+        ),
+        "match, both prints prepared": lambda _: matcher.match(*prints),
+        "match, one print prepared": one_more,
+        "match of two files": whole,
     }.items():
-        measure(f"{name}, {pairs} a call", "pair", pairs, repeats, call)
+        measure(f"{name}, canvas {pair.config.canvas}", "pair", 1, repeats, call)
 
 
-def bench_templates(matcher: Matcher, prints: list[np.ndarray], repeats: int) -> None:
+def bench_prints(matcher: Matcher, paths: list[Path], repeats: int) -> None:
     """Time preparing a print, its template, and templates compared in bulk."""
 
-    def prepared_and_drawn(index: int) -> np.ndarray:
-        one = features_of(prints[index % 2])
+    def prepared(index: int) -> Features:
+        return matcher.extract(paths[index % 2])
+
+    def drawn(index: int) -> np.ndarray:
+        one = prepared(index)
         return matcher.extractor.at(one, matcher.extractor.fit(one)).ridges.image
 
-    name = f"print of {prints[0].shape} px prepared and drawn, filter included"
-    measure(name, "print", 1, repeats, prepared_and_drawn)
-
     def embedded(index: int) -> np.ndarray:
-        return matcher.coder.template(features_of(prints[index % 2])).index
+        return matcher.coder.template(prepared(index)).index
 
-    measure("template of a print, measuring it included", "print", 1, repeats, embedded)
-    one = matcher.coder.template(features_of(prints[0]))
+    for name, call in {
+        "print read and measured": prepared,
+        "print read, measured, drawn and enhanced": drawn,
+        "template, from the file": embedded,
+    }.items():
+        measure(name, "print", 1, repeats, call)
+    one = matcher.coder.template(prepared(0))
     for stage, count in STAGES.items():
         cells, mask, index = (np.repeat(part[None], count, 0) for part in one[:3])
         gallery = Templates(("",) * count, cells, mask, index, "")
@@ -100,16 +91,15 @@ def bench_templates(matcher: Matcher, prints: list[np.ndarray], repeats: int) ->
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--preset", choices=sorted(DENSE_PRESETS), default="tiny")
-    parser.add_argument("--pairs", type=int, default=1, help="pairs in one call")
+    parser.add_argument("prints", type=Path, nargs="*", help="two files, at 500 ppi")
     parser.add_argument("--repeats", type=int, default=5, help="timed calls of each row")
     args = parser.parse_args()
     repeats = max(1, args.repeats)
-    print(f"preset {args.preset}")
     print_head(repeats)
-    matcher, prints = make(args.preset)
-    bench_templates(matcher, prints, repeats)
-    bench_pair(matcher, prints, args.pairs, repeats)
+    matcher = Matcher.from_pretrained()
+    paths = args.prints or list(example_prints())[:2]
+    bench_prints(matcher, paths, repeats)
+    bench_pair(matcher, paths, repeats)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ifvit.comparison.result import MatchResult
+    from ifvit.data.examples import example_prints
     from ifvit.matcher import Matcher
     from ifvit.one_call import match
     from ifvit.registered_pair import Registration, register
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     load = from_pretrained = Matcher.from_pretrained
 
 _PLACES = {
+    "example_prints": "ifvit.data.examples",
     "match": "ifvit.one_call",
     "Matcher": "ifvit.matcher",
     "MatchResult": "ifvit.comparison.result",
@@ -31,6 +33,7 @@ __all__ = [
     "MatchResult",
     "Matcher",
     "Registration",
+    "example_prints",
     "from_pretrained",
     "list_weights",
     "load",

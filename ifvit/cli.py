@@ -17,6 +17,9 @@ from ifvit.endings import OneLine, exit_code, flushed, take_over
 from ifvit.files import guarded
 from ifvit.verbs import usage
 
+TRAINING = ("jax", "flax", "optax", "orbax", "onnx")
+"""Packages of the extra ``train``."""
+
 OUTPUTS = ("out", "output", "checkpoint_dir")
 """Fields that name what a command writes; all others that name files are what it reads."""
 
@@ -87,7 +90,7 @@ def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 2
-    # Only now: the commands load JAX, which takes seconds.
+    # Only now: the commands load numeric libraries.
     from ifvit.commands import COMMANDS
     from ifvit.commands.compiled import keep_compiled
 
@@ -97,8 +100,16 @@ def _run(arguments: list[str]) -> int:
         raise ValueError(f"unknown command {command!r}: expected one of {', '.join(COMMANDS)}")
     settings = parse(command, arguments)
     keep_compiled()
-    with guarded(read_by(settings)):
-        COMMANDS[command][1](settings)
+    try:
+        with guarded(read_by(settings)):
+            COMMANDS[command][1](settings)
+    except ModuleNotFoundError as error:
+        if error.name in TRAINING:
+            raise ValueError(
+                f"`ifvit {command}` needs the package {error.name}, which use alone does not: "
+                "pip install 'ifvit[train]'"
+            ) from error
+        raise
     return 0
 
 

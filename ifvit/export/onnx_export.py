@@ -53,7 +53,7 @@ def export_onnx(
     :func:`ifvit.export.parity.synthetic_frames`. Equal checkpoints give equal files, and earlier
     ones in ``out`` are replaced. Raises FileNotFoundError and ValueError as ``load_pair`` does, and
     ValueError for modules that differ in shape, for graphs that are further from JAX than
-    :data:`ifvit.export.parity.LIMITS`, and where the extra ``onnx`` is not installed; nothing is
+    :data:`ifvit.export.parity.LIMITS`, and where the extra ``train`` is not installed; nothing is
     then written.
     """
     files = checkpoint_pair(dense_ckpt, matcher_ckpt)
@@ -82,7 +82,7 @@ def export_onnx(
 def graph_bytes(dense: DenseRegModel, matcher: MatcherModel, record: GraphRecord) -> bytes:
     """Return the file of the graph that ``record`` names.
 
-    Raises ValueError where the extra ``onnx`` is not installed.
+    Raises ValueError where the extra ``train`` is not installed.
     """
     try:
         from ifvit.export.dense_graph import backbone_graph, dense_graph
@@ -90,7 +90,7 @@ def graph_bytes(dense: DenseRegModel, matcher: MatcherModel, record: GraphRecord
     except ImportError as error:
         raise ValueError(
             f"graphs are written by the package onnx, which cannot be imported ({error}): "
-            "pip install 'ifvit[onnx]'"
+            "pip install 'ifvit[train]'"
         ) from error
     build = {
         "backbone": backbone_graph,

@@ -20,6 +20,7 @@ from ifvit.features.network_view import frame_foreground, network_view
 from ifvit.features.pose import Pose, pose_at, upright
 from ifvit.geometry.grid import cell_mask, frame_side
 from ifvit.geometry.warp import warp
+from ifvit.runtime.blas import by_one_thread
 from ifvit.runtime.calls import Engine
 
 LOOSE = 1.6
@@ -71,6 +72,7 @@ class Coder:
         self.engine, self.config, self.fit_config = engine, engine.config, fit_config
         self._loose = replace(self.config, canvas=loose_canvas(self.config))
 
+    @by_one_thread
     def template(self, features: Features) -> Template:
         """Return the template of a print, which is made once and kept with its features."""
         key = self.engine.matcher_sha256

@@ -20,6 +20,7 @@ from ifvit.features.frame_features import (
 )
 from ifvit.features.network_view import network_view
 from ifvit.geometry.grid import cell_mask
+from ifvit.runtime.blas import by_one_thread
 from ifvit.runtime.calls import Engine
 
 
@@ -67,6 +68,7 @@ class Extractor:
             self._configs[canvas] = replace(self.config, canvas=canvas)
         return self._configs[canvas]
 
+    @by_one_thread
     def at(self, features: Features, fit: Fit) -> FrameFeatures:
         """Draw a print and find its foreground and ridges, once for each fit and enhancer."""
 

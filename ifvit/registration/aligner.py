@@ -38,6 +38,7 @@ from ifvit.registration.placed import placed_by_ridges
 from ifvit.registration.rectify import rectified, starts_of
 from ifvit.registration.refine import REFINE_CONFIG, RefineConfig, refine
 from ifvit.registration.turns import core_on_core, likely_turns
+from ifvit.runtime.blas import by_one_thread
 from ifvit.runtime.calls import Engine
 from ifvit.runtime.engines import load_engine
 from ifvit.weights.pretrained import pretrained_files
@@ -89,6 +90,7 @@ class Aligner:
         pair = in_order(print0, print1, self.extractor)
         return pair.given(self.register_ordered(pair).on_prints(*pair.frames))
 
+    @by_one_thread
     def register_ordered(self, ordered: OrderedPair) -> Alignment:
         """Register a pair in its order, in pixels of its frames.
 

@@ -16,7 +16,7 @@ from ifvit.weights.storage import MODULE_OF, graph_file
 
 try:
     import onnxruntime
-except ImportError:  # pragma: no cover - tests have it
+except ImportError:  # pragma: no cover - a machine that only trains can be without it
     onnxruntime = None
 
 
@@ -45,7 +45,7 @@ class OnnxEngine:
         if onnxruntime is None:
             raise ValueError(
                 f"the graphs in {folder} need ONNX Runtime, which is not installed: "
-                "pip install 'ifvit[onnx]'"
+                "pip install onnxruntime"
             )
         self._sessions = {name: _session(graph_file(folder, name), threads) for name in graphs}
         self.records = {

@@ -15,10 +15,10 @@ from ifvit.export import onnx_export
 from ifvit.export.onnx_export import export_onnx, graph_bytes
 from ifvit.export.parity import LIMITS, Differences, check_limits, synthetic_frames
 from ifvit.files import sha256_of
-from ifvit.runtime.graph_record import MODULE_OF, graph_file
 from ifvit.runtime.onnx_runtime import OnnxEngine
 from ifvit.weights import read_metadata
 from ifvit.weights.pretrained import pretrained_files
+from ifvit.weights.storage import MODULE_OF, graph_file
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ from ifvit.models.coarse_matching import (
     log_dual_softmax,
     mutual_matches,
 )
-from ifvit.registration.align import _correspondences
 
 
 def test_dual_softmax_by_hand() -> None:
@@ -96,11 +95,18 @@ def test_the_best_partner_and_its_position_by_hand() -> None:
 
 def test_the_reduced_matrix_says_what_registration_reads_of_it() -> None:
     log_p = log_dual_softmax(5 * jax.random.normal(jax.random.key(3), (2, 16, 16)))
-    partner0, confidence, position, partner1 = cell_matches(log_p, 4)
-    matches0, expected, cells = _correspondences(log_p, 0.05)
-    mutual = np.take_along_axis(np.asarray(partner1), np.asarray(partner0), 1) == np.arange(16)
-    accepted = mutual & (np.asarray(confidence) > 0.05)
+    partner0, confidence, position, partner1 = map(np.asarray, cell_matches(log_p, 4))
+    matches0, expected = mutual_matches(log_p, 0.05)
+    mutual = np.take_along_axis(partner1, partner0, 1) == np.arange(16)
+    accepted = mutual & (confidence > 0.05)
     np.testing.assert_array_equal(np.where(accepted, partner0, -1), matches0)
     np.testing.assert_allclose(confidence, expected)
     assert accepted.any()
-    np.testing.assert_allclose(position[accepted], cells[accepted], rtol=1e-5)
+    for pair, cell in np.argwhere(accepted):
+        p = np.exp(np.asarray(log_p[pair, cell])).reshape(4, 4)
+        row, column = divmod(int(partner0[pair, cell]), 4)
+        near = [
+            (y, x) for y in range(4) for x in range(4) if max(abs(y - row), abs(x - column)) < 2
+        ]
+        mean = sum(p[y, x] * np.array([x, y]) for y, x in near) / sum(p[at] for at in near)
+        np.testing.assert_allclose(position[pair, cell], mean, rtol=1e-4)
