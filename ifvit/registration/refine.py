@@ -45,6 +45,10 @@ class RefineConfig:
     """Those of them that are searched finely, and followed for one round from there."""
     finished: int = 2
     """Those of them that are followed to the end."""
+    behind: tuple[float, float, float] = (0.45, 0.35, 0.06)
+    """How much less may speak for a place than for the best one, where it is followed, searched
+    finely, and followed to the end: of poor genuine pairs one in twenty comes from so far behind at
+    the first two steps, hardly one at the last."""
     elastic: ElasticConfig = ELASTIC_CONFIG
     match_weight: float = 0.6
     """Weight of Module 1's matches beside the correlation of the ridges."""
@@ -101,16 +105,18 @@ def refine(
     most = max(max(float(start.weight.sum()) for start in starts), 1e-6)
     steps = _Steps(ridges0, flats, most, config, settings)
     places = [place for start in range(len(flats)) for place in steps.place(start)]
-    rough = [steps.rough(place) for place in _best(settings.places, places)]
-    straight = [steps.straighten(place) for place in _best(settings.straightened, rough)]
-    finished = [steps.finish(place) for place in _best(settings.finished, straight)]
+    far, near, close = settings.behind
+    rough = [steps.rough(place) for place in _best(settings.places, places, far)]
+    straight = [steps.straighten(place) for place in _best(settings.straightened, rough, near)]
+    finished = [steps.finish(place) for place in _best(settings.finished, straight, close)]
     (best,) = _best(1, finished)
     return _unflattened((ridges0, ridges1), best.laid, starts[best.start], config, settings)
 
 
-def _best(count: int, places: list[_Place]) -> list[_Place]:
-    """Return those that most speaks for; of equal ones the first."""
-    return sorted(places, key=lambda place: -place.value)[:count]
+def _best(count: int, places: list[_Place], behind: float = 0.0) -> list[_Place]:
+    """Return the places that most speaks for, none far behind the best; of equal ones the first."""
+    first, *others = sorted(places, key=lambda place: -place.value)[:count]
+    return [first, *(place for place in others if place.value >= first.value - behind)]
 
 
 def _unflattened(
