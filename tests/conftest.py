@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,6 +48,17 @@ def _few_programs() -> Iterator[None]:
         import jax
 
         jax.clear_caches()
+
+
+@pytest.fixture(autouse=True)
+def _own_logging() -> Iterator[None]:
+    """Take back how a command lets the package log: other tests count what is said."""
+    root, own = logging.getLogger(), logging.getLogger("ifvit")
+    before, level = list(root.handlers), own.level
+    yield
+    for handler in [one for one in root.handlers if one not in before]:
+        root.removeHandler(handler)
+    own.setLevel(level)
 
 
 @pytest.fixture(scope="session")
