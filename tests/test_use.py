@@ -1,0 +1,62 @@
+"""Use without JAX: a match, templates, a fork; and what a command says that needs more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import ifvit
+
+WITHOUT_JAX = """
+import sys
+for name in ("jax", "flax", "optax", "orbax", "onnx"):
+    sys.modules[name] = None  # an import of it is a ModuleNotFoundError
+"""
+
+
+def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", WITHOUT_JAX + code, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+def test_prints_are_matched_registered_and_embedded_without_jax(tmp_path) -> None:
+    done = run(
+        "from ifvit.cli import main\n"
+        "first, second, other, out = sys.argv[1:]\n"
+        "assert main(['match', first, second, '--threshold', '0.01']) == 0\n"
+        "rejected = ['match', first, other, '--threshold', '0.01', '--out', out + '/m.png']\n"
+        "assert main(rejected) == 0\n"
+        "assert main(['register', first, second, '--out', out + '/r']) == 0\n"
+        "assert main(['embed', first, second, '--out', out + '/t.npz']) == 0\n",
+        *ifvit.example_prints()[:3],
+        tmp_path,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert [line.split(" at ")[0] for line in lines if " at FMR" in line] == [
+        "accepted",
+        "rejected",
+    ]
+    assert (tmp_path / "m.png").exists() and (tmp_path / "t.npz").exists()
+
+
+def test_a_command_that_needs_the_extra_says_so(tmp_path) -> None:
+    for command in (["synth", "--out", tmp_path / "made"], ["train-dense"], ["demo"]):
+        done = run("from ifvit.cli import main; sys.exit(main(sys.argv[1:]))", *command)
+        assert done.returncode == 2 and done.stdout == ""
+        assert "pip install 'ifvit[train]'" in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_a_process_that_is_forked_after_a_match_can_match() -> None:
+    done = run(
+        "import os, signal, ifvit\n"
+        "first, second, other, _ = ifvit.example_prints()\n"
+        "expected = ifvit.match(first, second).score\n"
+        "if os.fork() == 0:\n"
+        "    signal.alarm(120)\n"  # a hang would end in a signal
+        "    again, impostor = ifvit.match(first, second), ifvit.match(first, other)\n"
+        "    assert again.score == expected > impostor.score\n"
+        "    os._exit(0)\n"
+        "sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))\n"
+    )
+    assert done.returncode == 0, done.stderr
