@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from ifvit.comparison.result import MatchResult
+    from ifvit.gallery.gallery import Gallery
     from ifvit.matcher import Matcher
     from ifvit.one_call import match
     from ifvit.registered_pair import Registration, register
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     load = from_pretrained = Matcher.from_pretrained
 
 _PLACES = {
+    "Gallery": "ifvit.gallery.gallery",
     "match": "ifvit.one_call",
     "Matcher": "ifvit.matcher",
     "MatchResult": "ifvit.comparison.result",
@@ -28,6 +30,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "Gallery",
     "MatchResult",
     "Matcher",
     "Registration",

@@ -1,0 +1,129 @@
+"""The first stages of a search: all index vectors, then the dense maps of some thousands.
+
+The first is exact: a matrix product with every vector of the gallery, held in memory as int8. The
+second reads the maps that it needs from the store. The third is :mod:`ifvit.gallery.rescore`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Float, Int, Int8, UInt64
+
+from ifvit.comparison.print_similarity import map_similarity, unit_index
+from ifvit.comparison.result import MatchResult
+from ifvit.features.coder import INT8, Template
+from ifvit.gallery.rows import maps_of
+from ifvit.gallery.store import Store
+
+MAPS = 2000
+"""Prints whose dense maps are compared: those with the best index vectors."""
+
+CACHED = 512
+"""Index vectors converted to floats at once: they stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What of a gallery is in memory: one version of it, its index vectors and its labels."""
+
+    version: int
+    numbers: UInt64[np.ndarray, " P"]
+    """By which the store knows the rows."""
+    index: Int8[np.ndarray, "P E"]
+    lengths: Float[np.ndarray, " P"]
+    """Of the index vectors as they are stored."""
+    labels: pa.Table
+
+    def __len__(self) -> int:
+        """Return the number of prints."""
+        return len(self.numbers)
+
+    def label(self, place: int) -> dict:
+        """Return the labels of the print in a place."""
+        return {name: self.labels[name][place].as_py() for name in self.labels.column_names}
+
+
+def snapshot(store: Store) -> Snapshot:
+    """Read a gallery's index vectors and labels."""
+    version = store.refresh()
+    numbers, index = store.index()
+    lengths = np.empty(len(index), np.float32)
+    for start in range(0, len(index), CACHED):
+        few = index[start : start + CACHED].astype(np.float32)
+        lengths[start : start + CACHED] = np.sqrt(np.einsum("pe,pe->p", few, few))
+    return Snapshot(version, numbers, index, np.maximum(lengths, 1e-9), store.labels())
+
+
+@dataclass(frozen=True)
+class Found:
+    """A print that a search has come to."""
+
+    place: int
+    """In the snapshot."""
+    index_score: float
+    map_score: float
+    result: MatchResult | None = None
+    """Of pair mode, where that was done: print 0 is the probe."""
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Return what candidates are ordered by: pairs first, by score, then by their maps."""
+        if self.result is None:
+            return False, self.map_score
+        return True, self.result.score
+
+
+def index_scores(held: Snapshot, template: Template) -> Float[np.ndarray, " P"]:
+    """Return the cosine of a probe's index vector with each of the gallery's."""
+    probe = unit_index(template.index[None])[0]
+    scores = np.empty(len(held), np.float32)
+    if held.index.shape[1] != len(probe):
+        raise ValueError(
+            f"index vectors of {held.index.shape[1]} numbers, the probe's has {len(probe)}: run "
+            "`ifvit gallery upgrade`"
+        )
+    buffer = np.empty((CACHED, len(probe)), np.float32)
+    for start in range(0, len(held), CACHED):
+        few = held.index[start : start + CACHED]
+        floats = buffer[: len(few)]
+        np.copyto(floats, few)
+        np.dot(floats, probe, out=scores[start : start + len(few)])
+    return scores / held.lengths
+
+
+def best(scores: Float[np.ndarray, " P"], count: int) -> Int[np.ndarray, " best"]:
+    """Return the places of the highest scores, highest first; of equal ones the earlier first."""
+    count = min(count, len(scores))
+    if count == 0:
+        return np.zeros(0, int)
+    # All that are as good as the last one that counts: which of them comes is not left to chance.
+    limit = np.partition(scores, len(scores) - count)[len(scores) - count]
+    places = np.flatnonzero(scores >= limit)
+    return places[np.argsort(-scores[places], kind="stable")][:count]
+
+
+def map_scores(
+    store: Store, numbers: UInt64[np.ndarray, " P"], template: Template
+) -> Float[np.ndarray, " P"]:
+    """Return how alike a probe's dense map and those of some rows are."""
+    if not len(numbers):
+        return np.zeros(0, np.float32)
+    cells, mask = maps_of([data or b"" for data in store.values(numbers.tolist(), "map")])
+    own = template.cells[None].astype(np.float32) / INT8
+    # The probe second: it is what is shifted, and one map is shifted sooner than two thousand.
+    made = map_similarity(cells.astype(np.float32) / INT8, mask, own, template.mask[None])
+    return np.asarray(made[:, 0], np.float32)
+
+
+def shortlist(store: Store, held: Snapshot, template: Template, most: int = MAPS) -> list[Found]:
+    """Return the prints with the best dense maps among those with the best index vectors."""
+    by_index = index_scores(held, template)
+    places = best(by_index, most)
+    by_map = map_scores(store, held.numbers[places], template)
+    return [
+        Found(int(places[one]), float(by_index[places[one]]), float(by_map[one]))
+        for one in best(by_map, len(places))
+    ]

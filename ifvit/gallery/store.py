@@ -1,0 +1,249 @@
+"""The store of a gallery: rows in, rows out. A table of LanceDB in a folder, or at a URI.
+
+Every write is one commit of the engine: a process that is killed leaves the table as it was before
+or after it, never between. Old versions stay readable until they are removed, and what was removed
+stays in them until then (:meth:`Store.purge`).
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import lancedb
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int8, UInt64
+
+from ifvit.files import check_folder
+from ifvit.gallery.engine import byte_matrix, engine_errors, is_remote, private_files
+from ifvit.gallery.rows import LABELS, SCHEMA, Row, checksum, place, to_rows, to_table
+from ifvit.gallery.sealing import CHECK, Sealer
+from ifvit.locks import folder_lock
+from ifvit.texts import parse_json
+
+TABLE = "prints"
+
+FRAGMENT = 1 << 16
+"""Prints of a full fragment: compaction never rewrites one that nothing was removed from."""
+
+FEW = 4096
+"""Rows in memory at once, where all are gone through."""
+
+CHECKED = "check", CHECK
+"""Where in the table's header the key is checked, as a place and what stands there."""
+
+
+class Store:
+    """A table of rows. Whoever writes holds :meth:`writing`."""
+
+    def __init__(self, uri: str, table: Any, sealer: Sealer | None) -> None:
+        """Take an open table; see :meth:`create` and :meth:`open`."""
+        self.uri, self.sealer, self._table = uri, sealer, table
+
+    @classmethod
+    def create(cls, uri: str, sealer: Sealer | None = None) -> Store:
+        """Make an empty gallery, its folder for its owner alone (0700).
+
+        Raises ValueError where the folder holds anything else, or takes no files.
+        """
+        if not is_remote(uri):
+            check_folder(uri, "the gallery")
+            if os.path.isdir(uri) and set(os.listdir(uri)) - {".lock"}:
+                raise ValueError(f"{uri} is no gallery, and not empty: expected an empty folder")
+            os.makedirs(uri, mode=0o700, exist_ok=True)
+            os.chmod(uri, 0o700)
+        check = base64.b64encode(sealer.sealed(CHECKED[1], CHECKED[0].encode())) if sealer else b""
+        header = json.dumps({"version": 1, "check": check.decode()})
+        with private_files(), engine_errors(uri, "making the gallery"):
+            made = lancedb.connect(uri).create_table(
+                TABLE, schema=SCHEMA.with_metadata({"ifvit": header}), exist_ok=True
+            )
+        return cls(uri, made, sealer)
+
+    @classmethod
+    def open(cls, uri: str, sealer: Sealer | None = None) -> Store:
+        """Open a gallery; raises FileNotFoundError, and ValueError for another key, or none."""
+        if not is_gallery(uri):
+            raise FileNotFoundError(
+                f"{uri} is no gallery: expected one that `ifvit enroll {uri} PRINTS` has made"
+            )
+        with engine_errors(uri, "opening"):
+            table = lancedb.connect(uri).open_table(TABLE)
+            header = parse_json((table.schema.metadata or {}).get(b"ifvit", b"").decode() or "{}")
+        if header.get("version") != 1:
+            raise ValueError(f"{uri} is a gallery of another version of ifvit: expected version 1")
+        _check_key(uri, header["check"], sealer)
+        return cls(uri, table, sealer)
+
+    @contextmanager
+    def writing(self, doing: str) -> Iterator[None]:
+        """Let one process at a time write; raises ValueError where another one does.
+
+        Only in a local folder: elsewhere the engine's commits are atomic, and nothing more.
+        """
+        lock = (
+            nullcontext() if is_remote(self.uri) else folder_lock(Path(self.uri), doing, "gallery")
+        )
+        with private_files(), lock:
+            self.refresh()
+            yield
+
+    def refresh(self) -> int:
+        """See what others have committed, and return the version of the table."""
+        with engine_errors(self.uri, "reading"):
+            self._table.checkout_latest()
+            return int(self._table.version)
+
+    def count(self) -> int:
+        """Return the number of prints."""
+        with engine_errors(self.uri, "reading"):
+            return int(self._table.count_rows())
+
+    def makers(self) -> set[str]:
+        """Return the fingerprints of weights and settings that the templates are of."""
+        with engine_errors(self.uri, "reading"):
+            found = self._table.search().select(["made_by"]).to_arrow()
+        return set(found["made_by"].unique().to_pylist())
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Commit rows; those whose id is there already are passed over."""
+        with engine_errors(self.uri, "enrolling"):
+            merge = self._table.merge_insert("id").when_not_matched_insert_all()
+            merge.execute(to_table(rows, self.sealer))
+
+    def replace(self, rows: Sequence[Row]) -> None:
+        """Commit rows in place of those of the same ids."""
+        with engine_errors(self.uri, "writing"):
+            merge = self._table.merge_insert("id").when_matched_update_all()
+            merge.execute(to_table(rows, self.sealer))
+
+    def delete(self, ids: Iterable[str]) -> None:
+        """Commit that rows are gone; older versions still hold them (:meth:`purge`)."""
+        listed = ", ".join(f"'{id}'" for id in ids)
+        with engine_errors(self.uri, "removing"):
+            self._table.delete(f"id IN ({listed})")
+
+    def labels(self) -> pa.Table:
+        """Return all but what is biometric, a row a print, in the order of :meth:`index`."""
+        with engine_errors(self.uri, "reading"):
+            return self._table.search().select(list(LABELS)).to_arrow()
+
+    def index(self) -> tuple[UInt64[np.ndarray, " P"], Int8[np.ndarray, "P E"]]:
+        """Return the numbers by which the engine knows its rows, and all index vectors."""
+        with engine_errors(self.uri, "reading"):
+            found = self._table.search().select(["id", "index"]).with_row_id(True).to_arrow()
+        numbers, column = found["_rowid"].to_numpy(), found["index"]
+        if not self.sealer:
+            return numbers, byte_matrix(column.chunks)
+        ids = found["id"].to_pylist()
+        opened = (
+            self.sealer.opened(data, place(id, "index"))
+            for id, data in zip(ids, column.to_pylist(), strict=True)
+        )
+        return numbers, byte_matrix([pa.array(opened, pa.binary())])
+
+    def values(self, numbers: Sequence[int], column: str) -> list[bytes | None]:
+        """Return a biometric column of some rows, in the order of their numbers."""
+        with engine_errors(self.uri, "reading"):
+            wanted = self._table.take_row_ids([int(one) for one in numbers])
+            found = wanted.select(["id", column]).with_row_id().to_arrow()
+        at = {number: row for row, number in enumerate(found["_rowid"].to_pylist())}
+        ids, data = found["id"].to_pylist(), found[column].to_pylist()
+        if self.sealer:
+            places = [place(id, column) for id in ids]
+            data = [
+                None if one is None else self.sealer.opened(one, where)
+                for one, where in zip(data, places, strict=True)
+            ]
+        return [data[at[int(number)]] for number in numbers]
+
+    def rows(self, where: str | None = None, few: int = FEW) -> Iterator[list[Row]]:
+        """Yield rows with all that they hold, some at a time; ``where`` is a filter in SQL."""
+        for table in self._tables(where, few):
+            yield to_rows(table, self.sealer)
+
+    def _tables(self, where: str | None, few: int) -> Iterator[pa.Table]:
+        query = self._table.search()
+        if where is not None:
+            query = query.where(where)
+        with engine_errors(self.uri, "reading"):
+            for batch in query.to_batches(few):
+                yield pa.Table.from_batches([batch])
+
+    def damaged(self) -> list[str]:
+        """Return the ids of rows that do not hold what was written, by their checksums."""
+        wrong = []
+        for table in self._tables(None, FEW):
+            for row in table.to_pylist():
+                if checksum(row) != row["checksum"]:
+                    wrong.append(row["id"])
+        return wrong
+
+    def compact(self) -> None:
+        """Put small fragments together, and leave out what was removed."""
+        with engine_errors(self.uri, "compacting"):
+            data = self._table.to_lance()
+            data.optimize.compact_files(
+                target_rows_per_fragment=FRAGMENT,
+                materialize_deletions=True,
+                materialize_deletions_threshold=0.0,
+            )
+        self.refresh()
+
+    def purge(self) -> None:
+        """Remove for good what was removed: all older versions, and files that nobody refers to.
+
+        A search that is under way in another process fails with a line, and can be repeated.
+        """
+        self.compact()
+        with engine_errors(self.uri, "removing old versions"):
+            self._table.to_lance().cleanup_old_versions(timedelta(0), delete_unverified=True)
+        self.refresh()
+
+    def fragments(self) -> int:
+        """Return in how many fragments the table lies."""
+        with engine_errors(self.uri, "reading"):
+            return len(self._table.to_lance().get_fragments())
+
+    def back_up(self, folder: str | Path) -> None:
+        """Copy the gallery as it is to a new folder; raises ValueError where that is not empty."""
+        if is_remote(self.uri):
+            raise ValueError(f"{self.uri} is no local folder: copy it by the store's own tools")
+        target = Path(folder)
+        if target.exists():
+            raise ValueError(f"{target} is there already: expected a new folder for the copy")
+        check_folder(target, "--out")
+        kept = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        try:
+            shutil.copytree(self.uri, kept, ignore=shutil.ignore_patterns(".lock", ".*.tmp"))
+            os.rename(kept, target)
+        finally:
+            shutil.rmtree(kept, ignore_errors=True)
+
+
+def is_gallery(uri: str) -> bool:
+    """Return whether there is a gallery; of a URI that is no folder the engine will say so."""
+    return is_remote(uri) or os.path.isdir(os.path.join(uri, f"{TABLE}.lance"))
+
+
+def _check_key(uri: str, check: str, sealer: Sealer | None) -> None:
+    if bool(check) != bool(sealer):
+        raise ValueError(
+            f"{uri} is encrypted: give its key by --key-file or IFVIT_GALLERY_KEY"
+            if check
+            else f"{uri} is not encrypted, and a key was given: leave --key-file and "
+            "IFVIT_GALLERY_KEY away"
+        )
+    if sealer:
+        try:
+            sealer.opened(base64.b64decode(check), CHECKED[0].encode())
+        except ValueError as error:
+            raise ValueError(f"{uri} is encrypted with another key than the one given") from error
