@@ -23,9 +23,9 @@ from ifvit.features.coder import INT8
 from ifvit.files import write_atomically
 from ifvit.gallery.engine import is_remote
 from ifvit.gallery.enrolment import identity
+from ifvit.gallery.row_store import Store
 from ifvit.gallery.rows import maps_of
 from ifvit.gallery.search import Snapshot
-from ifvit.gallery.store import Store
 from ifvit.texts import read_json
 
 STATE_FILE = "dedupe.json"
@@ -55,24 +55,22 @@ Compare = Callable[[int, int], float | None]
 """Pair mode's score of two prints by their places in the snapshot."""
 
 
-def doubles(
-    store: Store, held: Snapshot, compare: Compare, fingerprint: str, block: int = BLOCK
-) -> list[Double]:
+def doubles(store: Store, held: Snapshot, compare: Compare, fingerprint: str) -> list[Double]:
     """Return all pairs that were compared in pair mode, or would be if their prints were kept.
 
     ``fingerprint`` is what scores depend on: what was done with another counts no more.
     """
     ids = held.labels["id"].to_pylist()
-    state = _State(store.uri, {"version": held.version, "made_by": fingerprint, "block": block})
+    state = _State(store.uri, {"version": held.version, "made_by": fingerprint, "block": BLOCK})
     codes = _identities(held)
-    for start in tqdm(range(state.done, len(held), block), desc="comparing", unit="block"):
-        rows = np.arange(start, min(start + block, len(held)))
+    for start in tqdm(range(state.done, len(held), BLOCK), desc="comparing", unit="block"):
+        rows = np.arange(start, min(start + BLOCK, len(held)))
         alike = _alike(store, held, rows, neighbours(held, rows, codes))
         new = [pair for pair in alike if (ids[pair[0]], ids[pair[1]]) not in state.pairs]
         for places in new:
             pair = ids[places[0]], ids[places[1]]
             state.pairs[pair] = Double(*pair, alike[places], compare(*places))
-        state.save(start + block)
+        state.save(start + BLOCK)
     found = list(state.pairs.values())
     state.end()
     return sorted(found, key=lambda d: (d.score is None, -(d.score or 0), -d.map_score))

@@ -9,8 +9,8 @@ from ifvit.config import REFERENCE_PPI
 from ifvit.data.prints import warn_of_several
 from ifvit.gallery.audit import log, now
 from ifvit.gallery.enrolment import LOWEST_QUALITY, Entry, image_file, quality_of, readable
+from ifvit.gallery.row_store import Store
 from ifvit.gallery.rows import Row, plain_text, print_id
-from ifvit.gallery.store import Store
 from ifvit.matcher import Matcher
 
 COMMIT = 32

@@ -19,9 +19,9 @@ from ifvit.gallery.enrolment import Entry, entries
 from ifvit.gallery.made_by import check_made_by, made_by
 from ifvit.gallery.open_set import OpenSet
 from ifvit.gallery.rescore import Rescorer
+from ifvit.gallery.row_store import Store, is_gallery
 from ifvit.gallery.sealing import Sealer
 from ifvit.gallery.search import Snapshot, shortlist, snapshot
-from ifvit.gallery.store import Store, is_gallery
 from ifvit.gallery.upgrade import upgraded
 from ifvit.matcher import Matcher
 
@@ -108,7 +108,7 @@ class Gallery:
         Raises as :meth:`enroll`.
         """
         maker = made_by(self.matcher)
-        with self.store.writing("enrolling"):
+        with self.store.writing():
             check_made_by(self.store, maker)
             enroller = Enroller(self.store, self.matcher, maker, keep_prints, force)
             yield from enroller.enrol(given)
@@ -170,7 +170,7 @@ class Gallery:
         Older versions of the gallery still hold them until ``purge``, which removes those. Raises
         ValueError where nobody is called so; then nothing is removed.
         """
-        with self.store.writing("removing"):
+        with self.store.writing():
             labels = self.store.labels()
             places = sorted({place for id in ids for place in places_of(labels, id, finger)})
             gone = labels.take(places)
@@ -223,7 +223,7 @@ class Gallery:
 
         Raises ValueError where another process writes.
         """
-        with self.store.writing("compacting"):
+        with self.store.writing():
             if purge:
                 self.store.purge()
                 log(self.path, "purged")
@@ -232,7 +232,7 @@ class Gallery:
 
     def back_up(self, folder: str | Path) -> None:
         """Copy the gallery to a new folder; raises ValueError as :meth:`Store.back_up` does."""
-        with self.store.writing("copying"):
+        with self.store.writing():
             self.store.back_up(folder)
 
     def snapshot(self) -> Snapshot:
@@ -240,7 +240,8 @@ class Gallery:
 
         Raises ValueError where its templates are of other weights or settings.
         """
-        if self._snapshot is None or self._snapshot.version != self.store.refresh():
+        version = self.store.refresh()
+        if self._snapshot is None or self._snapshot.version != version:
             check_made_by(self.store, made_by(self.matcher))
             self._snapshot = snapshot(self.store)
         return self._snapshot

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from ifvit.comparison.fingerprint import fingerprint_of
-from ifvit.gallery.store import Store
+from ifvit.gallery.row_store import Store
 from ifvit.matcher import Matcher
 
 ROOMS = ("geometry", "models", "features")

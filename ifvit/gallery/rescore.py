@@ -7,8 +7,8 @@ from dataclasses import replace
 
 from ifvit.comparison.result import MatchResult
 from ifvit.features.features import Features
+from ifvit.gallery.row_store import Store
 from ifvit.gallery.search import Found, Snapshot
-from ifvit.gallery.store import Store
 from ifvit.matcher import Matcher
 
 PAIRS = 20

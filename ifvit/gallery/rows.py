@@ -25,9 +25,13 @@ BIOMETRIC = ("index", "map", "print")
 
 LABELS = ("id", "subject", "finger", "name", "ppi", "quality", "enrolled", "metadata", "made_by")
 
+KEY = {"lance-schema:unenforced-primary-key:position": "1"}
+"""Marks the column by which the engine knows a row again: of two processes that add the same print
+at once, one finds that it is there."""
+
 SCHEMA = pa.schema(
     [
-        ("id", pa.string()),
+        pa.field("id", pa.string(), nullable=False, metadata=KEY),
         ("subject", pa.string()),
         ("finger", pa.string()),
         ("name", pa.string()),

@@ -15,8 +15,8 @@ from jaxtyping import Float, Int, Int8, UInt64
 from ifvit.comparison.print_similarity import map_similarity, unit_index
 from ifvit.comparison.result import MatchResult
 from ifvit.features.coder import INT8, Template
+from ifvit.gallery.row_store import Store
 from ifvit.gallery.rows import maps_of
-from ifvit.gallery.store import Store
 
 MAPS = 2000
 """Prints whose dense maps are compared: those with the best index vectors."""
@@ -80,7 +80,7 @@ def index_scores(held: Snapshot, template: Template) -> Float[np.ndarray, " P"]:
     """Return the cosine of a probe's index vector with each of the gallery's."""
     probe = unit_index(template.index[None])[0]
     scores = np.empty(len(held), np.float32)
-    if held.index.shape[1] != len(probe):
+    if len(held) and held.index.shape[1] != len(probe):
         raise ValueError(
             f"index vectors of {held.index.shape[1]} numbers, the probe's has {len(probe)}: run "
             "`ifvit gallery upgrade`"

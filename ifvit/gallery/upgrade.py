@@ -8,7 +8,7 @@ from dataclasses import replace
 from ifvit.gallery.audit import log
 from ifvit.gallery.enroller import COMMIT
 from ifvit.gallery.made_by import made_by
-from ifvit.gallery.store import Store
+from ifvit.gallery.row_store import Store
 from ifvit.matcher import Matcher
 
 
@@ -22,7 +22,7 @@ def upgraded(
     cannot be, since they are not kept as prints. The store is held for writing while it works.
     """
     maker = made_by(matcher)
-    with store.writing("upgrading"):
+    with store.writing():
         labels = store.labels()
         columns = zip(labels["id"].to_pylist(), labels["made_by"].to_pylist(), strict=True)
         old = [id for id, by in columns if by != maker]

@@ -84,13 +84,15 @@ class Store:
         return cls(uri, table, sealer)
 
     @contextmanager
-    def writing(self, doing: str) -> Iterator[None]:
+    def writing(self) -> Iterator[None]:
         """Let one process at a time write; raises ValueError where another one does.
 
-        Only in a local folder: elsewhere the engine's commits are atomic, and nothing more.
+        Only in a local folder: elsewhere commits are atomic, and the engine joins those of two.
         """
         lock = (
-            nullcontext() if is_remote(self.uri) else folder_lock(Path(self.uri), doing, "gallery")
+            nullcontext()
+            if is_remote(self.uri)
+            else folder_lock(Path(self.uri), "at work", "gallery")
         )
         with private_files(), lock:
             self.refresh()
