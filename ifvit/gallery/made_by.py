@@ -24,7 +24,7 @@ def made_by(matcher: Matcher) -> str:
 
 def check_made_by(store: Store, maker: str) -> None:
     """Raise ValueError where templates of a gallery were made by anything else."""
-    if others := store.makers() - {maker}:
+    if others := store.others(maker):
         raise ValueError(
             f"{store.uri} holds templates of other weights or settings ({min(others)[:12]}, not "
             f"{maker[:12]}), which cannot be compared: run `ifvit gallery upgrade {store.uri}`"

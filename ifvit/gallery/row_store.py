@@ -34,7 +34,7 @@ TABLE = "prints"
 FRAGMENT = 1 << 16
 """Prints of a full fragment: compaction never rewrites one that nothing was removed from."""
 
-FEW = 4096
+FEW = 512
 """Rows in memory at once, where all are gone through."""
 
 CHECKED = "check", CHECK
@@ -109,11 +109,22 @@ class Store:
         with engine_errors(self.uri, "reading"):
             return int(self._table.count_rows())
 
-    def makers(self) -> set[str]:
-        """Return the fingerprints of weights and settings that the templates are of."""
+    def others(self, maker: str) -> set[str]:
+        """Return the fingerprints of all weights and settings but this that made templates."""
+        where = f"made_by != '{maker}'"
         with engine_errors(self.uri, "reading"):
-            found = self._table.search().select(["made_by"]).to_arrow()
+            if not self._table.count_rows(where):
+                return set()
+            found = self._table.search().where(where).select(["made_by"]).to_arrow()
         return set(found["made_by"].unique().to_pylist())
+
+    def whose(self, ids: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+        """Return subject, finger and time of those ids that are there."""
+        names = ["id", "subject", "finger", "enrolled"]
+        with engine_errors(self.uri, "reading"):
+            query = self._table.search().where(_among(ids)).select(names)
+            found = query.to_arrow().to_pylist() if ids else []
+        return {one["id"]: (one["subject"], one["finger"], one["enrolled"]) for one in found}
 
     def add(self, rows: Sequence[Row]) -> None:
         """Commit rows; those whose id is there already are passed over."""
@@ -129,9 +140,8 @@ class Store:
 
     def delete(self, ids: Iterable[str]) -> None:
         """Commit that rows are gone; older versions still hold them (:meth:`purge`)."""
-        listed = ", ".join(f"'{id}'" for id in ids)
         with engine_errors(self.uri, "removing"):
-            self._table.delete(f"id IN ({listed})")
+            self._table.delete(_among(ids))
 
     def labels(self) -> pa.Table:
         """Return all but what is biometric, a row a print, in the order of :meth:`index`."""
@@ -167,23 +177,23 @@ class Store:
             ]
         return [data[at[int(number)]] for number in numbers]
 
-    def rows(self, where: str | None = None, few: int = FEW) -> Iterator[list[Row]]:
-        """Yield rows with all that they hold, some at a time; ``where`` is a filter in SQL."""
-        for table in self._tables(where, few):
+    def rows(self, ids: Sequence[str] | None = None) -> Iterator[list[Row]]:
+        """Yield all rows, or those of some ids, with all that they hold, some at a time."""
+        for table in self._tables(ids):
             yield to_rows(table, self.sealer)
 
-    def _tables(self, where: str | None, few: int) -> Iterator[pa.Table]:
+    def _tables(self, ids: Sequence[str] | None = None) -> Iterator[pa.Table]:
         query = self._table.search()
-        if where is not None:
-            query = query.where(where)
+        if ids is not None:
+            query = query.where(_among(ids))
         with engine_errors(self.uri, "reading"):
-            for batch in query.to_batches(few):
+            for batch in query.to_batches(FEW):
                 yield pa.Table.from_batches([batch])
 
     def damaged(self) -> list[str]:
         """Return the ids of rows that do not hold what was written, by their checksums."""
         wrong = []
-        for table in self._tables(None, FEW):
+        for table in self._tables():
             for row in table.to_pylist():
                 if checksum(row) != row["checksum"]:
                     wrong.append(row["id"])
@@ -234,6 +244,12 @@ class Store:
 def is_gallery(uri: str) -> bool:
     """Return whether there is a gallery; of a URI that is no folder the engine will say so."""
     return is_remote(uri) or os.path.isdir(os.path.join(uri, f"{TABLE}.lance"))
+
+
+def _among(ids: Iterable[str]) -> str:
+    """Return a filter in SQL; ids are hexadecimal digits, which need no care."""
+    listed = ", ".join(f"'{id}'" for id in ids)
+    return f"id IN ({listed})"
 
 
 def _check_key(uri: str, check: str, sealer: Sealer | None) -> None:

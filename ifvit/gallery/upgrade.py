@@ -28,8 +28,7 @@ def upgraded(
         old = [id for id, by in columns if by != maker]
         without, done = list[str](), 0
         for start in range(0, len(old), COMMIT):
-            listed = ", ".join(f"'{id}'" for id in old[start : start + COMMIT])
-            rows = [row for few in store.rows(f"id IN ({listed})") for row in few]
+            rows = [row for few in store.rows(old[start : start + COMMIT]) for row in few]
             made = []
             for row in rows:
                 if row.image is None:

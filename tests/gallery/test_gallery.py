@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from fake_matcher import FakeMatcher, print_array, print_bytes, write_prints
 
+from ifvit.gallery.answers import places_of
 from ifvit.gallery.enrolment import Entry
 from ifvit.gallery.gallery import Gallery
+from ifvit.gallery.rows import Row
 
 KEY = bytes(range(32))
 
@@ -33,6 +35,12 @@ def gallery(tmp_path, matcher) -> Gallery:
 
 def every_file(folder: str) -> list[Path]:
     return [Path(root) / name for root, _, names in os.walk(folder) for name in names]
+
+
+def row_of(gallery: Gallery, subject: str) -> Row:
+    labels = gallery.labels()
+    (place,) = places_of(labels, subject)
+    return next(gallery.store.rows([labels["id"][place].as_py()]))[0]
 
 
 def holds(folder: str, data: bytes) -> bool:
@@ -131,13 +139,13 @@ def test_a_claim_is_accepted_or_not(gallery) -> None:
 
 
 def test_removed_is_gone_and_purged_is_gone_from_the_disk(gallery) -> None:
-    (row,) = next(gallery.store.rows("subject = 'person 4'"))
+    row = row_of(gallery, "person 4")
     index = row.template.index.tobytes()
     assert holds(gallery.path, index) and holds(gallery.path, row.image)
     assert gallery.remove(["person 4"]) == [row.id]
     assert len(gallery) == 29 and gallery.search(print_array(4, 2)).found == []
     assert holds(gallery.path, index), "an older version holds it"
-    (other,) = next(gallery.store.rows("subject = 'person 5'"))
+    other = row_of(gallery, "person 5")
     gallery.remove([other.id], purge=True)
     for gone in (row, other):
         assert not holds(gallery.path, gone.template.index.tobytes())

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from fake_matcher import FakeMatcher, print_array, print_bytes
+from test_gallery import row_of
 
 from ifvit.gallery.gallery import Gallery
 from ifvit.gallery.row_store import TABLE
@@ -63,7 +64,7 @@ def test_a_damaged_fragment_is_one_line_or_found_by_the_check(gallery, damage) -
     elif damage == "cut":
         path.write_bytes(data[: len(data) // 2])
     else:
-        row = next(gallery.store.rows("subject = 'person 3'"))[0]
+        row = row_of(gallery, "person 3")
         (path,) = (p for p in fragments(gallery) if row.image in p.read_bytes())
         data = path.read_bytes()
         at = data.index(row.image) + 100
@@ -82,6 +83,8 @@ FULL = """
 import resource, sys
 sys.path.insert(0, sys.argv[2])
 from fake_matcher import FakeMatcher, print_bytes
+from test_gallery import row_of
+
 from ifvit.gallery.gallery import Gallery
 gallery = Gallery(sys.argv[1], FakeMatcher())
 resource.setrlimit(resource.RLIMIT_FSIZE, (2000, 2000))
