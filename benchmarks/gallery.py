@@ -106,6 +106,12 @@ def memory() -> float:
     return next(int(row.split()[1]) for row in status.splitlines() if "VmHWM" in row) / 1024
 
 
+def kept_ids(store: Store) -> list[str]:
+    """Return the ids of the prints that are kept: those that came from files of a folder."""
+    labels = store.labels().select(["id", "name"]).to_pylist()
+    return [one["id"] for one in labels if "/" in one["name"]]
+
+
 def searched(folder: Path) -> None:
     """Open the gallery and time the stages that need no networks."""
     before, start = memory(), time.perf_counter()
@@ -114,8 +120,7 @@ def searched(folder: Path) -> None:
     held = snapshot(store)
     line("opening", time.perf_counter() - start, "s", f"{len(held)} rows, {len(others)} maker")
     line("memory of the open gallery", memory() - before, "MB", "at its peak")
-    place = next(n for n, name in enumerate(held.labels["name"].to_pylist()) if "/" in name)
-    probe = next(store.rows([held.label(place)["id"]]))[0].template
+    probe = next(store.rows(kept_ids(store)[:1]))[0].template
     scores = index_scores(held, probe)
     line("first stage, all index vectors", 1000 * timed(lambda: index_scores(held, probe)), "ms")
     places = best(scores, MAPS)
@@ -130,10 +135,8 @@ def searched(folder: Path) -> None:
 def paired(folder: Path, matcher: Matcher) -> None:
     """Time pair mode of a shortlist, on the prints that are kept."""
     store = Store.open(str(folder / "gallery"))
-    held = snapshot(store)
-    names = held.labels["name"].to_pylist()
-    kept = [place for place, name in enumerate(names) if "/" in name][: PAIRS + 1]
-    rescorer = Rescorer(store, held, matcher)
+    kept = [store.find(id)[0] for id in kept_ids(store)[: PAIRS + 1]]
+    rescorer = Rescorer(store, matcher)
     (probe,) = rescorer.kept(kept[:1]).values()
     rescorer.results(probe, kept[1:])
     start = time.perf_counter()

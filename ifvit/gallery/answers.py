@@ -6,15 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-
 from ifvit.comparison.decision import Decision
 from ifvit.comparison.result import MatchResult
 from ifvit.gallery.enrolment import identity
 from ifvit.gallery.open_set import OpenSet, Rate, fmr_for, fpir_of
-from ifvit.gallery.search import Found, Snapshot
+from ifvit.gallery.search import Found
 
 
 @dataclass(frozen=True)
@@ -103,14 +99,21 @@ class Verification:
 
 
 def answer(
-    held: Snapshot, found: Sequence[Found], rates: OpenSet, top: int, fpir: float
+    found: Sequence[Found],
+    labelled: Sequence[dict],
+    size: int,
+    rates: OpenSet,
+    top: int,
+    fpir: float,
 ) -> SearchResult:
-    """Return the candidates, a finger once, with their rates in a gallery of this size."""
-    size, seen = len(held), set[tuple[str, str]]()
+    """Return the candidates, a finger once, with their rates in a gallery of this size.
+
+    ``labelled`` are the labels of those that were found.
+    """
+    seen = set[tuple[str, str]]()
     fmr_for(fpir, size)  # raises for what is no rate
     made: list[Candidate] = []
-    for one in found:
-        labels = held.label(one.place)
+    for one, labels in zip(found, labelled, strict=True):
         key = identity(labels["subject"], labels["finger"], labels["id"])
         if key in seen:
             continue
@@ -148,20 +151,3 @@ def verified(
     # As many comparisons as prints: a search in a gallery of one person.
     limit, best = rates.threshold(fmr, count), listed[0][1].score
     return Verification(listed, rates.fpir(best, count), limit, best >= limit.value)
-
-
-def places_of(labels: pa.Table, id: str, finger: str = "") -> list[int]:
-    """Return where the prints of an id, or else of a subject, stand; of one finger if it is given.
-
-    Raises ValueError where nobody is called so.
-    """
-    for column in ("id", "subject"):
-        chosen = pc.equal(labels[column], id)
-        if finger:
-            chosen = pc.and_(chosen, pc.equal(labels["finger"], finger))
-        if id and (places := np.flatnonzero(chosen.to_numpy(zero_copy_only=False)).tolist()):
-            return places
-    whose = f"{id!r}, finger {finger!r}" if finger else repr(id)
-    raise ValueError(
-        f"nobody in the gallery is called {whose}: expected an id or a subject of `ifvit list`"
-    )

@@ -19,6 +19,7 @@ from jaxtyping import Float, Int
 from tqdm import tqdm
 
 from ifvit.comparison.print_similarity import map_similarity
+from ifvit.comparison.result import MatchResult
 from ifvit.features.coder import INT8
 from ifvit.files import write_atomically
 from ifvit.gallery.engine import is_remote
@@ -51,8 +52,8 @@ class Double:
     """Pair mode's; None where a print is not kept."""
 
 
-Compare = Callable[[int, int], float | None]
-"""Pair mode's score of two prints by their places in the snapshot."""
+Compare = Callable[[int, int], MatchResult | None]
+"""Pair mode's result of two prints by the numbers of their rows; None where one is not kept."""
 
 
 def doubles(store: Store, held: Snapshot, compare: Compare, fingerprint: str) -> list[Double]:
@@ -60,16 +61,19 @@ def doubles(store: Store, held: Snapshot, compare: Compare, fingerprint: str) ->
 
     ``fingerprint`` is what scores depend on: what was done with another counts no more.
     """
-    ids = held.labels["id"].to_pylist()
+    labels = store.labels_at(held.numbers.tolist())
+    ids = [one["id"] for one in labels]
     state = _State(store.uri, {"version": held.version, "made_by": fingerprint, "block": BLOCK})
-    codes = _identities(held)
+    codes = _identities(labels)
     for start in tqdm(range(state.done, len(held), BLOCK), desc="comparing", unit="block"):
         rows = np.arange(start, min(start + BLOCK, len(held)))
         alike = _alike(store, held, rows, neighbours(held, rows, codes))
         new = [pair for pair in alike if (ids[pair[0]], ids[pair[1]]) not in state.pairs]
         for places in new:
             pair = ids[places[0]], ids[places[1]]
-            state.pairs[pair] = Double(*pair, alike[places], compare(*places))
+            result = compare(*(int(held.numbers[place]) for place in places))
+            score = None if result is None else result.score
+            state.pairs[pair] = Double(*pair, alike[places], score)
         state.save(start + BLOCK)
     found = list(state.pairs.values())
     state.end()
@@ -124,12 +128,11 @@ def _alike(
     return found
 
 
-def _identities(held: Snapshot) -> Int[np.ndarray, " P"]:
+def _identities(labels: Sequence[dict]) -> Int[np.ndarray, " P"]:
     """Return a number for each print, equal for those that are said to be of one finger."""
-    columns = [held.labels[name].to_pylist() for name in ("subject", "finger", "id")]
     known: dict[Sequence[str], int] = {}
-    codes = [known.setdefault(identity(*one), len(known)) for one in zip(*columns, strict=True)]
-    return np.array(codes, int)
+    whose = (identity(one["subject"], one["finger"], one["id"]) for one in labels)
+    return np.array([known.setdefault(one, len(known)) for one in whose], int)
 
 
 class _State:

@@ -11,7 +11,7 @@ import pyarrow as pa
 from ifvit.comparison.result import MatchResult
 from ifvit.data.given import PrintSource
 from ifvit.features.features import Features
-from ifvit.gallery.answers import SearchResult, Verification, answer, places_of, verified
+from ifvit.gallery.answers import SearchResult, Verification, answer, verified
 from ifvit.gallery.audit import log
 from ifvit.gallery.dedupe import Double, doubles
 from ifvit.gallery.enroller import Enrolled, Enroller
@@ -136,8 +136,9 @@ class Gallery:
             rate = None if thorough else rates.fpir(score, len(held))
             return rate is not None and rate.value <= DOUBT
 
-        rescored = self._rescorer().rescored(found, features, beyond_doubt)
-        made = answer(held, rescored, rates, top, fpir)
+        rescored = Rescorer(self.store, self.matcher).rescored(found, features, beyond_doubt)
+        labelled = self.store.labels_at([one.number for one in rescored])
+        made = answer(rescored, labelled, len(held), rates, top, fpir)
         log(self.path, "searched", probe=features.name, **made.record)
         return made
 
@@ -155,11 +156,12 @@ class Gallery:
         The claim is accepted at the false match rate ``fmr``, of all its comparisons together.
         Raises ValueError where nobody is called so, and as :meth:`search`.
         """
-        held = self.snapshot()
-        places = places_of(held.labels, id, finger)
         features = self.matcher.extract(probe, ppi, "the probe")
-        results = self._rescorer().results(features, places)
-        ids = [held.label(place)["id"] for place in results]
+        self.store.refresh()
+        check_made_by(self.store, made_by(self.matcher))
+        numbers = self.store.find(id, finger)
+        results = Rescorer(self.store, self.matcher).results(features, numbers)
+        ids = [one["id"] for one in self.store.labels_at(list(results))]
         made = verified(ids, list(results.values()), self.matcher.decision, fmr)
         log(self.path, "verified", probe=features.name, claim=id, accepted=made.accepted)
         return made
@@ -171,12 +173,11 @@ class Gallery:
         ValueError where nobody is called so; then nothing is removed.
         """
         with self.store.writing():
-            labels = self.store.labels()
-            places = sorted({place for id in ids for place in places_of(labels, id, finger)})
-            gone = labels.take(places)
-            removed = gone["id"].to_pylist()
+            numbers = sorted({number for id in ids for number in self.store.find(id, finger)})
+            gone = self.store.labels_at(numbers)
+            removed = [one["id"] for one in gone]
             self.store.delete(removed)
-            subjects = sorted(set(gone["subject"].to_pylist()) - {""})
+            subjects = sorted({one["subject"] for one in gone} - {""})
             log(self.path, "removed", ids=removed, subjects=subjects, purged=purge)
             if purge:
                 self.store.purge()
@@ -191,7 +192,7 @@ class Gallery:
         """
         held, matcher = self.snapshot(), self.matcher
         maker = f"{made_by(matcher)} {matcher.fingerprint} {matcher.decision.dense_sha256}"
-        found = doubles(self.store, held, self._rescorer().score, maker)
+        found = doubles(self.store, held, Rescorer(self.store, matcher).pair, maker)
         limit = -1.0
         if matcher.decision.impostor is not None:
             limit = OpenSet(matcher.decision).threshold(fmr, 1).value
@@ -204,8 +205,9 @@ class Gallery:
 
         Raises ValueError for an id that is not there, or a print that is not kept.
         """
-        labels = self.snapshot().labels
-        result = self._rescorer().pair(*(places_of(labels, id)[0] for id in (id0, id1)))
+        self.store.refresh()
+        number0, number1 = (self.store.find(id)[0] for id in (id0, id1))
+        result = Rescorer(self.store, self.matcher).pair(number0, number1)
         if result is None:
             raise ValueError(f"prints {id0} and {id1} are not both kept: enrol by --keep-prints")
         return result
@@ -245,6 +247,3 @@ class Gallery:
             check_made_by(self.store, made_by(self.matcher))
             self._snapshot = snapshot(self.store)
         return self._snapshot
-
-    def _rescorer(self) -> Rescorer:
-        return Rescorer(self.store, self.snapshot(), self.matcher)

@@ -15,16 +15,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import lancedb
-import numpy as np
-import pyarrow as pa
-from jaxtyping import Int8, UInt64
 
 from ifvit.files import check_folder
-from ifvit.gallery.engine import byte_matrix, engine_errors, is_remote, private_files
-from ifvit.gallery.rows import LABELS, SCHEMA, Row, checksum, place, to_rows, to_table
+from ifvit.gallery.engine import engine_errors, is_remote, private_files
+from ifvit.gallery.row_reader import RowReader, among
+from ifvit.gallery.rows import SCHEMA, Row, to_table
 from ifvit.gallery.sealing import CHECK, Sealer
 from ifvit.locks import folder_lock
 from ifvit.texts import parse_json
@@ -34,19 +31,12 @@ TABLE = "prints"
 FRAGMENT = 1 << 16
 """Prints of a full fragment: compaction never rewrites one that nothing was removed from."""
 
-FEW = 512
-"""Rows in memory at once, where all are gone through."""
-
 CHECKED = "check", CHECK
 """Where in the table's header the key is checked, as a place and what stands there."""
 
 
-class Store:
+class Store(RowReader):
     """A table of rows. Whoever writes holds :meth:`writing`."""
-
-    def __init__(self, uri: str, table: Any, sealer: Sealer | None) -> None:
-        """Take an open table; see :meth:`create` and :meth:`open`."""
-        self.uri, self.sealer, self._table = uri, sealer, table
 
     @classmethod
     def create(cls, uri: str, sealer: Sealer | None = None) -> Store:
@@ -56,7 +46,7 @@ class Store:
         """
         if not is_remote(uri):
             check_folder(uri, "the gallery")
-            if os.path.isdir(uri) and set(os.listdir(uri)) - {".lock"}:
+            if os.path.isdir(uri) and set(os.listdir(uri)) - {".lock", f"{TABLE}.lance"}:
                 raise ValueError(f"{uri} is no gallery, and not empty: expected an empty folder")
             os.makedirs(uri, mode=0o700, exist_ok=True)
             os.chmod(uri, 0o700)
@@ -98,34 +88,6 @@ class Store:
             self.refresh()
             yield
 
-    def refresh(self) -> int:
-        """See what others have committed, and return the version of the table."""
-        with engine_errors(self.uri, "reading"):
-            self._table.checkout_latest()
-            return int(self._table.version)
-
-    def count(self) -> int:
-        """Return the number of prints."""
-        with engine_errors(self.uri, "reading"):
-            return int(self._table.count_rows())
-
-    def others(self, maker: str) -> set[str]:
-        """Return the fingerprints of all weights and settings but this that made templates."""
-        where = f"made_by != '{maker}'"
-        with engine_errors(self.uri, "reading"):
-            if not self._table.count_rows(where):
-                return set()
-            found = self._table.search().where(where).select(["made_by"]).to_arrow()
-        return set(found["made_by"].unique().to_pylist())
-
-    def whose(self, ids: Sequence[str]) -> dict[str, tuple[str, str, str]]:
-        """Return subject, finger and time of those ids that are there."""
-        names = ["id", "subject", "finger", "enrolled"]
-        with engine_errors(self.uri, "reading"):
-            query = self._table.search().where(_among(ids)).select(names)
-            found = query.to_arrow().to_pylist() if ids else []
-        return {one["id"]: (one["subject"], one["finger"], one["enrolled"]) for one in found}
-
     def add(self, rows: Sequence[Row]) -> None:
         """Commit rows; those whose id is there already are passed over."""
         with engine_errors(self.uri, "enrolling"):
@@ -141,63 +103,7 @@ class Store:
     def delete(self, ids: Iterable[str]) -> None:
         """Commit that rows are gone; older versions still hold them (:meth:`purge`)."""
         with engine_errors(self.uri, "removing"):
-            self._table.delete(_among(ids))
-
-    def labels(self) -> pa.Table:
-        """Return all but what is biometric, a row a print, in the order of :meth:`index`."""
-        with engine_errors(self.uri, "reading"):
-            return self._table.search().select(list(LABELS)).to_arrow()
-
-    def index(self) -> tuple[UInt64[np.ndarray, " P"], Int8[np.ndarray, "P E"]]:
-        """Return the numbers by which the engine knows its rows, and all index vectors."""
-        with engine_errors(self.uri, "reading"):
-            found = self._table.search().select(["id", "index"]).with_row_id(True).to_arrow()
-        numbers, column = found["_rowid"].to_numpy(), found["index"]
-        if not self.sealer:
-            return numbers, byte_matrix(column.chunks)
-        ids = found["id"].to_pylist()
-        opened = (
-            self.sealer.opened(data, place(id, "index"))
-            for id, data in zip(ids, column.to_pylist(), strict=True)
-        )
-        return numbers, byte_matrix([pa.array(opened, pa.binary())])
-
-    def values(self, numbers: Sequence[int], column: str) -> list[bytes | None]:
-        """Return a biometric column of some rows, in the order of their numbers."""
-        with engine_errors(self.uri, "reading"):
-            wanted = self._table.take_row_ids([int(one) for one in numbers])
-            found = wanted.select(["id", column]).with_row_id().to_arrow()
-        at = {number: row for row, number in enumerate(found["_rowid"].to_pylist())}
-        ids, data = found["id"].to_pylist(), found[column].to_pylist()
-        if self.sealer:
-            places = [place(id, column) for id in ids]
-            data = [
-                None if one is None else self.sealer.opened(one, where)
-                for one, where in zip(data, places, strict=True)
-            ]
-        return [data[at[int(number)]] for number in numbers]
-
-    def rows(self, ids: Sequence[str] | None = None) -> Iterator[list[Row]]:
-        """Yield all rows, or those of some ids, with all that they hold, some at a time."""
-        for table in self._tables(ids):
-            yield to_rows(table, self.sealer)
-
-    def _tables(self, ids: Sequence[str] | None = None) -> Iterator[pa.Table]:
-        query = self._table.search()
-        if ids is not None:
-            query = query.where(_among(ids))
-        with engine_errors(self.uri, "reading"):
-            for batch in query.to_batches(FEW):
-                yield pa.Table.from_batches([batch])
-
-    def damaged(self) -> list[str]:
-        """Return the ids of rows that do not hold what was written, by their checksums."""
-        wrong = []
-        for table in self._tables():
-            for row in table.to_pylist():
-                if checksum(row) != row["checksum"]:
-                    wrong.append(row["id"])
-        return wrong
+            self._table.delete(among(ids))
 
     def compact(self) -> None:
         """Put small fragments together, and leave out what was removed."""
@@ -220,11 +126,6 @@ class Store:
             self._table.to_lance().cleanup_old_versions(timedelta(0), delete_unverified=True)
         self.refresh()
 
-    def fragments(self) -> int:
-        """Return in how many fragments the table lies."""
-        with engine_errors(self.uri, "reading"):
-            return len(self._table.to_lance().get_fragments())
-
     def back_up(self, folder: str | Path) -> None:
         """Copy the gallery as it is to a new folder; raises ValueError where that is not empty."""
         if is_remote(self.uri):
@@ -243,13 +144,7 @@ class Store:
 
 def is_gallery(uri: str) -> bool:
     """Return whether there is a gallery; of a URI that is no folder the engine will say so."""
-    return is_remote(uri) or os.path.isdir(os.path.join(uri, f"{TABLE}.lance"))
-
-
-def _among(ids: Iterable[str]) -> str:
-    """Return a filter in SQL; ids are hexadecimal digits, which need no care."""
-    listed = ", ".join(f"'{id}'" for id in ids)
-    return f"id IN ({listed})"
+    return is_remote(uri) or os.path.isdir(os.path.join(uri, f"{TABLE}.lance", "_versions"))
 
 
 def _check_key(uri: str, check: str, sealer: Sealer | None) -> None:

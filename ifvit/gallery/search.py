@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 from jaxtyping import Bool, Float, Int, Int8, UInt64
 
 from ifvit.comparison.print_similarity import REACH, map_similarity, unit_index
@@ -27,7 +26,7 @@ CACHED = 512
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What of a gallery is in memory: one version of it, its index vectors and its labels."""
+    """What of a gallery is in memory: the index vectors of one version of it."""
 
     version: int
     numbers: UInt64[np.ndarray, " P"]
@@ -35,34 +34,29 @@ class Snapshot:
     index: Int8[np.ndarray, "P E"]
     lengths: Float[np.ndarray, " P"]
     """Of the index vectors as they are stored."""
-    labels: pa.Table
 
     def __len__(self) -> int:
         """Return the number of prints."""
         return len(self.numbers)
 
-    def label(self, place: int) -> dict:
-        """Return the labels of the print in a place."""
-        return {name: self.labels[name][place].as_py() for name in self.labels.column_names}
-
 
 def snapshot(store: Store) -> Snapshot:
-    """Read a gallery's index vectors and labels."""
+    """Read a gallery's index vectors."""
     version = store.refresh()
     numbers, index = store.index()
     lengths = np.empty(len(index), np.float32)
     for start in range(0, len(index), CACHED):
         few = index[start : start + CACHED].astype(np.float32)
         lengths[start : start + CACHED] = np.sqrt(np.einsum("pe,pe->p", few, few))
-    return Snapshot(version, numbers, index, np.maximum(lengths, 1e-9), store.labels())
+    return Snapshot(version, numbers, index, np.maximum(lengths, 1e-9))
 
 
 @dataclass(frozen=True)
 class Found:
     """A print that a search has come to."""
 
-    place: int
-    """In the snapshot."""
+    number: int
+    """By which the store knows its row."""
     index_score: float
     map_score: float
     result: MatchResult | None = None
@@ -137,6 +131,6 @@ def shortlist(store: Store, held: Snapshot, template: Template, most: int = MAPS
     places = best(by_index, most)
     by_map = map_scores(store, held.numbers[places], template)
     return [
-        Found(int(places[one]), float(by_index[places[one]]), float(by_map[one]))
+        Found(int(held.numbers[places[one]]), float(by_index[places[one]]), float(by_map[one]))
         for one in best(by_map, len(places))
     ]

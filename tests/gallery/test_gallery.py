@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from fake_matcher import FakeMatcher, print_array, print_bytes, write_prints
 
-from ifvit.gallery.answers import places_of
 from ifvit.gallery.enrolment import Entry
 from ifvit.gallery.gallery import Gallery
 from ifvit.gallery.rows import Row
@@ -38,9 +37,8 @@ def every_file(folder: str) -> list[Path]:
 
 
 def row_of(gallery: Gallery, subject: str) -> Row:
-    labels = gallery.labels()
-    (place,) = places_of(labels, subject)
-    return next(gallery.store.rows([labels["id"][place].as_py()]))[0]
+    (label,) = gallery.store.labels_at(gallery.store.find(subject))
+    return next(gallery.store.rows([label["id"]]))[0]
 
 
 def holds(folder: str, data: bytes) -> bool:

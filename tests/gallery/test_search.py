@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from fake_matcher import FakeMatcher, print_array, template_of
 
@@ -16,7 +15,7 @@ from ifvit.gallery.search import CACHED, Snapshot, best, index_scores, shortlist
 def snapshot_of(index: np.ndarray) -> Snapshot:
     lengths = np.linalg.norm(index.astype(np.float32), axis=1).astype(np.float32)
     numbers = np.arange(len(index), dtype=np.uint64)
-    return Snapshot(1, numbers, index, lengths, pa.table({"id": [str(n) for n in numbers]}))
+    return Snapshot(1, numbers, index, lengths)
 
 
 @pytest.mark.parametrize("count", [1, CACHED - 1, CACHED, 3 * CACHED + 7])
@@ -41,7 +40,9 @@ def test_the_second_stage_is_the_similarity_of_templates(tmp_path) -> None:
     found = shortlist(gallery.store, gallery.snapshot(), probe)
     assert [one.map_score for one in found] == sorted((f.map_score for f in found), reverse=True)
     for one in found:
-        expected = template_similarity(probe, template_of(one.place, 0))
+        (label,) = gallery.store.labels_at([one.number])
+        finger = int(label["name"].removeprefix("print "))
+        expected = template_similarity(probe, template_of(finger, 0))
         assert (one.map_score, one.index_score) == pytest.approx(expected, abs=1e-5)
 
 
