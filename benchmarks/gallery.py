@@ -112,13 +112,15 @@ def kept_ids(store: Store) -> list[str]:
     return [one["id"] for one in labels if "/" in one["name"]]
 
 
-def searched(folder: Path) -> None:
+def searched(folder: Path, maker: str) -> None:
     """Open the gallery and time the stages that need no networks."""
     before, start = memory(), time.perf_counter()
     store = Store.open(str(folder / "gallery"))
-    others = store.others("none")
+    others = store.others(maker)
     held = snapshot(store)
-    line("opening", time.perf_counter() - start, "s", f"{len(held)} rows, {len(others)} maker")
+    line(
+        "opening", time.perf_counter() - start, "s", f"{len(held)} rows, {len(others)} other makers"
+    )
     line("memory of the open gallery", memory() - before, "MB", "at its peak")
     probe = next(store.rows(kept_ids(store)[:1]))[0].template
     scores = index_scores(held, probe)
@@ -150,9 +152,10 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--folder", default="")
     parser.add_argument("--search-only", action="store_true", help="of a folder that is filled")
+    parser.add_argument("--maker", default="")
     options = parser.parse_args()
     if options.search_only:
-        searched(Path(options.folder))
+        searched(Path(options.folder), options.maker)
         return
     print(f"# {machine()}", flush=True)
     with tempfile.TemporaryDirectory() as temporary:
@@ -170,6 +173,7 @@ def main() -> None:
         size = sum(path.stat().st_size for path in files)
         line("on the disk", size / len(snapshot(store)), "bytes/row", f"{size / 1e9:.2f} GB")
         command = [sys.executable, __file__, "--search-only", "--folder", str(folder)]
+        command += ["--maker", made_by(matcher)]
         subprocess.run(command, check=True, env=dict(os.environ))
         paired(folder, matcher)
 

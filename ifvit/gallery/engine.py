@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
@@ -19,19 +19,17 @@ def is_remote(uri: str) -> bool:
     return "://" in uri
 
 
-def byte_matrix(chunks: Sequence[pa.Array]) -> Int8[np.ndarray, "P E"]:
-    """Return vectors of bytes as one matrix; raises ValueError where their lengths differ."""
-    parts, widths = [], set()
-    for chunk in (one for one in chunks if len(one)):
-        offsets = np.frombuffer(chunk.buffers()[1], np.int32)[
-            chunk.offset : chunk.offset + len(chunk) + 1
-        ]
-        widths |= set(np.unique(np.diff(offsets)).tolist())
-        parts.append(np.frombuffer(chunk.buffers()[2], np.int8)[offsets[0] : offsets[-1]])
-    if len(widths) > 1:
+def byte_matrix(column: pa.Array) -> Int8[np.ndarray, "P E"]:
+    """Return a column of bytes as a matrix; raises ValueError where their lengths differ."""
+    if not len(column):
+        return np.zeros((0, 0), np.int8)
+    offsets = np.frombuffer(column.buffers()[1], np.int32)
+    offsets = offsets[column.offset : column.offset + len(column) + 1]
+    widths = np.unique(np.diff(offsets))
+    if len(widths) > 1 or column.null_count:
         raise ValueError("index vectors of different lengths: run `ifvit gallery upgrade`")
-    width = widths.pop() if widths else 0
-    return np.concatenate(parts).reshape(-1, width) if parts else np.zeros((0, 0), np.int8)
+    data = np.frombuffer(column.buffers()[2], np.int8)[offsets[0] : offsets[-1]]
+    return data.reshape(-1, int(widths[0]))
 
 
 @contextmanager

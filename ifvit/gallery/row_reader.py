@@ -16,6 +16,9 @@ from ifvit.gallery.sealing import Sealer
 FEW = 512
 """Rows in memory at once, where all are gone through."""
 
+STRIPE = 1 << 16
+"""Index vectors read at once."""
+
 
 class RowReader:
     """A table of rows, of one version until :meth:`refresh`.
@@ -90,13 +93,20 @@ class RowReader:
     def index(self) -> tuple[UInt64[np.ndarray, " P"], Int8[np.ndarray, "P E"]]:
         """Return the numbers by which the engine knows its rows, and all index vectors."""
         names = ["id", "index"] if self.sealer else ["index"]
+        numbers, parts = [np.zeros(0, np.uint64)], list[np.ndarray]()
         with engine_errors(self.uri, "reading"):
-            found = self._table.search().select(names).with_row_id(True).to_arrow()
-        numbers, column = found["_rowid"].to_numpy(), found["index"]
+            query = self._table.search().select(names).with_row_id(True)
+            for batch in query.to_batches(STRIPE):
+                numbers.append(batch["_rowid"].to_numpy())
+                parts.append(byte_matrix(self._index_column(batch)))
+        made = [part for part in parts if len(part)]
+        return np.concatenate(numbers), np.concatenate(made or [np.zeros((0, 0), np.int8)])
+
+    def _index_column(self, batch: pa.RecordBatch) -> pa.Array:
         if not self.sealer:
-            return numbers, byte_matrix(column.chunks)
-        opened = self._opened(found["id"].to_pylist(), column.to_pylist(), "index")
-        return numbers, byte_matrix([pa.array(opened, pa.binary())])
+            return batch["index"]
+        ids, data = batch["id"].to_pylist(), batch["index"].to_pylist()
+        return pa.array(self._opened(ids, data, "index"), pa.binary())
 
     def values(self, numbers: Sequence[int], column: str) -> list[bytes | None]:
         """Return a biometric column of some rows, in the order of their numbers."""
