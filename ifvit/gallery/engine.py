@@ -34,7 +34,10 @@ def byte_matrix(column: pa.Array) -> Int8[np.ndarray, "P E"]:
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Have new files made for their owner alone: 0600, folders 0700."""
+    """Have new files made for their owner alone: 0600, folders 0700.
+
+    The umask is the process's: what other threads make meanwhile is their owner's alone too.
+    """
     before = os.umask(0o077)
     try:
         yield

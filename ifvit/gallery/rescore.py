@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ from ifvit.features.features import Features
 from ifvit.gallery.row_store import Store
 from ifvit.gallery.search import Found
 from ifvit.matcher import Matcher
+
+logger = logging.getLogger("ifvit")
 
 PAIRS = 20
 """Prints that are registered with a probe: those with the best dense maps."""
@@ -26,14 +29,20 @@ class Rescorer:
         self._store, self._matcher = store, matcher
 
     def kept(self, numbers: Sequence[int]) -> dict[int, Features]:
-        """Return those of some prints that are kept, measured."""
-        images = self._store.values(numbers, "print")
-        listed = zip(numbers, images, self._store.labels_at(numbers), strict=True)
-        return {
-            number: self._matcher.extract(image, label["ppi"], label["name"])
-            for number, image, label in listed
-            if image is not None
-        }
+        """Return those of some prints that are kept, measured.
+
+        One that cannot be read, which a later version may refuse, is a warning.
+        """
+        images, made = self._store.values(numbers, "print"), dict[int, Features]()
+        for number, image, label in zip(
+            numbers, images, self._store.labels_at(numbers), strict=True
+        ):
+            if image is not None:
+                try:
+                    made[number] = self._matcher.extract(image, label["ppi"], label["name"])
+                except ValueError as error:
+                    logger.warning("print %s cannot be compared: %s", label["id"], error)
+        return made
 
     def results(self, probe: Features, numbers: Sequence[int]) -> dict[int, MatchResult]:
         """Return the results of a probe, as print 0, with those of some prints that are kept."""

@@ -226,6 +226,24 @@ def test_an_upgrade_embeds_what_is_kept_and_goes_on_where_it_stopped(gallery, mo
         gallery.search(print_array(9, 2))
 
 
+def test_kept_prints_that_are_refused_now_stop_nothing(gallery, matcher, caplog) -> None:
+    extract = matcher.extract
+
+    def refuses(given, ppi=None, name=""):
+        if isinstance(given, bytes) and given == print_bytes(7, 1):
+            raise ValueError("no print")
+        return extract(given, ppi, name)
+
+    matcher.extract = refuses
+    assert gallery.search(print_array(8, 2)).found[0].subject == "person 8"
+    assert gallery.search(print_array(7, 2)).found == []
+    assert "cannot be compared: no print" in caplog.text
+    newer = FakeMatcher(seed=4)
+    newer.extract = refuses
+    done, without = Gallery(gallery.path, newer).upgrade()
+    assert done == 29 and without == [row_of(gallery, "person 7").id]
+
+
 def test_another_process_may_have_changed_it(gallery, matcher) -> None:
     gallery.search(print_array(1, 2))
     Gallery(gallery.path, matcher).enroll([print_array(80)], "new", keep_prints=True)
