@@ -93,6 +93,8 @@ def report(gallery: Gallery, mated: list[Print], strangers: list[Print]) -> None
         print(f"rank 1 after {stage:<6} {100 * rate:6.2f} %")
     for fpir in FPIRS:
         limit = rates.threshold(fpir, size)
+        if limit is None:
+            continue
         fnir, seen = (
             np.mean(np.array(scores) < limit.value),
             np.mean(np.array(others) >= limit.value),

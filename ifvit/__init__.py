@@ -49,7 +49,13 @@ def __getattr__(name: str) -> Any:
     elif name == "__version__":
         found = import_module("importlib.metadata").version("ifvit")
     elif name in _PLACES:
-        found = getattr(import_module(_PLACES[name]), name)
+        try:
+            found = getattr(import_module(_PLACES[name]), name)
+        except ImportError as error:
+            if name != "Gallery":
+                raise
+            needs = f"a gallery is kept by LanceDB, which cannot be imported ({error})"
+            raise ImportError(f"{needs}: pip install 'ifvit[gallery]'") from error
     else:
         raise AttributeError(f"module 'ifvit' has no attribute {name!r}")
     globals()[name] = found

@@ -9,7 +9,7 @@ from typing import Any
 from ifvit.comparison.decision import Decision
 from ifvit.comparison.result import MatchResult
 from ifvit.gallery.enrolment import identity
-from ifvit.gallery.open_set import OpenSet, Rate, fmr_for, fpir_of
+from ifvit.gallery.open_set import OpenSet, Rate, fpir_of
 from ifvit.gallery.search import Found
 
 
@@ -111,7 +111,6 @@ def answer(
     ``labelled`` are the labels of those that were found.
     """
     seen = set[tuple[str, str]]()
-    fmr_for(fpir, size)  # raises for what is no rate
     made: list[Candidate] = []
     for one, labels in zip(found, labelled, strict=True):
         key = identity(labels["subject"], labels["finger"], labels["id"])
@@ -136,8 +135,7 @@ def answer(
         )
         if len(made) == top:
             break
-    limit = rates.threshold(fpir, size) if rates.calibrated else None
-    return SearchResult(made, size, fpir, limit)
+    return SearchResult(made, size, fpir, rates.threshold(fpir, size))
 
 
 def verified(
@@ -146,8 +144,9 @@ def verified(
     """Return what comparisons with the prints of one person come to, at this FMR of the claim."""
     rates, count = OpenSet(decision), len(results)
     listed = sorted(zip(ids, results, strict=True), key=lambda one: one[1].score, reverse=True)
-    if not listed or not rates.calibrated:
-        return Verification(listed, None, None, None)
     # As many comparisons as prints: a search in a gallery of one person.
-    limit, best = rates.threshold(fmr, count), listed[0][1].score
+    limit = rates.threshold(fmr, count)
+    if not listed or limit is None:
+        return Verification(listed, None, None, None)
+    best = listed[0][1].score
     return Verification(listed, rates.fpir(best, count), limit, best >= limit.value)

@@ -128,9 +128,10 @@ class Gallery:
         makes all pairs, even where a candidate is beyond doubt. Raises as :meth:`Matcher.extract`,
         and ValueError where the gallery is of other weights or settings.
         """
-        held, features = self.snapshot(), self.matcher.extract(probe, ppi, "the probe")
+        held, rates = self.snapshot(), OpenSet(self.matcher.decision)
+        rates.threshold(fpir, len(held))  # what cannot be promised is said before the work
+        features = self.matcher.extract(probe, ppi, "the probe")
         found = shortlist(self.store, held, self.matcher.coder.template(features))
-        rates = OpenSet(self.matcher.decision)
 
         def beyond_doubt(score: float) -> bool:
             rate = None if thorough else rates.fpir(score, len(held))
@@ -191,12 +192,10 @@ class Gallery:
         stopped. Raises as :meth:`search`.
         """
         held, matcher = self.snapshot(), self.matcher
+        limit = OpenSet(matcher.decision).threshold(fmr, 1)
         maker = f"{made_by(matcher)} {matcher.fingerprint} {matcher.decision.dense_sha256}"
         found = doubles(self.store, held, Rescorer(self.store, matcher).pair, maker)
-        limit = -1.0
-        if matcher.decision.impostor is not None:
-            limit = OpenSet(matcher.decision).threshold(fmr, 1).value
-        made = [one for one in found if one.score is None or one.score >= limit]
+        made = [one for one in found if one.score is None or not limit or one.score >= limit.value]
         log(self.path, "deduped", fmr=fmr, pairs=[[one.id0, one.id1] for one in made])
         return made
 

@@ -88,12 +88,15 @@ class OpenSet:
         found = self.fmr(score)
         return None if found is None else Rate(fpir_of(found.value, size), found.extrapolated)
 
-    def threshold(self, fpir: float, size: int) -> Rate:
+    def threshold(self, fpir: float, size: int) -> Rate | None:
         """Return the lowest score that is accepted at an FPIR, in a gallery of so many prints.
 
-        Raises ValueError where nothing is known, or the tail has too few scores to be continued.
+        None where nothing is known. Raises ValueError for what is no rate, and where the tail has
+        too few scores to be continued so far.
         """
         fmr = fmr_for(fpir, size)
+        if not self.calibrated:
+            return None
         floor = 1 / (self._count + 1)
         if fmr >= floor or not self._mean:
             return Rate(self.decision.threshold(fmr), False)

@@ -158,3 +158,6 @@ def test_without_the_extra_the_way_out_is_named() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.returncode == 2 and "pip install 'ifvit[gallery]'" in done.stderr
     assert done.stderr.count("\n") == 1
+    code = "import sys; sys.modules['lancedb'] = None\nimport ifvit; ifvit.Gallery"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stderr.splitlines()[-1].endswith("pip install 'ifvit[gallery]'")

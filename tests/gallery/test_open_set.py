@@ -65,4 +65,7 @@ def test_few_scores_say_nothing_beyond_themselves() -> None:
     with pytest.raises(ValueError, match="no threshold for an FMR"):
         few.threshold(0.001, 1000)
     nothing = OpenSet(Decision())
+    assert nothing.threshold(0.01, 5) is None
+    with pytest.raises(ValueError, match="an FPIR of 2"):
+        nothing.threshold(2.0, 5)
     assert not nothing.calibrated and nothing.fmr(0.5) is None and nothing.fpir(0.5, 3) is None
