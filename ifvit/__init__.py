@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ifvit.comparison.result import MatchResult
     from ifvit.data.examples import example_prints
+    from ifvit.gallery.gallery import Gallery
     from ifvit.matcher import Matcher
     from ifvit.one_call import match
     from ifvit.registered_pair import Registration, register
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _PLACES = {
     "example_prints": "ifvit.data.examples",
+    "Gallery": "ifvit.gallery.gallery",
     "match": "ifvit.one_call",
     "Matcher": "ifvit.matcher",
     "MatchResult": "ifvit.comparison.result",
@@ -30,6 +32,7 @@ _PLACES = {
 }
 
 __all__ = [
+    "Gallery",
     "MatchResult",
     "Matcher",
     "Registration",
@@ -49,7 +52,13 @@ def __getattr__(name: str) -> Any:
     elif name == "__version__":
         found = import_module("importlib.metadata").version("ifvit")
     elif name in _PLACES:
-        found = getattr(import_module(_PLACES[name]), name)
+        try:
+            found = getattr(import_module(_PLACES[name]), name)
+        except ImportError as error:
+            if name != "Gallery":
+                raise
+            needs = f"a gallery is kept by LanceDB, which cannot be imported ({error})"
+            raise ImportError(f"{needs}: pip install 'ifvit[gallery]'") from error
     else:
         raise AttributeError(f"module 'ifvit' has no attribute {name!r}")
     globals()[name] = found

@@ -22,10 +22,19 @@ VERBS: dict[str, dict[str, str]] = {
         "embed": "prints to stand-alone templates",
         "compare": "templates with templates",
     },
+    "keep and search": {
+        "enroll": "prints into a gallery, with whose they are",
+        "search": "a gallery for the finger of a print; nobody is an answer",
+        "verify": "a print against those of one person",
+        "dedupe": "who is in a gallery twice",
+        "list": "the prints of a gallery",
+        "remove": "prints from a gallery",
+        "gallery": "its upkeep: upgrade, compact, purge, check, count, backup",
+    },
     "measure": {
         "evaluate": "a data set, compared by a protocol",
         "calibrate": "impostor scores, so that a match says its false match rate",
-        "identify": "a gallery searched for every other print",
+        "identify": "a data set searched for every other print: rank 1 and the curve",
         "report": "figures, curves and the worst pairs of an evaluation",
     },
 }

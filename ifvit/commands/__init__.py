@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ifvit.commands import graphs, make, measure, use
+from ifvit.commands import ask, gallery, graphs, make, measure, use
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.evaluation.evaluate import EvaluateConfig
 from ifvit.evaluation.identification import IdentifyConfig
@@ -23,6 +23,13 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "register": (use.RegisterArgs, use.run_register),
     "embed": (use.EmbedArgs, use.run_embed),
     "compare": (use.CompareArgs, use.run_compare),
+    "enroll": (gallery.EnrollArgs, gallery.run_enroll),
+    "search": (ask.SearchArgs, ask.run_search),
+    "verify": (ask.VerifyArgs, ask.run_verify),
+    "dedupe": (ask.DedupeArgs, ask.run_dedupe),
+    "list": (gallery.ListArgs, gallery.run_list),
+    "remove": (gallery.RemoveArgs, gallery.run_remove),
+    "gallery": (gallery.MaintainArgs, gallery.run_gallery),
     "evaluate": (EvaluateConfig, measure.run_evaluate),
     "calibrate": (measure.CalibrateArgs, measure.run_calibrate),
     "identify": (IdentifyConfig, measure.run_identify),

@@ -25,30 +25,33 @@ fingerprint, and a graph is written only where it computes the same."""
 FILES = ("config", "data.prints")
 
 
-def fingerprint_of(settings: dict[str, Any]) -> str:
-    """Return the sha256 of settings, plain values for JSON, and of all constants beside them."""
-    everything = {"settings": settings, "constants": constants()}
+def fingerprint_of(settings: dict[str, Any], rooms: tuple[str, ...] = ROOMS) -> str:
+    """Return the sha256 of settings, plain values for JSON, and of all constants beside them.
+
+    ``rooms`` are those whose constants count.
+    """
+    everything = {"settings": settings, "constants": constants(rooms)}
     return hashlib.sha256(json.dumps(everything, sort_keys=True).encode()).hexdigest()
 
 
 @cache
-def constants() -> dict[str, list[str]]:
+def constants(rooms: tuple[str, ...] = ROOMS) -> dict[str, list[str]]:
     """Return the numbers with names in capitals of all modules that have a part in a score.
 
     Two of one name are both listed.
     """
     found: dict[str, set[str]] = {}
-    for module in _modules():
+    for module in _modules(rooms):
         for name, value in vars(module).items():
             if name.isupper() and _numeric(value):
                 found.setdefault(name, set()).add(repr(value))
     return {name: sorted(values) for name, values in sorted(found.items())}
 
 
-def _modules() -> Iterator[ModuleType]:
+def _modules(rooms: tuple[str, ...]) -> Iterator[ModuleType]:
     for name in FILES:
         yield import_module(f"ifvit.{name}")
-    for room in ROOMS:
+    for room in rooms:
         package = import_module(f"ifvit.{room}")
         for entry in iter_modules(package.__path__):
             yield import_module(f"ifvit.{room}.{entry.name}")

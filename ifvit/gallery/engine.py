@@ -1,0 +1,65 @@
+"""The engine of the store as it behaves here: its errors in one line, its files for their owner."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int8
+
+from ifvit.texts import shortened
+
+
+def is_remote(uri: str) -> bool:
+    """Return whether a gallery is at a URI of an object store, and no local folder."""
+    return "://" in uri
+
+
+def byte_matrix(column: pa.Array) -> Int8[np.ndarray, "P E"]:
+    """Return a column of bytes as a matrix; raises ValueError where their lengths differ."""
+    if not len(column):
+        return np.zeros((0, 0), np.int8)
+    offsets = np.frombuffer(column.buffers()[1], np.int32)
+    offsets = offsets[column.offset : column.offset + len(column) + 1]
+    widths = np.unique(np.diff(offsets))
+    if len(widths) > 1 or column.null_count:
+        raise ValueError("index vectors of different lengths: run `ifvit gallery upgrade`")
+    data = np.frombuffer(column.buffers()[2], np.int8)[offsets[0] : offsets[-1]]
+    return data.reshape(-1, int(widths[0]))
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """Have new files made for their owner alone: 0600, folders 0700.
+
+    The umask is the process's: what other threads make meanwhile is their owner's alone too.
+    """
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+@contextmanager
+def engine_errors(uri: str, doing: str) -> Iterator[None]:
+    """Turn what the engine raises into one line that says where, and what to do."""
+    try:
+        yield
+    except (GeneratorExit, KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # its panics are no Exception
+        text = shortened(str(error), 250)
+        for code, sign in ((errno.ENOSPC, "No space left"), (errno.EFBIG, "File too large")):
+            if sign in text:
+                raise OSError(
+                    code, f"{uri}: {doing} failed: {sign}; what was acknowledged is kept"
+                ) from error
+        raise ValueError(
+            f"{uri}: {doing} failed ({type(error).__name__}: {text}): if files are damaged, "
+            "`ifvit gallery check` says which prints, and a backup has them"
+        ) from error

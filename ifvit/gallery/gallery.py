@@ -1,0 +1,248 @@
+"""The Gallery: prints that are enrolled, and whose a new one is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+
+from ifvit.comparison.result import MatchResult
+from ifvit.data.given import PrintSource
+from ifvit.features.features import Features
+from ifvit.gallery.answers import SearchResult, Verification, answer, verified
+from ifvit.gallery.audit import log
+from ifvit.gallery.dedupe import Double, doubles
+from ifvit.gallery.enroller import Enrolled, Enroller
+from ifvit.gallery.enrolment import Entry, entries
+from ifvit.gallery.made_by import check_made_by, made_by
+from ifvit.gallery.open_set import OpenSet
+from ifvit.gallery.rescore import Rescorer
+from ifvit.gallery.row_store import Store, is_gallery
+from ifvit.gallery.sealing import Sealer
+from ifvit.gallery.search import Snapshot, shortlist, snapshot
+from ifvit.gallery.upgrade import upgraded
+from ifvit.matcher import Matcher
+
+FPIR = 0.001
+"""At which it is decided, if nothing else is asked for, whether somebody was found."""
+
+DOUBT = 1e-6
+"""FPIR at which a candidate is beyond doubt, and no further pair is made."""
+
+
+class Gallery:
+    """Prints to be enrolled, searched, verified and removed, in a folder or at a URI.
+
+    ``matcher`` is a Matcher, or what loads one when it is first needed; if not given, the one that
+    ships. ``key`` are the 32 bytes of an encrypted gallery. One object is used by one thread at a
+    time.
+    """
+
+    def __init__(
+        self,
+        path: str | Path,
+        matcher: Matcher | Callable[[], Matcher] | None = None,
+        *,
+        key: bytes | None = None,
+        create: bool = False,
+    ) -> None:
+        """Open a gallery, or make an empty one where there is none and ``create`` says so.
+
+        Raises FileNotFoundError where there is none, and ValueError for another key or none.
+        """
+        self.path = os.fspath(path)
+        sealer = None if key is None else Sealer(key)
+        new = create and not is_gallery(self.path)
+        self.store = (Store.create if new else Store.open)(self.path, sealer)
+        self._matcher = matcher
+        self._snapshot: Snapshot | None = None
+
+    @property
+    def matcher(self) -> Matcher:
+        """Return what makes templates and compares pairs."""
+        if self._matcher is None:
+            self._matcher = Matcher.from_checkpoints()
+        elif not isinstance(self._matcher, Matcher):
+            self._matcher = self._matcher()
+        return self._matcher
+
+    def __len__(self) -> int:
+        """Return the number of prints."""
+        self.store.refresh()
+        return self.store.count()
+
+    def labels(self) -> pa.Table:
+        """Return everything but what is biometric, a row a print."""
+        self.store.refresh()
+        return self.store.labels()
+
+    def enroll(
+        self,
+        prints: Iterable[PrintSource | Entry],
+        subject: str = "",
+        finger: str = "",
+        *,
+        ppi: float | None = None,
+        metadata: dict[str, str] | None = None,
+        keep_prints: bool = False,
+        force: bool = False,
+    ) -> list[Enrolled]:
+        """Enrol prints, and return what became of each (:class:`Enrolled`), in their order.
+
+        A print is whatever :func:`ifvit.match` takes, an :class:`Entry`, or a folder, of which all
+        prints are meant. ``keep_prints`` stores the prints themselves beside their templates: pair
+        mode, a false match rate, evidence and an upgrade need them, and they are biometric data.
+        ``force`` enrols prints of low quality too. Raises ValueError where another process writes,
+        and where the gallery is of other weights or settings.
+        """
+        listed = entries(prints, subject, finger, ppi, metadata)
+        return list(self.enrolling(listed, keep_prints=keep_prints, force=force))
+
+    def enrolling(
+        self, given: Iterable[Entry], *, keep_prints: bool = False, force: bool = False
+    ) -> Iterator[Enrolled]:
+        """Enrol, and yield what became of each print once that is committed.
+
+        Raises as :meth:`enroll`.
+        """
+        maker = made_by(self.matcher)
+        with self.store.writing():
+            check_made_by(self.store, maker)
+            enroller = Enroller(self.store, self.matcher, maker, keep_prints, force)
+            yield from enroller.enrol(given)
+
+    def search(
+        self,
+        probe: PrintSource | Features,
+        *,
+        top: int = 10,
+        fpir: float = FPIR,
+        ppi: float | None = None,
+        thorough: bool = False,
+    ) -> SearchResult:
+        """Search for a print's finger, and return the best candidates and whether one is it.
+
+        At most ``fpir`` of the probes of fingers that are not enrolled find somebody. ``thorough``
+        makes all pairs, even where a candidate is beyond doubt. Raises as :meth:`Matcher.extract`,
+        and ValueError where the gallery is of other weights or settings.
+        """
+        held, rates = self.snapshot(), OpenSet(self.matcher.decision)
+        rates.threshold(fpir, len(held))  # what cannot be promised is said before the work
+        features = self.matcher.extract(probe, ppi, "the probe")
+        found = shortlist(self.store, held, self.matcher.coder.template(features))
+
+        def beyond_doubt(score: float) -> bool:
+            rate = None if thorough else rates.fpir(score, len(held))
+            return rate is not None and rate.value <= DOUBT
+
+        rescored = Rescorer(self.store, self.matcher).rescored(found, features, beyond_doubt)
+        labelled = self.store.labels_at([one.number for one in rescored])
+        made = answer(rescored, labelled, len(held), rates, top, fpir)
+        log(self.path, "searched", probe=features.name, **made.record)
+        return made
+
+    def verify(
+        self,
+        id: str,
+        probe: PrintSource | Features,
+        *,
+        finger: str = "",
+        fmr: float = 0.001,
+        ppi: float | None = None,
+    ) -> Verification:
+        """Compare a print with one of the gallery, by its id, or with all of a subject.
+
+        The claim is accepted at the false match rate ``fmr``, of all its comparisons together.
+        Raises ValueError where nobody is called so, and as :meth:`search`.
+        """
+        features = self.matcher.extract(probe, ppi, "the probe")
+        self.store.refresh()
+        check_made_by(self.store, made_by(self.matcher))
+        numbers = self.store.find(id, finger)
+        results = Rescorer(self.store, self.matcher).results(features, numbers)
+        ids = [one["id"] for one in self.store.labels_at(list(results))]
+        made = verified(ids, list(results.values()), self.matcher.decision, fmr)
+        log(self.path, "verified", probe=features.name, claim=id, accepted=made.accepted)
+        return made
+
+    def remove(self, ids: Sequence[str], *, finger: str = "", purge: bool = False) -> list[str]:
+        """Remove prints by id or subject, and return their ids.
+
+        Older versions of the gallery still hold them until ``purge``, which removes those. Raises
+        ValueError where nobody is called so; then nothing is removed.
+        """
+        with self.store.writing():
+            numbers = sorted({number for id in ids for number in self.store.find(id, finger)})
+            gone = self.store.labels_at(numbers)
+            removed = [one["id"] for one in gone]
+            self.store.delete(removed)
+            subjects = sorted({one["subject"] for one in gone} - {""})
+            log(self.path, "removed", ids=removed, subjects=subjects, purged=purge)
+            if purge:
+                self.store.purge()
+        return removed
+
+    def dedupe(self, fmr: float = 1e-6) -> list[Double]:
+        """Return pairs of prints that are said to be of two fingers, and of one by their score.
+
+        ``fmr`` is the false match rate of one comparison at which they count; of prints that are
+        not kept all with like dense maps are returned, without a score. Goes on where it was
+        stopped. Raises as :meth:`search`.
+        """
+        held, matcher = self.snapshot(), self.matcher
+        limit = OpenSet(matcher.decision).threshold(fmr, 1)
+        maker = f"{made_by(matcher)} {matcher.fingerprint} {matcher.decision.dense_sha256}"
+        found = doubles(self.store, held, Rescorer(self.store, matcher).pair, maker)
+        made = [one for one in found if one.score is None or not limit or one.score >= limit.value]
+        log(self.path, "deduped", fmr=fmr, pairs=[[one.id0, one.id1] for one in made])
+        return made
+
+    def match(self, id0: str, id1: str) -> MatchResult:
+        """Match two prints of the gallery, by their ids: the evidence for a pair of doubles.
+
+        Raises ValueError for an id that is not there, or a print that is not kept.
+        """
+        self.store.refresh()
+        number0, number1 = (self.store.find(id)[0] for id in (id0, id1))
+        result = Rescorer(self.store, self.matcher).pair(number0, number1)
+        if result is None:
+            raise ValueError(f"prints {id0} and {id1} are not both kept: enrol by --keep-prints")
+        return result
+
+    def upgrade(self) -> tuple[int, list[str]]:
+        """Embed anew what is of other weights or settings; see :func:`upgraded`.
+
+        Returns how many were, and the ids of those that cannot be, since no print of them is kept.
+        Goes on where it was stopped. Raises ValueError where another process writes.
+        """
+        return upgraded(self.store, self.matcher)
+
+    def compact(self, *, purge: bool = False) -> None:
+        """Put the gallery's files in order; ``purge`` removes older versions, and what is in them.
+
+        Raises ValueError where another process writes.
+        """
+        with self.store.writing():
+            if purge:
+                self.store.purge()
+                log(self.path, "purged")
+            else:
+                self.store.compact()
+
+    def back_up(self, folder: str | Path) -> None:
+        """Copy the gallery to a new folder; raises ValueError as :meth:`Store.back_up` does."""
+        with self.store.writing():
+            self.store.back_up(folder)
+
+    def snapshot(self) -> Snapshot:
+        """Return the gallery as it is now, in memory: read anew only where it has changed.
+
+        Raises ValueError where its templates are of other weights or settings.
+        """
+        version = self.store.refresh()
+        if self._snapshot is None or self._snapshot.version != version:
+            check_made_by(self.store, made_by(self.matcher))
+            self._snapshot = snapshot(self.store)
+        return self._snapshot

@@ -1,0 +1,31 @@
+"""By what templates were made: weights and settings as one sha256, alike in all of a gallery."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from ifvit.comparison.fingerprint import fingerprint_of
+from ifvit.gallery.row_store import Store
+from ifvit.matcher import Matcher
+
+ROOMS = ("geometry", "models", "features")
+"""Rooms whose constants decide what a template is; how two are compared may change."""
+
+
+def made_by(matcher: Matcher) -> str:
+    """Return the sha256 of Module 2's weights and of every setting that a template depends on."""
+    settings = {
+        "matcher_sha256": matcher.decision.matcher_sha256,
+        "fit": asdict(matcher.extractor.fit_config),
+        "model": asdict(matcher.config),
+    }
+    return fingerprint_of(settings, ROOMS)
+
+
+def check_made_by(store: Store, maker: str) -> None:
+    """Raise ValueError where templates of a gallery were made by anything else."""
+    if others := store.others(maker):
+        raise ValueError(
+            f"{store.uri} holds templates of other weights or settings ({min(others)[:12]}, not "
+            f"{maker[:12]}), which cannot be compared: run `ifvit gallery upgrade {store.uri}`"
+        )

@@ -1,0 +1,163 @@
+"""Reading the rows of a gallery: labels, index vectors, and what is biometric, by their numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Int8, UInt64
+
+from ifvit.gallery.engine import byte_matrix, engine_errors
+from ifvit.gallery.rows import LABELS, SCHEMA, Row, checksum, place, to_rows
+from ifvit.gallery.sealing import Sealer
+
+FEW = 512
+"""Rows in memory at once, where all are gone through."""
+
+STRIPE = 1 << 16
+"""Index vectors read at once."""
+
+
+class RowReader:
+    """A table of rows, of one version until :meth:`refresh`.
+
+    The engine knows a row by a number, which holds within a version.
+    """
+
+    def __init__(self, uri: str, table: Any, sealer: Sealer | None) -> None:
+        """Take an open table, and what decrypts it, where it is encrypted."""
+        self.uri, self.sealer, self._table = uri, sealer, table
+
+    def refresh(self) -> int:
+        """See what others have committed, and return the version of the table."""
+        with engine_errors(self.uri, "reading"):
+            self._table.checkout_latest()
+            return int(self._table.version)
+
+    def count(self) -> int:
+        """Return the number of prints."""
+        with engine_errors(self.uri, "reading"):
+            return int(self._table.count_rows())
+
+    def others(self, maker: str) -> set[str]:
+        """Return the fingerprints of all weights and settings but this that made templates."""
+        where = f"made_by != '{maker}'"
+        with engine_errors(self.uri, "reading"):
+            if not self._table.count_rows(where):
+                return set()
+            found = self._table.search().where(where).select(["made_by"]).to_arrow()
+        return set(found["made_by"].unique().to_pylist())
+
+    def whose(self, ids: Sequence[str]) -> dict[str, tuple[str, str, str]]:
+        """Return subject, finger and time of those ids that are there."""
+        names = ["id", "subject", "finger", "enrolled"]
+        with engine_errors(self.uri, "reading"):
+            query = self._table.search().where(among(ids)).select(names)
+            found = query.to_arrow().to_pylist() if ids else []
+        return {one["id"]: (one["subject"], one["finger"], one["enrolled"]) for one in found}
+
+    def fragments(self) -> int:
+        """Return in how many fragments the table lies."""
+        with engine_errors(self.uri, "reading"):
+            return len(self._table.to_lance().get_fragments())
+
+    def labels(self) -> pa.Table:
+        """Return all but what is biometric, a row a print."""
+        with engine_errors(self.uri, "reading"):
+            return self._table.search().select(list(LABELS)).to_arrow()
+
+    def labels_at(self, numbers: Sequence[int]) -> list[dict]:
+        """Return the labels of some rows, in the order of their numbers."""
+        return self._taken(numbers, LABELS).to_pylist()
+
+    def find(self, name: str, finger: str = "") -> list[int]:
+        """Return the numbers of an id's row, or else of a subject's, perhaps of one finger alone.
+
+        Raises ValueError where nobody is called so.
+        """
+        for column in ("id", "subject"):
+            where = f"{column} = {_quoted(name)}"
+            where += f" AND finger = {_quoted(finger)}" if finger else ""
+            with engine_errors(self.uri, "reading"):
+                query = self._table.search().where(where).select(["id"]).with_row_id(True)
+                found = query.to_arrow()["_rowid"].to_pylist() if name else []
+            if found:
+                return [int(number) for number in found]
+        whose = f"{name!r}, finger {finger!r}" if finger else repr(name)
+        raise ValueError(
+            f"nobody in the gallery is called {whose}: expected an id or a subject of `ifvit list`"
+        )
+
+    def index(self) -> tuple[UInt64[np.ndarray, " P"], Int8[np.ndarray, "P E"]]:
+        """Return the numbers by which the engine knows its rows, and all index vectors."""
+        names = ["id", "index"] if self.sealer else ["index"]
+        numbers, parts = [np.zeros(0, np.uint64)], list[np.ndarray]()
+        with engine_errors(self.uri, "reading"):
+            query = self._table.search().select(names).with_row_id(True)
+            for batch in query.to_batches(STRIPE):
+                numbers.append(batch["_rowid"].to_numpy())
+                parts.append(byte_matrix(self._index_column(batch)))
+        made = [part for part in parts if len(part)]
+        return np.concatenate(numbers), np.concatenate(made or [np.zeros((0, 0), np.int8)])
+
+    def _index_column(self, batch: pa.RecordBatch) -> pa.Array:
+        if not self.sealer:
+            return batch["index"]
+        ids, data = batch["id"].to_pylist(), batch["index"].to_pylist()
+        return pa.array(self._opened(ids, data, "index"), pa.binary())
+
+    def values(self, numbers: Sequence[int], column: str) -> list[bytes | None]:
+        """Return a biometric column of some rows, in the order of their numbers."""
+        found = self._taken(numbers, ("id", column))
+        data = found[column].to_pylist()
+        return self._opened(found["id"].to_pylist(), data, column) if self.sealer else data
+
+    def _taken(self, numbers: Sequence[int], columns: Sequence[str]) -> pa.Table:
+        if not numbers:
+            return SCHEMA.empty_table().select(list(columns))
+        with engine_errors(self.uri, "reading"):
+            wanted = self._table.take_row_ids(list(dict.fromkeys(numbers)))
+            found = wanted.select(list(columns)).with_row_id().to_arrow()
+        at = {number: row for row, number in enumerate(found["_rowid"].to_pylist())}
+        return found.select(list(columns)).take([at[number] for number in numbers])
+
+    def _opened(
+        self, ids: Sequence[str], data: Sequence[bytes | None], column: str
+    ) -> list[bytes | None]:
+        opened, listed = self.sealer.opened, zip(ids, data, strict=True)  # type: ignore[union-attr]
+        return [None if one is None else opened(one, place(id, column)) for id, one in listed]
+
+    def rows(self, ids: Sequence[str] | None = None) -> Iterator[list[Row]]:
+        """Yield all rows, or those of some ids, with all that they hold, some at a time."""
+        for table in self._tables(ids):
+            yield to_rows(table, self.sealer)
+
+    def _tables(self, ids: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        query = self._table.search()
+        if ids is not None:
+            query = query.where(among(ids))
+        with engine_errors(self.uri, "reading"):
+            for batch in query.to_batches(FEW):
+                yield pa.Table.from_batches([batch])
+
+    def damaged(self) -> list[str]:
+        """Return the ids of rows that do not hold what was written, by their checksums."""
+        wrong = []
+        for table in self._tables():
+            for row in table.to_pylist():
+                if checksum(row) != row["checksum"]:
+                    wrong.append(row["id"])
+        return wrong
+
+
+def _quoted(text: str) -> str:
+    """Return a text in SQL."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def among(ids: Iterable[str]) -> str:
+    """Return a filter in SQL; ids are hexadecimal digits, which need no care."""
+    listed = ", ".join(f"'{id}'" for id in ids)
+    return f"id IN ({listed})"

@@ -1,0 +1,136 @@
+"""The first stages of a search: all index vectors, then the dense maps of some thousands.
+
+The first is exact: a matrix product with every vector of the gallery, held in memory as int8. The
+second reads the maps that it needs from the store. The third is :mod:`ifvit.gallery.rescore`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float, Int, Int8, UInt64
+
+from ifvit.comparison.print_similarity import REACH, map_similarity, unit_index
+from ifvit.comparison.result import MatchResult
+from ifvit.features.coder import INT8, Template
+from ifvit.gallery.row_store import Store
+from ifvit.gallery.rows import maps_of
+
+MAPS = 2000
+"""Prints whose dense maps are compared: those with the best index vectors."""
+
+CACHED = 512
+"""Index vectors converted to floats at once: they stay in the processor's cache."""
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What of a gallery is in memory: the index vectors of one version of it."""
+
+    version: int
+    numbers: UInt64[np.ndarray, " P"]
+    """By which the store knows the rows."""
+    index: Int8[np.ndarray, "P E"]
+    lengths: Float[np.ndarray, " P"]
+    """Of the index vectors as they are stored."""
+
+    def __len__(self) -> int:
+        """Return the number of prints."""
+        return len(self.numbers)
+
+
+def snapshot(store: Store) -> Snapshot:
+    """Read a gallery's index vectors."""
+    version = store.refresh()
+    numbers, index = store.index()
+    lengths = np.empty(len(index), np.float32)
+    for start in range(0, len(index), CACHED):
+        few = index[start : start + CACHED].astype(np.float32)
+        lengths[start : start + CACHED] = np.sqrt(np.einsum("pe,pe->p", few, few))
+    return Snapshot(version, numbers, index, np.maximum(lengths, 1e-9))
+
+
+@dataclass(frozen=True)
+class Found:
+    """A print that a search has come to."""
+
+    number: int
+    """By which the store knows its row."""
+    index_score: float
+    map_score: float
+    result: MatchResult | None = None
+    """Of pair mode, where that was done: print 0 is the probe."""
+
+    @property
+    def rank(self) -> tuple[bool, float]:
+        """Return what candidates are ordered by: pairs first, by score, then by their maps."""
+        if self.result is None:
+            return False, self.map_score
+        return True, self.result.score
+
+
+def index_scores(held: Snapshot, template: Template) -> Float[np.ndarray, " P"]:
+    """Return the cosine of a probe's index vector with each of the gallery's."""
+    probe = unit_index(template.index[None])[0]
+    scores = np.empty(len(held), np.float32)
+    if len(held) and held.index.shape[1] != len(probe):
+        raise ValueError(
+            f"index vectors of {held.index.shape[1]} numbers, the probe's has {len(probe)}: run "
+            "`ifvit gallery upgrade`"
+        )
+    buffer = np.empty((CACHED, len(probe)), np.float32)
+    for start in range(0, len(held), CACHED):
+        few = held.index[start : start + CACHED]
+        floats = buffer[: len(few)]
+        np.copyto(floats, few)
+        np.dot(floats, probe, out=scores[start : start + len(few)])
+    return scores / held.lengths
+
+
+def best(scores: Float[np.ndarray, " P"], count: int) -> Int[np.ndarray, " best"]:
+    """Return the places of the highest scores, highest first; of equal ones the earlier first."""
+    count = min(count, len(scores))
+    if count == 0:
+        return np.zeros(0, int)
+    # All that are as good as the last one that counts: which of them comes is not left to chance.
+    limit = np.partition(scores, len(scores) - count)[len(scores) - count]
+    places = np.flatnonzero(scores >= limit)
+    return places[np.argsort(-scores[places], kind="stable")][:count]
+
+
+def map_scores(
+    store: Store, numbers: UInt64[np.ndarray, " P"], template: Template
+) -> Float[np.ndarray, " P"]:
+    """Return how alike a probe's dense map and those of some rows are."""
+    if not len(numbers):
+        return np.zeros(0, np.float32)
+    cells, mask = maps_of([data or b"" for data in store.values(numbers.tolist(), "map")])
+    made = map_similarity(cells.astype(np.float32) / INT8, mask, *shifted(template), reach=0)
+    return np.asarray(made.max(axis=1), np.float32)
+
+
+def shifted(
+    template: Template, reach: int = REACH
+) -> tuple[Float[np.ndarray, "S h w K"], Bool[np.ndarray, "S h w"]]:
+    """Return a dense map and its mask under every shift that a comparison tries.
+
+    So that thousands of maps are read once for all shifts of one probe, not once for each.
+    """
+    height, width = template.mask.shape
+    cells = np.pad(template.cells.astype(np.float32) / INT8, ((reach, reach),) * 2 + ((0, 0),))
+    mask = np.pad(template.mask, reach)
+    steps = range(2 * reach + 1)
+    parts = [(slice(r, r + height), slice(c, c + width)) for r in steps for c in steps]
+    return np.stack([cells[part] for part in parts]), np.stack([mask[part] for part in parts])
+
+
+def shortlist(store: Store, held: Snapshot, template: Template, most: int = MAPS) -> list[Found]:
+    """Return the prints with the best dense maps among those with the best index vectors."""
+    by_index = index_scores(held, template)
+    places = best(by_index, most)
+    by_map = map_scores(store, held.numbers[places], template)
+    return [
+        Found(int(held.numbers[places[one]]), float(by_index[places[one]]), float(by_map[one]))
+        for one in best(by_map, len(places))
+    ]
