@@ -8,8 +8,9 @@ from ifvit.comparison.fingerprint import fingerprint_of
 from ifvit.gallery.row_store import Store
 from ifvit.matcher import Matcher
 
-ROOMS = ("geometry", "models", "features")
-"""Rooms whose constants decide what a template is; how two are compared may change."""
+ROOMS = ("geometry", "features")
+"""Rooms whose constants decide, beside the weights, what a template is; how two are compared may
+change."""
 
 
 def made_by(matcher: Matcher) -> str:

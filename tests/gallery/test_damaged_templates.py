@@ -149,6 +149,8 @@ def test_a_record_of_weights_is_what_it_says(tmp_path):
     others = [None, 3, 0.5, True, [], {}, ["x"], "", 10**400]
     for name in asdict(own):
         for other in [*others, *(["g" * 64, "A" * 64, "a" * 63] if "sha256" in name else [])]:
+            if (name, other) == ("graphs_sha256", ""):
+                continue  # weights without graphs
             path.write_text(json.dumps({**asdict(own), name: other}))
             with pytest.raises(ValueError, match=rf"weights\.json cannot be read.*{name}"):
                 read_record(path)
