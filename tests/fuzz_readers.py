@@ -98,7 +98,7 @@ def readers(folder: Path) -> dict[str, Reader]:
     shown = np.array([[[True, True]], [[True, False]], [[False, True]]])
     cells = unit.reshape(3, 1, 2, 8) * shown[..., None]
     templates = Templates(("a", "b", "c"), cells, shown, unit[:3], "ab" * 32)
-    record = Pretrained("small", "a summary", "MIT", "card.md", "a" * 64, "b" * 64)
+    record = Pretrained("small", "a summary", "MIT", "card.md", *(c * 64 for c in "abc"))
     prints = [Print("s", str(n), "1", folder / f"{n}.png", 500) for n in range(4)]
     for item in prints:
         item.path.touch()

@@ -42,7 +42,7 @@ class Pretrained:
     """Where data, recipe, results, limits and intended use are told."""
     dense_sha256: str
     matcher_sha256: str
-    graphs_sha256: str = ""
+    graphs_sha256: str
     """Of the sha256 of their graphs one after the other; empty where there are none."""
 
 
@@ -104,7 +104,6 @@ def read_record(path: Path) -> Pretrained:
     expected = f"a {RECORD_FILE} that `ifvit export` writes"
     check_exists(path, expected)
     values = read_json(path, expected)
-    values.setdefault("graphs_sha256", "")  # a record of before there were graphs
     names = [field.name for field in fields(Pretrained)]
     wrong = sorted(set(names) ^ set(values)) or [
         name
