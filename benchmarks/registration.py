@@ -11,7 +11,8 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from ifvit.evaluation.registration_quality import mapped_pairs, measure
+from ifvit.evaluation.mapped_pairs import mapped_pairs
+from ifvit.evaluation.registration_quality import measure
 from ifvit.files import sha256_of
 from ifvit.registration.aligner import Aligner
 from ifvit.sources.masters import TEST_FINGERS
