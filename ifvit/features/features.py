@@ -22,6 +22,7 @@ from ifvit.data.prints import border_grey, check_ridges, cropped, resample, ridg
 from ifvit.features.fit import Fit
 from ifvit.features.frame_features import FeatureMap, FrameFeatures
 from ifvit.features.period import RidgePeriod, ridge_period
+from ifvit.features.ridge_evidence import check_print
 from ifvit.geometry.grid import Frame
 
 WITHIN = 0.9
@@ -127,7 +128,9 @@ def read_features(given: PrintSource, ppi: float | None = None, name: str = "") 
     pixels = grey_values(given, called)
     image = resample(pixels, REFERENCE_PPI if ppi is None else ppi, REFERENCE_PPI)
     ridges = check_ridges(ridge_area(image, REFERENCE_PPI), called)
-    return _measured(pixels, image, ridges, ridge_middle(ridges), shown_as)
+    made = _measured(pixels, image, ridges, ridge_middle(ridges), shown_as)
+    check_print(image, ridges, made.period.px, called)
+    return made
 
 
 def _measured(
