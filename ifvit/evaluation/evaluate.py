@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -110,7 +111,7 @@ def evaluate(config: EvaluateConfig) -> Path:
         features = _Extracted(matcher, prints)
         size = config.batch_size or pairs_at_once()
         make = _pair_scores if config.mode == "pair" else _template_scores
-        score = _with_fingers(make(matcher, features, pairs, names, size), prints)
+        score = _with_prints(make(matcher, features, pairs, names, size), features)
         _compare_anew(out, begun, run, pairs, features, score, size)
         _go_on(out, len(begun.rows), config.mode, pairs, score, size)
     return out / SCORES_FILE
@@ -156,14 +157,23 @@ def _go_on(out: Path, done: int, mode: str, pairs: Sequence[Pair], score: Score,
             progress.update(len(few))
 
 
-def _with_fingers(score: Score, prints: Sequence[Print]) -> Score:
-    def named(few: Sequence[Pair]) -> list[ScoreRow]:
-        return [
-            replace(row, finger0=prints[pair.index0].finger, finger1=prints[pair.index1].finger)
-            for pair, row in zip(few, score(few), strict=True)
-        ]
+def _with_prints(score: Score, features: _Extracted) -> Score:
+    """Return the same rows with what is known of both prints: whose they are, and how good."""
 
-    return named
+    def of(index: int) -> tuple[str, float]:
+        made = features[index]
+        quality = math.nan if made is None else features.matcher.coder.template(made).quality
+        return features.prints[index].finger, quality
+
+    def known(few: Sequence[Pair]) -> list[ScoreRow]:
+        rows = []
+        for pair, row in zip(few, score(few), strict=True):
+            (finger0, quality0), (finger1, quality1) = of(pair.index0), of(pair.index1)
+            named = replace(row, finger0=finger0, finger1=finger1)
+            rows.append(replace(named, quality0=quality0, quality1=quality1))
+        return rows
+
+    return known
 
 
 class _Extracted:

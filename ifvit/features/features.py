@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from ifvit.data.prints import border_grey, check_ridges, cropped, resample, ridg
 from ifvit.features.fit import Fit
 from ifvit.features.frame_features import FeatureMap, FrameFeatures
 from ifvit.features.period import RidgePeriod, ridge_period
-from ifvit.features.ridge_evidence import check_print
+from ifvit.features.ridge_evidence import RidgeEvidence, check_print, print_evidence
 from ifvit.geometry.grid import Frame
 
 WITHIN = 0.9
@@ -64,6 +65,11 @@ class Features:
     """Module 1's feature map, by the sha256 of its weights, and fit."""
     templates: dict[str, Any] = field(default_factory=dict)
     """Module 2's :class:`ifvit.features.coder.Template`, by the sha256 of its weights."""
+
+    @cached_property
+    def evidence(self) -> RidgeEvidence:
+        """Return what speaks for its being a print; raises ValueError where it shows no ridges."""
+        return print_evidence(self.image, self.ridges, self.period.px)
 
     def placed(self, fit: Fit) -> Frame:
         """Return where a frame lies on this print: its middle on that of the ridges."""
@@ -129,7 +135,7 @@ def read_features(given: PrintSource, ppi: float | None = None, name: str = "") 
     image = resample(pixels, REFERENCE_PPI if ppi is None else ppi, REFERENCE_PPI)
     ridges = check_ridges(ridge_area(image, REFERENCE_PPI), called)
     made = _measured(pixels, image, ridges, ridge_middle(ridges), shown_as)
-    check_print(image, ridges, made.period.px, called)
+    check_print(made.evidence, called)
     return made
 
 

@@ -3,9 +3,7 @@
 Five measures, in pixels at 500 ppi: neighbouring ridges run one way (*coherence*), they still do
 over several ridges (*persistence*), their contrast has the period of ridges (*share*), they do not
 all run one way (*alignment*), and some of them end or fork (*endings*), as those of gratings and of
-rings in wood do not. An ending is where the phase of the pattern turns once around a point; the
-phase is that of the monogenic signal (Larkin, Bone and Oldfield, "Natural demodulation of
-two-dimensional fringe patterns", JOSA A 18(8), 2001).
+rings in wood do not.
 """
 
 from __future__ import annotations
@@ -18,6 +16,13 @@ from jaxtyping import Bool, Complex, Float
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.damage import PrintError
+from ifvit.features.ridge_phase import (
+    coherence_of,
+    frequencies,
+    phase_turns,
+    smoothed,
+    structure_tensor,
+)
 
 
 class RidgeEvidence(NamedTuple):
@@ -65,6 +70,10 @@ class PrintRule(NamedTuple):
     octaves: float = 0.45
     """Width of the filter around the period, of whose output the phase is taken: of the logarithm
     of the frequency."""
+    clear: float = 0.45
+    """Coherence of the part that is looked at where the whole is no print."""
+    clear_mm2: float = 20.0
+    """Size of such a part: 4.5 mm each way."""
     least_clear: float = 0.3
     """Coherence below which no phase is looked at."""
     margin_px: int = 12
@@ -89,17 +98,9 @@ WORDS = {
 """What an image is said to be that fails by a measure."""
 
 
-def check_print(
-    image: Float[np.ndarray, "H W"],
-    ridges: Bool[np.ndarray, "H W"],
-    period_px: float,
-    name: str,
-) -> None:
-    """Raise ValueError, naming the print, where an image at 500 ppi shows no fingerprint.
-
-    ``ridges`` marks the area of contrast, and ``period_px`` is its ridges' period, or NaN.
-    """
-    failed = failing(ridge_evidence(image, ridges, period_px))
+def check_print(found: RidgeEvidence, name: str) -> None:
+    """Raise ValueError, naming the print, where an area of contrast is no fingerprint."""
+    failed = failing(found)
     if failed is not None:
         raise PrintError(
             f"no fingerprint found in {name}: {WORDS[failed]}; expected a print with its ridges, "
@@ -124,6 +125,41 @@ def failing(found: RidgeEvidence, rule: PrintRule = PRINT_RULE) -> str | None:
     return "alignment" if straight else None
 
 
+def print_evidence(
+    image: Float[np.ndarray, "H W"],
+    ridges: Bool[np.ndarray, "H W"],
+    period_px: float = float("nan"),
+    rule: PrintRule = PRINT_RULE,
+) -> RidgeEvidence:
+    """Measure an area as a whole; where that is no print, its clearest part, if that is one.
+
+    So a print is found on a background of dirt or noise. Raises as :func:`ridge_evidence`.
+    """
+    whole = ridge_evidence(image, ridges, period_px, rule)
+    if failing(whole, rule) is None:
+        return whole
+    part = _clearest(image, ridges, rule)
+    if part is None:
+        return whole
+    found = ridge_evidence(image, part, period_px, rule)
+    # Among much that is none, a part is not taken for a fragment.
+    return whole if failing(found._replace(area_mm2=whole.area_mm2), rule) else found
+
+
+def _clearest(
+    image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"], rule: PrintRule
+) -> Bool[np.ndarray, "H W"] | None:
+    """Return the largest part whose lines keep their direction; None where it is no fragment."""
+    far = smoothed(structure_tensor(_even(image, ridges, rule)), rule.far_px)
+    clear = (ridges & (coherence_of(far) > rule.clear)).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(clear, connectivity=4)
+    sizes = stats[1:, cv2.CC_STAT_AREA]
+    if not sizes.size:
+        return None
+    part = labels == 1 + int(sizes.argmax())
+    return part if _mm2(part) >= rule.clear_mm2 else None
+
+
 def ridge_evidence(
     image: Float[np.ndarray, "H W"],
     ridges: Bool[np.ndarray, "H W"],
@@ -136,9 +172,9 @@ def ridge_evidence(
     x, y, width, height = cv2.boundingRect(ridges.astype(np.uint8))
     area = ridges[y : y + height, x : x + width]
     even = _even(image[y : y + height, x : x + width], area, rule)
-    tensor = _tensor(even)
-    near, far = (_smoothed(tensor, sigma) for sigma in (rule.near_px, rule.far_px))
-    local, wide = (float(_coherence(one)[area].mean()) for one in (near, far))
+    tensor = structure_tensor(even)
+    near, far = (smoothed(tensor, sigma) for sigma in (rule.near_px, rule.far_px))
+    local, wide = (float(coherence_of(one)[area].mean()) for one in (near, far))
     doubled = np.arctan2(far[2], far[1])[area]
     spectrum = np.fft.fft2(even)
     period = rule.usual_px if np.isnan(period_px) else period_px
@@ -166,28 +202,8 @@ def _even(
     return np.asarray(np.clip(apart / (deviation + 0.02), -3, 3), np.float32)
 
 
-def _tensor(image: Float[np.ndarray, "H W"], sigma: float = 1.5) -> Float[np.ndarray, "3 H W"]:
-    """Return the structure tensor: energy, and its parts along and across doubled angles."""
-    smooth = cv2.GaussianBlur(image, (0, 0), sigma)
-    dx, dy = (cv2.Sobel(smooth, cv2.CV_32F, *order, scale=1 / 8) for order in ((1, 0), (0, 1)))
-    return np.stack([dx * dx + dy * dy, dx * dx - dy * dy, 2 * dx * dy])
-
-
-def _smoothed(tensor: Float[np.ndarray, "3 H W"], sigma: float) -> Float[np.ndarray, "3 H W"]:
-    return np.stack([cv2.GaussianBlur(part, (0, 0), sigma) for part in tensor])
-
-
-def _coherence(tensor: Float[np.ndarray, "3 H W"]) -> Float[np.ndarray, "H W"]:
-    return np.asarray(np.hypot(tensor[1], tensor[2]) / (tensor[0] + 1e-6))
-
-
-def _frequencies(shape: tuple[int, ...]) -> Complex[np.ndarray, "H W"]:
-    """Return the frequencies of a spectrum, cycles per pixel: x + i y."""
-    return np.fft.fftfreq(shape[1])[None] + 1j * np.fft.fftfreq(shape[0])[:, None]
-
-
 def _share(spectrum: Complex[np.ndarray, "H W"], rule: PrintRule) -> float:
-    power, radius = np.square(np.abs(spectrum)), np.abs(_frequencies(spectrum.shape))
+    power, radius = np.square(np.abs(spectrum)), np.abs(frequencies(spectrum.shape))
     ridges = power[(radius > 1 / rule.coarsest_px) & (radius < 1 / rule.finest_px)].sum()
     return float(ridges / max(power[radius > 1 / rule.slope_px].sum(), 1e-12))
 
@@ -199,19 +215,10 @@ def _endings(
     rule: PrintRule,
 ) -> float:
     """Return the points per mm² around which the phase of the pattern turns once, at most."""
-    frequency = _frequencies(spectrum.shape)
-    radius = np.maximum(np.abs(frequency), 1e-6)
-    band = np.exp(-0.5 * np.square(np.log(radius * period_px) / rule.octaves))
-    wave = np.fft.ifft2(spectrum * band).real
-    # The Riesz transform: a wave's quadrature, times the direction across the ridges.
-    vector = np.fft.ifft2(spectrum * band * frequency / radius)
-    tensor = _smoothed(_tensor(wave.astype(np.float32), 1.0), 1.5 * rule.near_px)
-    across = 0.5 * np.arctan2(tensor[2], tensor[1])
-    quadrature = np.imag(np.exp(-1j * across) * vector)
-    turns = _turns(wave, quadrature, across)
+    turns, clearness = phase_turns(spectrum, period_px, rule.octaves, 1.5 * rule.near_px)
     side = 2 * rule.margin_px + 1
     inner = cv2.erode(area.astype(np.uint8), np.ones((side, side), np.uint8), borderValue=0) > 0
-    clear = (inner & (_coherence(tensor) > rule.least_clear))[:-1, :-1]
+    clear = (inner & (clearness > rule.least_clear))[:-1, :-1]
     found = float((turns & clear).sum()) + rule.unseen
     return found / max(_mm2(clear), 1.0)
 
@@ -219,25 +226,3 @@ def _endings(
 def _mm2(area: Bool[np.ndarray, "H W"]) -> float:
     """Return the size of an area at 500 ppi in square millimetres."""
     return float(area.sum()) * (25.4 / REFERENCE_PPI) ** 2
-
-
-def _turns(
-    wave: Float[np.ndarray, "H W"],
-    quadrature: Float[np.ndarray, "H W"],
-    across: Float[np.ndarray, "H W"],
-) -> Bool[np.ndarray, "h w"]:
-    """Mark the squares of four pixels around which the phase turns, clockwise or the other way."""
-
-    def corner(of: np.ndarray, row: int, column: int) -> np.ndarray:
-        height, width = of.shape
-        return of[row : height - 1 + row, column : width - 1 + column]
-
-    phases = []
-    for place in ((0, 0), (0, 1), (1, 1), (1, 0)):
-        # A direction across ridges has no sign: here that of the first of the four.
-        same = np.cos(corner(across, *place) - corner(across, 0, 0)) >= 0
-        sign = np.where(same, 1, -1)
-        phases.append(np.arctan2(sign * corner(quadrature, *place), corner(wave, *place)))
-    steps = np.diff(np.stack([*phases, phases[0]]), axis=0)
-    turned = (np.mod(steps + np.pi, 2 * np.pi) - np.pi).sum(axis=0)
-    return np.asarray(np.abs(turned) > np.pi)

@@ -67,6 +67,17 @@ def test_synthetic_prints_are_taken(tmp_path):
     assert [path.name for path in paths if refused(read_image(path))] == []
 
 
+def test_a_print_is_found_on_a_background_of_noise():
+    """Its ridges are a fifth of what has contrast; noise alone is refused."""
+    y, x = np.mgrid[:360, :330]
+    turned = sum(np.arctan2(y - ey, x - ex) for ex, ey in [(130, 150), (190, 190), (150, 230)])
+    ridges = 0.5 + 0.4 * np.cos(2 * np.pi * np.hypot(x - 160, y - 180) / 9 + turned)
+    noise = Maker(360, 330).rng.random((360, 330))
+    oval = ((x - 160) / 70) ** 2 + ((y - 190) / 85) ** 2 < 1
+    assert not refused(np.where(oval, ridges, noise).astype(np.float32))
+    assert refused(noise.astype(np.float32))
+
+
 @pytest.mark.slow
 def test_a_thousand_synthetic_prints_are_taken(tmp_path):
     """Half of them hard, some of them fine as children's; and a part of each."""
