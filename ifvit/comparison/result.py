@@ -99,8 +99,10 @@ class MatchResult:
                 *("left_out", "fmr"),
             )
         }
-        for name, template in zip(("pose0", "pose1"), self.templates, strict=True):
-            values[name] = {
+        for number, template in enumerate(self.templates):
+            quality = template.quality
+            values[f"quality{number}"] = None if np.isnan(quality) else quality
+            values[f"pose{number}"] = {
                 "core": np.round(template.core, 2).tolist(),
                 "rotation": round(template.rotation, 2),
                 "confidence": round(template.confidence, 3),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
+import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -110,7 +111,7 @@ def evaluate(config: EvaluateConfig) -> Path:
         features = _Extracted(matcher, prints)
         size = config.workers or os.cpu_count() or 1
         make = _pair_scores if config.mode == "pair" else _template_scores
-        score = _with_fingers(make(matcher, features, pairs, names), prints)
+        score = _with_prints(make(matcher, features, pairs, names), features)
         _compare_anew(out, begun, run, pairs, features, score, size)
         _go_on(out, len(begun.rows), config.mode, pairs, score, size)
     return out / SCORES_FILE
@@ -156,14 +157,21 @@ def _go_on(out: Path, done: int, mode: str, pairs: Sequence[Pair], score: Score,
             progress.update(len(few))
 
 
-def _with_fingers(score: Score, prints: Sequence[Print]) -> Score:
-    def named(few: Sequence[Pair]) -> list[ScoreRow]:
-        return [
-            replace(row, finger0=prints[pair.index0].finger, finger1=prints[pair.index1].finger)
-            for pair, row in zip(few, score(few), strict=True)
-        ]
+def _with_prints(score: Score, features: _Extracted) -> Score:
+    """Return the same rows with what is known of both prints: whose they are, and how good."""
 
-    return named
+    def of(index: int) -> tuple[str, float]:
+        return features.prints[index].finger, features.quality(index)
+
+    def known(few: Sequence[Pair]) -> list[ScoreRow]:
+        rows = []
+        for pair, row in zip(few, score(few), strict=True):
+            (finger0, quality0), (finger1, quality1) = of(pair.index0), of(pair.index1)
+            named = replace(row, finger0=finger0, finger1=finger1)
+            rows.append(replace(named, quality0=quality0, quality1=quality1))
+        return rows
+
+    return known
 
 
 KEPT = 256
@@ -176,6 +184,15 @@ class _Extracted:
     def __init__(self, matcher: Matcher, prints: Sequence[Print]) -> None:
         self.matcher, self.prints = matcher, prints
         self._made: dict[int, Features | None] = {}
+        self._quality: dict[int, float] = {}
+
+    def quality(self, index: int) -> float:
+        """Return a print's quality, 0 to 100; NaN for one that cannot be processed."""
+        if index not in self._quality:
+            made = self[index]
+            known = math.nan if made is None else self.matcher.coder.template(made).quality
+            self._quality[index] = known
+        return self._quality[index]
 
     def __getitem__(self, index: int) -> Features | None:
         if index in self._made:
@@ -225,6 +242,7 @@ def _template_scores(
     for index in used:
         if (item := features[index]) is not None:
             embedded[index] = matcher.coder.template(item)
+            features.quality(index)  # while its template is at hand
 
     def one(pair: Pair) -> ScoreRow:
         name0, name1 = names[pair.index0], names[pair.index1]

@@ -104,6 +104,20 @@ def characteristic(ranks: Int[np.ndarray, " P"], gallery: int) -> Identification
     return Identification(gallery, len(ranks), found)
 
 
+def shortlist_depth(ranks: Int[np.ndarray, " P"], share: float) -> int:
+    """Return how many of the gallery, best first, hold the mate of this share of the probes.
+
+    Raises ValueError for no ranks, or a share outside (0, 1].
+    """
+    if not ranks.size or not 0 < share <= 1:
+        raise ValueError(
+            f"{ranks.size} ranks and a share of {share:g}: expected at least one rank, and a share "
+            "above 0 and up to 1"
+        )
+    # 1e-9: 0.98 of fifty is 49, though floats say a little more.
+    return int(np.sort(ranks)[int(np.ceil(share * ranks.size - 1e-9)) - 1])
+
+
 def identify(config: IdentifyConfig) -> Identification:
     """Embed all prints, search the gallery for every probe, write ``out`` and return what it says.
 

@@ -11,6 +11,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike
 
+from ifvit.evaluation.discard import DiscardCurve
 from ifvit.evaluation.metrics import eer, error_curve
 
 DPI = 110
@@ -60,6 +61,20 @@ def det_plot(systems: Mapping[str, tuple[ArrayLike, ArrayLike]]) -> bytes:
     axes.grid(True, color="0.92")
     axes.set_axisbelow(True)
     axes.legend(loc="upper right", fontsize=8)
+    return _png(figure)
+
+
+def discard_plot(curve: DiscardCurve) -> bytes:
+    """Draw the FNMR over the share of comparisons discarded by quality; PNG."""
+    figure = Figure(figsize=(5.4, 3.6), layout="constrained")
+    axes = figure.add_subplot()
+    start = 100 * curve.fnmr[0]
+    axes.step(100 * curve.discarded, 100 * curve.fnmr, where="post", label="by quality")
+    rest = np.maximum(start - 100 * curve.discarded, 0) / (1 - curve.discarded)
+    axes.plot(100 * curve.discarded, rest, color="0.7", linestyle="--", label="errors first")
+    axes.axhline(start, color="0.7", linewidth=0.8, label="by chance")
+    axes.set(xlabel="discarded comparisons in %", ylabel="FNMR in %", xlim=(0, 50), ylim=(0, None))
+    axes.legend(fontsize=8)
     return _png(figure)
 
 

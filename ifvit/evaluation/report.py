@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from ifvit.evaluation.bootstrap import Estimate, estimates
+from ifvit.evaluation.discard import DiscardCurve, discard_curve
 from ifvit.evaluation.page import page, picture, table
-from ifvit.evaluation.plots import det_plot, score_histogram
+from ifvit.evaluation.plots import det_plot, discard_plot, score_histogram
 from ifvit.evaluation.scores import SCORES, ScoreRow, read_scores, split_scores
 from ifvit.files import write_result
 
@@ -20,6 +21,9 @@ FNMR_AT = (0.05, 0.01, 0.001)
 
 MADE_BY = b"verification report"
 """What both files of a report say of themselves at their start."""
+
+DISCARDED = (0.0, 0.05, 0.1, 0.2)
+"""Shares of discarded comparisons whose FNMR is reported."""
 
 Draw = Callable[[ScoreRow], bytes]
 """A comparison to the PNG of its match."""
@@ -41,6 +45,9 @@ class Report:
     """The lowest of the genuine comparisons, those that failed first."""
     worst_impostor: list[ScoreRow]
     """The highest of the impostor comparisons."""
+    discard: dict[str, float]
+    """FNMR where comparisons of low quality are discarded, from a threshold at which a tenth fails,
+    and the gain of that (:mod:`ifvit.evaluation.discard`); empty where no quality is known."""
 
     def to_json(self) -> str:
         """Return all of it as JSON."""
@@ -51,7 +58,8 @@ class Report:
         }
         values = {"counts": self.counts, "figures": figures, "by_branch": self.by_branch}
         values = {"ifvit": "verification report", **values}
-        text = json.dumps({**values, "ridge_ncc": self.ridge_ncc, "worst": worst}, indent=2)
+        values |= {"ridge_ncc": self.ridge_ncc, "discard": self.discard, "worst": worst}
+        text = json.dumps(values, indent=2)
         return text.replace(": NaN", ": null") + "\n"
 
 
@@ -80,7 +88,28 @@ def summarise(
     genuine = [rows[i] for i in order if rows[i].label]
     impostor = [rows[i] for i in order[::-1] if not rows[i].label]
     ncc = _ridge_medians(rows)
-    return Report(_counts(rows), figures, by_branch, ncc, genuine[:worst], impostor[:worst])
+    ends = genuine[:worst], impostor[:worst]
+    return Report(_counts(rows), figures, by_branch, ncc, *ends, _discard_figures(rows))
+
+
+def curve_of(rows: Sequence[ScoreRow]) -> DiscardCurve | None:
+    """Return the error-versus-discard curve of the fused score; None without genuine qualities.
+
+    Prints that could not be processed have none, and their comparisons are left out.
+    """
+    known = [row for row in rows if row.label and np.isfinite(row.quality0 + row.quality1)]
+    if not known:
+        return None
+    scores = [row.fused if row.status == "ok" else -np.inf for row in known]
+    return discard_curve(scores, [min(row.quality0, row.quality1) for row in known])
+
+
+def _discard_figures(rows: Sequence[ScoreRow]) -> dict[str, float]:
+    curve = curve_of(rows)
+    if curve is None:
+        return {}
+    found = {f"FNMR, {100 * share:g} % discarded": curve.at(share) for share in DISCARDED}
+    return {**found, "gain": curve.gain()}
 
 
 def write_report(
@@ -148,6 +177,7 @@ def _render(found: Report, rows: Sequence[ScoreRow], draw: Draw | None) -> str:
             table([[kind, f"{value:.3f}"] for kind, value in found.ridge_ncc.items()]),
         ),
         ("DET", picture(det_plot({labels[name]: pair for name, pair in scores.items()}))),
+        *_quality_sections(found, rows),
         ("Scores", picture(score_histogram(*scores["fused"], "fused score"))),
         ("The lowest genuine comparisons", _worst(found.worst_genuine, draw)),
         ("The highest impostor comparisons", _worst(found.worst_impostor, draw)),
@@ -157,6 +187,14 @@ def _render(found: Report, rows: Sequence[ScoreRow], draw: Draw | None) -> str:
         "one that failed counts as rejected."
     )
     return page("ifvit: verification report", lead, sections)
+
+
+def _quality_sections(found: Report, rows: Sequence[ScoreRow]) -> list[tuple[str, str]]:
+    curve = curve_of(rows)
+    if curve is None:
+        return []
+    values = [[name, f"{value:.3f}"] for name, value in found.discard.items()]
+    return [("Error versus discard, by quality", table(values) + picture(discard_plot(curve)))]
 
 
 def _worst(rows: Sequence[ScoreRow], draw: Draw | None) -> str:

@@ -48,6 +48,9 @@ class ScoreRow:
     match_score: float = float("nan")
     overlap_mm2: float = float("nan")
     """Area that both prints show, square millimetres; NaN where they are not aligned."""
+    quality0: float = float("nan")
+    """How probably each print is found again, 0 to 100; NaN for one that could not be processed."""
+    quality1: float = float("nan")
 
 
 STATUSES = ("ok", "not_aligned", "failed")
@@ -59,6 +62,9 @@ NUMBER = re.compile(r"-?[0-9.]+(e[+-]?[0-9]+)?|nan|-?inf")
 
 MOST_MM2 = 1.1e6
 """A larger overlap than the largest image that is read, at the coarsest resolution, has."""
+
+RANGES = {"overlap_mm2": (0.0, MOST_MM2), "quality0": (0.0, 100.0), "quality1": (0.0, 100.0)}
+"""Of what is no score."""
 
 COLUMNS = tuple(field.name for field in fields(ScoreRow))
 
@@ -159,7 +165,7 @@ def _row(values: dict[str, str]) -> ScoreRow:
         raise ValueError(f"num_inliers is {values['num_inliers']!r}: expected a count")
     if not values["name0"] or values["name0"] == values["name1"]:
         raise ValueError(f"{values['name0']!r} with {values['name1']!r}: expected two prints")
-    scores = {name: _score(name, values[name]) for name in (*SCORES, "overlap_mm2")}
+    scores = {name: _score(name, values[name]) for name in (*SCORES, *RANGES)}
     needed = ("fused", "map_score", "index_score") if status == "ok" else ("fused",)
     for name in needed:
         if np.isnan(scores[name]):
@@ -183,7 +189,7 @@ def _score(name: str, text: str) -> float:
     if not NUMBER.fullmatch(text):
         raise ValueError(f"{name} is {shortened(text, 40)!r}: expected a number")
     value = float(text)
-    low, high = (0.0, MOST_MM2) if name == "overlap_mm2" else (-1 - ROUNDING, 1 + ROUNDING)
+    low, high = RANGES.get(name, (-1 - ROUNDING, 1 + ROUNDING))
     if not (np.isnan(value) or low <= value <= high):
         raise ValueError(f"{name} is {text}: expected {low:.4g} to {high:.4g}")
     return value

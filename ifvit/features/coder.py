@@ -18,6 +18,7 @@ from ifvit.features.features import Features
 from ifvit.features.fit import FIT_CONFIG, FitConfig, drawn_at
 from ifvit.features.network_view import frame_foreground, network_view
 from ifvit.features.pose import Pose, pose_at, upright
+from ifvit.features.quality import print_quality
 from ifvit.geometry.grid import cell_mask, frame_side
 from ifvit.geometry.warp import warp
 from ifvit.runtime.blas import by_one_thread
@@ -51,6 +52,8 @@ class Template(NamedTuple):
     """The finger's rotation against upright, degrees, x axis towards y axis."""
     confidence: float
     """How sure the pose is, 0 to 1: the length of the mean direction."""
+    quality: float = math.nan
+    """How probably the print is found again, 0 to 100 (:mod:`ifvit.features.quality`)."""
 
 
 def template_scale(period_px: float, settings: FitConfig = FIT_CONFIG) -> float:
@@ -87,7 +90,7 @@ class Coder:
         posed, shown = self._posed(frame, mask, pose)
         cells, index = self.engine.code(posed, shown)
         core = features.placed(fit).on_print(np.asarray(pose.core[0], float))
-        top = np.abs(index[0]).max()
+        top, cells_shown = np.abs(index[0]).max(), int(shown[0].sum())
         return Template(
             cells=np.round(INT8 * cells[0]).astype(np.int8),
             mask=shown[0],
@@ -95,6 +98,7 @@ class Coder:
             core=(float(core[0]), float(core[1])),
             rotation=float(np.rad2deg(pose.rotation[0])),
             confidence=float(np.asarray(pose.confidence)[0]),
+            quality=print_quality(features.evidence, cells_shown) if features.ridges.any() else 0.0,
         )
 
     def pose(self, frame: Float[np.ndarray, "S S"], mask: Bool[np.ndarray, "S S"]) -> Pose:

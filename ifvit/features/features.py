@@ -11,6 +11,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -24,6 +25,7 @@ from ifvit.data.prints import border_grey, check_ridges, cropped, resample, ridg
 from ifvit.features.fit import Fit
 from ifvit.features.frame_features import FeatureMap, FrameFeatures
 from ifvit.features.period import RidgePeriod, ridge_period
+from ifvit.features.ridge_evidence import RidgeEvidence, check_print, print_evidence
 from ifvit.geometry.grid import Frame
 
 K = TypeVar("K")
@@ -85,6 +87,11 @@ class Features:
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take what was sent."""
         vars(self).update(state, _lock=threading.RLock())
+
+    @cached_property
+    def evidence(self) -> RidgeEvidence:
+        """Return what speaks for its being a print; raises ValueError where it shows no ridges."""
+        return print_evidence(self.image, self.ridges, self.period.px)
 
     def placed(self, fit: Fit) -> Frame:
         """Return where a frame lies on this print: its middle on that of the ridges."""
@@ -149,7 +156,9 @@ def read_features(given: PrintSource, ppi: float | None = None, name: str = "") 
     pixels = grey_values(given, called)
     image = resample(pixels, REFERENCE_PPI if ppi is None else ppi, REFERENCE_PPI)
     ridges = check_ridges(ridge_area(image, REFERENCE_PPI), called)
-    return _measured(pixels, image, ridges, ridge_middle(ridges), shown_as)
+    made = _measured(pixels, image, ridges, ridge_middle(ridges), shown_as)
+    check_print(made.evidence, called)
+    return made
 
 
 def _measured(

@@ -37,6 +37,9 @@ VERSION = 2
 Stage = Literal["index", "map"]
 """What of a template is compared: the index vectors, millions a second, or the dense maps."""
 
+LOW_QUALITY = 40.0
+"""A template of less quality is hardly found again, of 0 to 100."""
+
 UNIT = 0.03
 """How far from 1 the length of a cell may be: eight numbers, each rounded to a 127th."""
 
@@ -95,6 +98,11 @@ def embed_files(
             continue
         warn_of_several(features.image, REFERENCE_PPI, path)
         made.append(matcher.coder.template(features))
+        if made[-1].quality < LOW_QUALITY:
+            logger.warning(
+                "%s has a quality of %.0f of 100, and may not be found again: scan it again",
+                *(path, made[-1].quality),
+            )
         names.append(str(path))
     sha256 = matcher.decision.matcher_sha256
     return (templates_of(names, made, sha256) if made else None), unreadable

@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from ifvit.data.prints import Print
-from ifvit.evaluation.identification import characteristic, gallery_split, mate_ranks
+from ifvit.evaluation.identification import (
+    characteristic,
+    gallery_split,
+    mate_ranks,
+    shortlist_depth,
+)
 
 GALLERY = ("a", "b", "c")
 SCORES = np.array([[0.9, 0.1, 0.2], [0.8, 0.5, 0.6], [0.3, 0.3, 0.3], [0.1, 0.2, 0.7]])
@@ -22,6 +27,14 @@ def test_ranks_and_curve_by_hand() -> None:
     found = characteristic(ranks, len(GALLERY))
     assert found.cmc == [0.5, 0.5, 1.0]
     assert (found.rank_1, found.gallery, found.probes) == (0.5, 3, 4)
+
+
+def test_a_shortlist_is_as_deep_as_its_share_needs() -> None:
+    ranks = np.array([1, 1, 1, 7, 1, 2, 1, 1, 40, 1])
+    depths = [shortlist_depth(ranks, share) for share in (0.1, 0.7, 0.8, 0.9, 0.91, 1.0)]
+    assert depths == [1, 1, 2, 7, 40, 40]
+    with pytest.raises(ValueError, match="expected at least one rank"):
+        shortlist_depth(ranks[:0], 0.5)
 
 
 def test_the_order_of_gallery_and_probes_does_not_matter() -> None:

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -55,6 +56,23 @@ def test_figures_agree_with_scikit_learn():
     # The EER lies where the ROC crosses the other diagonal.
     expected = np.interp(0.0, fpr + tpr - 1, fpr)
     assert found.figures["EER"].value == pytest.approx(expected)
+
+
+def test_the_worst_prints_are_discarded_first(tmp_path):
+    """Quality that knows the scores removes each error; none where no quality is known."""
+    made = rows()
+    assert summarise(made, samples=0).discard == {}
+    knowing = [
+        replace(row, quality0=50 + 25 * row.fused, quality1=99.0) if row.status == "ok" else row
+        for row in made
+    ]
+    # Four genuine comparisons have a quality: the worst of them fails, and leaves at a quarter.
+    found = summarise(knowing, samples=0).discard
+    assert found["FNMR, 0 % discarded"] == found["FNMR, 20 % discarded"] == 0.25
+    assert list(found) == [f"FNMR, {share} % discarded" for share in (0, 5, 10, 20)] + ["gain"]
+    write_scores(knowing, tmp_path / "scores.csv")
+    write_report(tmp_path / "scores.csv", tmp_path)
+    assert "Error versus discard" in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_counts_and_worst_pairs():

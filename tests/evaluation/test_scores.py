@@ -12,7 +12,7 @@ from ifvit.registration.alignment import Alignment
 
 NAN = float("nan")
 ROWS = [
-    ScoreRow("1_1", "1_2", 1, 0.5, 0.25, 0.6, 0.4, 31, "ok"),
+    ScoreRow("1_1", "1_2", 1, 0.5, 0.25, 0.6, 0.4, 31, "ok", quality0=91.5, quality1=0.0),
     ScoreRow("1_1", "2_1", 0, -0.1, 0.2, 0.1, 0.02, 9, "ok"),
     ScoreRow("1_2", "2_1", 0, NAN, NAN, NAN, -1.0, 3, "not_aligned"),
 ]

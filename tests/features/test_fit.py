@@ -100,8 +100,8 @@ def test_what_a_frame_leaves_out_is_told() -> None:
         assert item.left_out(seen) == pytest.approx(share, abs=0.02)
 
 
-def test_a_print_is_the_same_from_a_file(tmp_path) -> None:
-    grey = np.round(blob((300, 260), (100, 90)) * 255).astype(np.uint8)
+def test_a_print_is_the_same_from_a_file(tmp_path, ridge_print) -> None:
+    grey = np.round(ridge_print * 255).astype(np.uint8)
     Image.fromarray(grey).save(tmp_path / "a.png")
     there, here = read_features(tmp_path / "a.png"), features_of(grey / np.float32(255))
     assert isinstance(there, Features) and there.order == here.order

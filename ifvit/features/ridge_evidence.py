@@ -1,0 +1,228 @@
+"""Whether an area of contrast is a print: what ridges of skin do, and noise, text and cloth do not.
+
+Five measures, in pixels at 500 ppi: neighbouring ridges run one way (*coherence*), they still do
+over several ridges (*persistence*), their contrast has the period of ridges (*share*), they do not
+all run one way (*alignment*), and some of them end or fork (*endings*), as those of gratings and of
+rings in wood do not.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Complex, Float
+
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.damage import PrintError
+from ifvit.features.ridge_phase import (
+    coherence_of,
+    frequencies,
+    phase_turns,
+    smoothed,
+    structure_tensor,
+)
+
+
+class RidgeEvidence(NamedTuple):
+    """What speaks for an area's being a print."""
+
+    coherence: float
+    """Mean coherence of the gradients, 0 to 1, over a window of some seven ridges."""
+    persistence: float
+    """That coherence as a share of the one over two ridges."""
+    share: float
+    """Share of the contrast that has the period of ridges, 0 to 1."""
+    alignment: float
+    """How far all ridges run one way, 0 to 1: the length of the mean of their doubled angles."""
+    endings: float
+    """Points per mm² where a ridge ends or forks, at most: :attr:`PrintRule.unseen` are added, so
+    that a small area without any says little."""
+    area_mm2: float
+    period_px: float = float("nan")
+    """As it was measured; NaN where no patch of the area is large enough for that."""
+
+
+class PrintRule(NamedTuple):
+    """Limits of the evidence, and how it is measured. They refuse what is no print, and change no
+    score: so they are no part of its fingerprint."""
+
+    coherence: float = 0.22
+    persistence: float = 0.62
+    share: float = 0.36
+    share_unmeasured: float = 0.5
+    """Limit of the share where no period could be measured, as in the rim of a blot."""
+    alignment: float = 0.975
+    endings: float = 0.12
+    near_px: float = 4.0
+    """Standard deviations of the windows of the coherence."""
+    far_px: float = 16.0
+    local_px: float = 14.0
+    """Of the window in which brightness and contrast are made even."""
+    coarsest_px: float = 16.0
+    finest_px: float = 4.2
+    """Periods of ridges."""
+    slope_px: float = 40.0
+    """Longer waves are uneven light and pressure, of which nothing is to be said."""
+    usual_px: float = 9.0
+    """Period taken for ridges where none could be measured."""
+    octaves: float = 0.45
+    """Width of the filter around the period, of whose output the phase is taken: of the logarithm
+    of the frequency."""
+    clear: float = 0.45
+    """Coherence of the part that is looked at where the whole is no print."""
+    clear_mm2: float = 20.0
+    """Size of such a part: 4.5 mm each way."""
+    least_clear: float = 0.3
+    """Coherence below which no phase is looked at."""
+    margin_px: int = 12
+    """Distance from the border of the area from which on phases are looked at."""
+    unseen: float = 3.5
+    """Endings that are added to those found."""
+    whole_mm2: float = 60.0
+    """Area below which the limits of both coherences are lower: a fragment can be all core."""
+    straight_mm2: float = 90.0
+    """Area below which all ridges may run one way."""
+
+
+PRINT_RULE = PrintRule()
+
+WORDS = {
+    "coherence": "its lines run in all directions",
+    "persistence": "its lines keep no direction over several ridges",
+    "share": "its pattern has not the period of ridges",
+    "alignment": "all its lines run in one direction",
+    "endings": "none of its lines ends or forks",
+}
+"""What an image is said to be that fails by a measure."""
+
+
+def check_print(found: RidgeEvidence, name: str) -> None:
+    """Raise ValueError, naming the print, where an area of contrast is no fingerprint."""
+    failed = failing(found)
+    if failed is not None:
+        raise PrintError(
+            f"no fingerprint found in {name}: {WORDS[failed]}; expected a print with its ridges, "
+            "at the resolution that --ppi says"
+        )
+
+
+def failing(found: RidgeEvidence, rule: PrintRule = PRINT_RULE) -> str | None:
+    """Return the measure by which an area is no print, None where it may be one."""
+    part = min(1.0, (found.area_mm2 / rule.whole_mm2) ** 0.5)
+    share = rule.share_unmeasured if np.isnan(found.period_px) else rule.share
+    for name, limit in (
+        ("share", share),
+        ("coherence", part * rule.coherence),
+        ("persistence", part * rule.persistence),
+    ):
+        if getattr(found, name) < limit:
+            return name
+    if found.endings < rule.endings:
+        return "endings"
+    straight = found.alignment > rule.alignment and found.area_mm2 >= rule.straight_mm2
+    return "alignment" if straight else None
+
+
+def print_evidence(
+    image: Float[np.ndarray, "H W"],
+    ridges: Bool[np.ndarray, "H W"],
+    period_px: float = float("nan"),
+    rule: PrintRule = PRINT_RULE,
+) -> RidgeEvidence:
+    """Measure an area as a whole; where that is no print, its clearest part, if that is one.
+
+    So a print is found on a background of dirt or noise. Raises as :func:`ridge_evidence`.
+    """
+    whole = ridge_evidence(image, ridges, period_px, rule)
+    if failing(whole, rule) is None:
+        return whole
+    part = _clearest(image, ridges, rule)
+    if part is None:
+        return whole
+    found = ridge_evidence(image, part, period_px, rule)
+    # Among much that is none, a part is not taken for a fragment.
+    return whole if failing(found._replace(area_mm2=whole.area_mm2), rule) else found
+
+
+def _clearest(
+    image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"], rule: PrintRule
+) -> Bool[np.ndarray, "H W"] | None:
+    """Return the largest part whose lines keep their direction; None where it is no fragment."""
+    far = smoothed(structure_tensor(_even(image, ridges, rule)), rule.far_px)
+    clear = (ridges & (coherence_of(far) > rule.clear)).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(clear, connectivity=4)
+    sizes = stats[1:, cv2.CC_STAT_AREA]
+    if not sizes.size:
+        return None
+    part = labels == 1 + int(sizes.argmax())
+    return part if _mm2(part) >= rule.clear_mm2 else None
+
+
+def ridge_evidence(
+    image: Float[np.ndarray, "H W"],
+    ridges: Bool[np.ndarray, "H W"],
+    period_px: float = float("nan"),
+    rule: PrintRule = PRINT_RULE,
+) -> RidgeEvidence:
+    """Measure an area of an image at 500 ppi; raises ValueError where the area is empty."""
+    if not ridges.any():
+        raise ValueError("no pixel of the image is marked: expected an area to be measured")
+    x, y, width, height = cv2.boundingRect(ridges.astype(np.uint8))
+    area = ridges[y : y + height, x : x + width]
+    even = _even(image[y : y + height, x : x + width], area, rule)
+    tensor = structure_tensor(even)
+    near, far = (smoothed(tensor, sigma) for sigma in (rule.near_px, rule.far_px))
+    local, wide = (float(coherence_of(one)[area].mean()) for one in (near, far))
+    doubled = np.arctan2(far[2], far[1])[area]
+    spectrum = np.fft.fft2(even)
+    period = rule.usual_px if np.isnan(period_px) else period_px
+    return RidgeEvidence(
+        coherence=wide,
+        persistence=wide / max(local, 1e-6),
+        share=_share(spectrum, rule),
+        alignment=float(np.abs(np.exp(1j * doubled).mean())),
+        endings=_endings(spectrum, area, period, rule),
+        area_mm2=_mm2(area),
+        period_px=period_px,
+    )
+
+
+def _even(
+    image: Float[np.ndarray, "H W"], area: Bool[np.ndarray, "H W"], rule: PrintRule
+) -> Float[np.ndarray, "H W"]:
+    """Return the area with local mean 0 and deviation near 1, and 0 around it."""
+    inside = area.astype(np.float32)
+    weight = cv2.GaussianBlur(inside, (0, 0), rule.local_px) + 1e-3
+    mean = cv2.GaussianBlur(inside * image, (0, 0), rule.local_px) / weight
+    apart = inside * (image - mean)
+    deviation = np.sqrt(cv2.GaussianBlur(apart * apart, (0, 0), rule.local_px) / weight)
+    # The floor keeps the noise of flat patches from being blown up.
+    return np.asarray(np.clip(apart / (deviation + 0.02), -3, 3), np.float32)
+
+
+def _share(spectrum: Complex[np.ndarray, "H W"], rule: PrintRule) -> float:
+    power, radius = np.square(np.abs(spectrum)), np.abs(frequencies(spectrum.shape))
+    ridges = power[(radius > 1 / rule.coarsest_px) & (radius < 1 / rule.finest_px)].sum()
+    return float(ridges / max(power[radius > 1 / rule.slope_px].sum(), 1e-12))
+
+
+def _endings(
+    spectrum: Complex[np.ndarray, "H W"],
+    area: Bool[np.ndarray, "H W"],
+    period_px: float,
+    rule: PrintRule,
+) -> float:
+    """Return the points per mm² around which the phase of the pattern turns once, at most."""
+    turns, clearness = phase_turns(spectrum, period_px, rule.octaves, 1.5 * rule.near_px)
+    side = 2 * rule.margin_px + 1
+    inner = cv2.erode(area.astype(np.uint8), np.ones((side, side), np.uint8), borderValue=0) > 0
+    clear = (inner & (clearness > rule.least_clear))[:-1, :-1]
+    found = float((turns & clear).sum()) + rule.unseen
+    return found / max(_mm2(clear), 1.0)
+
+
+def _mm2(area: Bool[np.ndarray, "H W"]) -> float:
+    """Return the size of an area at 500 ppi in square millimetres."""
+    return float(area.sum()) * (25.4 / REFERENCE_PPI) ** 2

@@ -1,0 +1,145 @@
+"""What is no print is refused, in words; prints are not, nor parts of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from no_prints import KINDS, Maker
+
+from ifvit.data.images import read_image
+from ifvit.data.prints import ridge_area
+from ifvit.data.readers import read_dataset
+from ifvit.features.features import read_features
+from ifvit.features.ridge_evidence import PRINT_RULE, RidgeEvidence, failing, ridge_evidence
+from ifvit.synthesis.dataset import DatasetSpec, write_dataset
+
+REAL = ("fvc2002_db1_b", "fvc2004_db3_b", "fvc2000_db2_b", "fvc2004_db1_b")
+CLEAR = RidgeEvidence(0.7, 0.95, 0.8, 0.3, 1.5, 200.0, 9.0)
+
+
+def refused(image: np.ndarray, ppi: float | None = None) -> bool:
+    """Return whether an image is refused for what it shows, and not for anything else."""
+    try:
+        read_features(image, ppi)
+    except ValueError as error:
+        assert str(error).startswith("no fingerprint found in ") and "\n" not in str(error)
+        return True
+    return False
+
+
+def taken(made: dict[str, np.ndarray], ppi: float | None = None) -> list[str]:
+    """Return the names of images that are not refused."""
+    return [name for name, image in made.items() if not refused(image, ppi)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_print_is_refused(kind):
+    assert taken(Maker().all_of(kind)) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_nor_is_it_a_print_when_shifted_and_turned(kind):
+    """Other parts of it, 19° round: a tenth of the images, chosen by chance."""
+    made = Maker(seed=1).all_of(kind)
+    chosen = np.random.default_rng(0).choice(list(made), -(-len(made) // 10), replace=False)
+    turn = cv2.getRotationMatrix2D((118.0, 131.0), 19.0, 1.25)
+    moved = {
+        name: cv2.warpAffine(made[name], turn, (230, 240), borderMode=cv2.BORDER_REFLECT)
+        for name in chosen
+    }
+    assert taken(moved) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("shape", "ppi"), [((400, 352), 500), ((640, 480), 500), ((374, 388), 569), ((300, 300), 400)]
+)
+def test_no_print_of_any_size_is_refused(kind, shape, ppi):
+    assert taken(Maker(*shape, seed=sum(shape)).all_of(kind), ppi) == []
+
+
+def test_synthetic_prints_are_taken(tmp_path):
+    paths = write_dataset(tmp_path / "prints", DatasetSpec(fingers=3, impressions=8, hard=0.7))
+    assert [path.name for path in paths if refused(read_image(path))] == []
+
+
+def test_a_print_is_found_on_a_background_of_noise():
+    """Its ridges are a fifth of what has contrast; noise alone is refused."""
+    y, x = np.mgrid[:360, :330]
+    turned = sum(np.arctan2(y - ey, x - ex) for ex, ey in [(130, 150), (190, 190), (150, 230)])
+    ridges = 0.5 + 0.4 * np.cos(2 * np.pi * np.hypot(x - 160, y - 180) / 9 + turned)
+    noise = Maker(360, 330).rng.random((360, 330))
+    oval = ((x - 160) / 70) ** 2 + ((y - 190) / 85) ** 2 < 1
+    assert not refused(np.where(oval, ridges, noise).astype(np.float32))
+    assert refused(noise.astype(np.float32))
+
+
+@pytest.mark.slow
+def test_a_thousand_synthetic_prints_are_taken(tmp_path):
+    """Half of them hard, some of them fine as children's; and a part of each."""
+    rng = np.random.default_rng(0)
+    for hard, first in ((0.0, 700), (1.0, 900)):
+        spec = DatasetSpec(fingers=63, impressions=8, hard=hard, first_finger=first, people=True)
+        images = [read_image(path) for path in write_dataset(tmp_path / str(first), spec)]
+        assert sum(map(refused, images)) == 0
+        assert sum(refused(part(image, 180, rng)) for image in images) == 0
+
+
+def part(image: np.ndarray, side: int, rng: np.random.Generator) -> np.ndarray:
+    """Cut a square from a print, whose middle shows ridges."""
+    places = np.argwhere(ridge_area(image, 500))
+    middle = places[rng.integers(len(places))]
+    top, left = np.clip(middle - side // 2, 0, np.array(image.shape) - side)
+    return image[top : top + side, left : left + side]
+
+
+@pytest.mark.parametrize("name", REAL)
+def test_real_prints_are_taken(name, ifvit_data: Path):
+    """Read by their paths, as users give them; and the limits are not near."""
+    prints = read_dataset(ifvit_data / name)
+    found = []
+    for item in prints:
+        made = read_features(item.path, item.ppi)
+        found.append(ridge_evidence(made.image, made.ridges, made.period.px))
+    lowest = {one: min(getattr(each, one) for each in found) for one in RidgeEvidence._fields}
+    for one in ("coherence", "persistence", "share", "endings"):
+        assert lowest[one] > 1.2 * getattr(PRINT_RULE, one)
+
+
+@pytest.mark.parametrize("measure", ["coherence", "persistence", "share", "endings"])
+def test_each_measure_refuses_by_itself(measure):
+    limit = getattr(PRINT_RULE, measure)
+    assert failing(CLEAR) is None
+    assert failing(CLEAR._replace(**{measure: 1.01 * limit})) is None
+    assert failing(CLEAR._replace(**{measure: 0.99 * limit})) == measure
+
+
+def test_lines_that_all_run_one_way_are_a_fragment_or_no_print():
+    straight = CLEAR._replace(alignment=0.99)
+    assert failing(straight) == "alignment"
+    assert failing(straight._replace(area_mm2=40.0)) is None
+
+
+def test_a_ridge_that_forks_is_found_once():
+    """A phase that turns once around a point is a ridge that ends there."""
+    y, x = np.mgrid[:200, :200].astype(np.float32)
+    area = np.ones((200, 200), bool)
+    ends = [(60.0, 70.0), (130.0, 90.0), (100.0, 140.0)]
+    turned = sum(np.arctan2(y - ey, x - ex) for ex, ey in ends)
+    forked = 0.5 + 0.4 * np.cos(2 * np.pi * x / 9 + turned)
+    inner_mm2 = (200 - 2 * PRINT_RULE.margin_px) ** 2 * (25.4 / 500) ** 2
+    for image, count in ((forked, 3), (0.5 + 0.4 * np.cos(2 * np.pi * x / 9), 0)):
+        found = ridge_evidence(image.astype(np.float32), area, 9.0).endings
+        assert found * inner_mm2 == pytest.approx(count + PRINT_RULE.unseen, abs=0.6)
+
+
+def test_what_is_said_of_it_names_the_print(tmp_path):
+    noise = np.random.default_rng(0).random((250, 250))
+    with pytest.raises(ValueError, match=r"no fingerprint found in print 1: its .*--ppi says"):
+        read_features(noise, None, "print 1")
+    with pytest.raises(ValueError, match="expected an area to be measured"):
+        ridge_evidence(noise.astype(np.float32), np.zeros((250, 250), bool))
