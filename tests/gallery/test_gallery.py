@@ -248,6 +248,11 @@ def test_another_process_may_have_changed_it(gallery, matcher) -> None:
     gallery.search(print_array(1, 2))
     Gallery(gallery.path, matcher).enroll([print_array(80)], "new", keep_prints=True)
     assert gallery.search(print_array(80, 2)).found[0].subject == "new"
+    Gallery(gallery.path, matcher).remove(["person 2"], purge=True)
+    assert gallery.search(print_array(3, 2)).found[0].subject == "person 3"
+    assert gallery.search(print_array(2, 2)).found == [] and len(gallery) == 30
+    Gallery(gallery.path, matcher).remove(["person 3"], purge=True)
+    assert gallery.verify("person 4", print_array(4, 2)).accepted and len(gallery.labels()) == 29
 
 
 def test_a_backup_is_a_gallery(gallery, matcher, tmp_path) -> None:
