@@ -9,9 +9,10 @@ from typing import Literal, NamedTuple
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import PrintSource
 from ifvit.data.prints import warn_of_several
+from ifvit.features.coder import Template
 from ifvit.features.features import Features
 from ifvit.gallery.audit import log, now
-from ifvit.gallery.enrolment import LOWEST_QUALITY, Entry, image_file, quality_of, readable
+from ifvit.gallery.enrolment import LOWEST_QUALITY, Entry, image_file, readable
 from ifvit.gallery.row_store import Store
 from ifvit.gallery.rows import Row, plain_text, print_id
 from ifvit.matcher import Matcher
@@ -92,24 +93,30 @@ class Enroller:
 
     def _refused(self, one: Read, known: dict[str, tuple[str, str, str]]) -> Enrolled | None:
         """Return why a print is not enrolled; None where it is to be."""
-        name, quality = plain_text(one.entry.name), quality_of(one.features)
+        name, quality = plain_text(one.entry.name), self._template(one).quality
         if one.id in known:
             return _again(name, one.id, one.entry, *known[one.id])
-        if quality is not None and quality < LOWEST_QUALITY and not self._force:
-            reason = f"its quality is {quality:.2f}, below {LOWEST_QUALITY:g}: capture it again"
+        if quality < LOWEST_QUALITY and not self._force:
+            reason = (
+                f"its quality is {quality:.0f} of 100, below {LOWEST_QUALITY:g}: capture it again"
+            )
             return Enrolled(name, one.id, "refused", f"{reason}, or enrol it by force")
         return None
+
+    def _template(self, one: Read) -> Template:
+        """Return the template of a print, which is made once and kept with its features."""
+        return self._matcher.coder.template(one.features)
 
     def _row(self, one: Read) -> Row:
         return Row(
             id=one.id,
-            template=self._matcher.coder.template(one.features),
+            template=self._template(one),
             made_by=self._made_by,
             subject=plain_text(one.entry.subject),
             finger=plain_text(one.entry.finger),
             name=plain_text(one.entry.name),
             ppi=float(one.entry.ppi),
-            quality=quality_of(one.features),
+            quality=self._template(one).quality,
             enrolled=now(),
             metadata=one.entry.metadata,
             image=image_file(one.source) if self._keep else None,

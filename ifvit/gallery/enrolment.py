@@ -19,15 +19,14 @@ from ifvit.data.damage import BinaryFile
 from ifvit.data.given import PrintSource, name_of
 from ifvit.data.prints import check_ppi
 from ifvit.data.readers import read_dataset
-from ifvit.features.features import Features
 from ifvit.texts import find_file, read_table, shortened
 
 TABLE_COLUMNS = ("path", "subject", "finger", "ppi")
 
 EXPECTED = "a column path, and where wanted subject, finger and ppi; all others are metadata"
 
-LOWEST_QUALITY = 0.0
-"""Quality below which a print is refused, where a measure of it is known."""
+LOWEST_QUALITY = 20.0
+"""Quality below which a print is refused: it would be found again in one case of five."""
 
 
 @dataclass(frozen=True)
@@ -142,12 +141,6 @@ def _picture(values: np.ndarray) -> Image.Image:
     if np.issubdtype(values.dtype, np.floating):
         values = np.round(values * np.iinfo(np.uint16).max).astype(np.uint16)
     return Image.fromarray(values)
-
-
-def quality_of(features: Features) -> float | None:
-    """Return the quality of a print, where its features carry one."""
-    value = getattr(features, "quality", None)
-    return None if value is None else float(value)
 
 
 def identity(subject: str, finger: str, id: str) -> tuple[str, str]:

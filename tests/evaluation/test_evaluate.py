@@ -76,7 +76,7 @@ def test_an_interrupted_run_goes_on_and_gives_the_same_table(config, tmp_path, m
 def test_pairs_in_one_call_score_as_each_by_itself(config, tmp_path):
     """Seven of fifteen pairs in the last call but one, and one in the last, filled up."""
     alone = replace(config, protocol="all", out=str(tmp_path / "alone"), workers=1)
-    together = replace(alone, out=str(tmp_path / "together"), batch_size=7)
+    together = replace(alone, out=str(tmp_path / "together"), workers=7)
     for one, same in zip(
         read_scores(evaluate(alone)), read_scores(evaluate(together)), strict=True
     ):

@@ -71,7 +71,7 @@ def template_of(finger: int, impression: int, seed: int = 0) -> Template:
     shown = np.ones((SIDE, SIDE), bool)
     made = (np.round(127 * values).astype(np.int8) for values in (cells, index))
     cells_int8, index_int8 = made
-    return Template(cells_int8, shown, index_int8, (40.0, 50.0), 0.0, 0.9)
+    return Template(cells_int8, shown, index_int8, (40.0, 50.0), 0.0, 0.9, 80.0)
 
 
 class FakeMatcher(Matcher):

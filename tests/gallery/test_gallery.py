@@ -102,8 +102,11 @@ def test_prints_that_cannot_be_read_are_named_and_others_enrolled(gallery, tmp_p
 
 
 def test_a_low_quality_is_refused_unless_forced(gallery, matcher, monkeypatch) -> None:
-    monkeypatch.setattr("ifvit.gallery.enroller.quality_of", lambda _: -1.0)
+    monkeypatch.setattr("ifvit.gallery.enroller.LOWEST_QUALITY", 60.0)
+    own = matcher.coder.template
+    monkeypatch.setattr(matcher.coder, "template", lambda one: own(one)._replace(quality=59.4))
     (refused,) = gallery.enroll([print_array(42)])
+    assert "its quality is 59 of 100, below 60" in refused.reason
     assert refused.state == "refused" and "by force" in refused.reason
     (forced,) = gallery.enroll([print_array(42)], force=True)
     assert forced.state == "enrolled"

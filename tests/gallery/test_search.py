@@ -53,7 +53,7 @@ def test_maps_come_back_from_their_bytes() -> None:
     again = unpacked(packed(template), template.index)
     for part in ("cells", "mask", "index"):
         np.testing.assert_array_equal(getattr(again, part), getattr(template, part))
-    assert again[3:] == template[3:]
+    assert again[3:6] == template[3:6]  # quality is a column of its own
     for damaged in (b"", packed(template)[:-1], packed(template) + b"x"):
         with pytest.raises(ValueError, match="a dense map of"):
             unpacked(damaged, template.index)
