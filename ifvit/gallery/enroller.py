@@ -97,9 +97,7 @@ class Enroller:
         if one.id in known:
             return _again(name, one.id, one.entry, *known[one.id])
         if quality < LOWEST_QUALITY and not self._force:
-            reason = (
-                f"its quality is {quality:.0f} of 100, below {LOWEST_QUALITY:g}: capture it again"
-            )
+            reason = f"its quality is {quality:.0f} of 100, below {LOWEST_QUALITY:g}: scan it again"
             return Enrolled(name, one.id, "refused", f"{reason}, or enrol it by force")
         return None
 
