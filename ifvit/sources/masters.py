@@ -17,6 +17,7 @@ from ifvit.synthesis import Master, make_masters
 MASTERS_PER_CALL = 8
 
 GENERATOR = (
+    "geometry/arrays.py",
     "geometry/gabor.py",
     *("synthesis/orientation.py", "synthesis/ridges.py", "synthesis/master.py"),
 )

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         read_metadata,
         save_weights,
     )
-    from ifvit.weights.describe import describe, parameter_summary
+    from ifvit.weights.describe import parameter_summary
     from ifvit.weights.transfer import (
         TransferReport,
         load_module1_backbone_weights,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _PLACES = {
     **dict.fromkeys(("load_dense", "load_matcher", "load_weights"), "checkpoint"),
     **dict.fromkeys(("Metadata", "read_metadata", "save_weights", "sha256_of"), "checkpoint"),
-    **dict.fromkeys(("describe", "parameter_summary"), "describe"),
+    "parameter_summary": "describe",
     **dict.fromkeys(("TransferReport", "require_module1", "scratch_lineage"), "transfer"),
     **dict.fromkeys(
         ("load_module1_backbone_weights", "load_module1_transformer_weights"), "transfer"
@@ -40,7 +40,6 @@ _PLACES = {
 __all__ = [
     "Metadata",
     "TransferReport",
-    "describe",
     "load_dense",
     "load_matcher",
     "load_module1_backbone_weights",

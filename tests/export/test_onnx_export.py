@@ -21,14 +21,6 @@ from ifvit.weights.pretrained import pretrained_files
 from ifvit.weights.storage import MODULE_OF, graph_file
 
 
-@pytest.fixture
-def unchecked(monkeypatch):
-    """Write graphs without a comparison, which compiles both models."""
-    monkeypatch.setattr(onnx_export, "expected_of", lambda *_: None)
-    monkeypatch.setattr(onnx_export, "synthetic_frames", lambda config: None)
-    monkeypatch.setattr(onnx_export, "differences", lambda *_: Differences(*[0] * 7, 1e-6))
-
-
 def test_graphs_that_name_what_they_came_from(trained_pair, graphs) -> None:
     assert sorted(path.name for path in graphs.iterdir()) == sorted(f"{n}.onnx" for n in MODULE_OF)
     for name, module in MODULE_OF.items():
@@ -102,7 +94,7 @@ def test_without_the_package_onnx_the_error_names_the_extra(
     trained_pair, unchecked, tmp_path, monkeypatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "ifvit.export.dense_graph", None)
-    with pytest.raises(ValueError, match=r"pip install 'ifvit\[onnx\]'"):
+    with pytest.raises(ValueError, match=r"pip install 'ifvit\[train\]'"):
         export_onnx(tmp_path / "out", *trained_pair)
     assert not (tmp_path / "out").exists()
 

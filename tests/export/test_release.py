@@ -13,10 +13,13 @@ from safetensors.numpy import load_file
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.export.release import export_pair
 from ifvit.models import DenseRegModel, MatcherModel
-from ifvit.weights import Metadata, describe, read_metadata, save_weights, sha256_of
+from ifvit.weights import Metadata, read_metadata, save_weights, sha256_of
 from ifvit.weights.checkpoint import load_pair
+from ifvit.weights.describe import describe
 from ifvit.weights.pretrained import RECORD_FILE, read_record
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
+
+pytestmark = pytest.mark.usefixtures("unchecked")
 
 
 @pytest.mark.parametrize("module", [0, 1], ids=["dense", "matcher"])
@@ -32,6 +35,16 @@ def test_parameters_are_halved_and_batch_statistics_are_not(trained_pair, export
         else:
             limit = np.abs(tensor).max() * 2.0**-11
             np.testing.assert_allclose(half[name].astype(np.float32), tensor, rtol=0, atol=limit)
+
+
+@pytest.fixture(scope="module")
+def dense(micro) -> DenseRegModel:
+    return DenseRegModel(micro, rngs=nnx.Rngs(1))
+
+
+@pytest.fixture(scope="module")
+def dense_meta(micro) -> Metadata:
+    return Metadata.of(DenseConfig(model=micro))
 
 
 @pytest.mark.parametrize("value", [7e4, 1e-9], ids=["overflow", "underflow"])

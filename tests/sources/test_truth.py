@@ -13,7 +13,7 @@ CELL = 16
 
 def matches(micro, shift, mask0=None, mask1=None, valid=None):
     """Return (6, 6) matches of prints that lie ``shift`` (x, y) apart, as row and column of 1."""
-    centres, whole = cell_centres(micro), jnp.ones((6, 6), bool)
+    centres, whole = jnp.asarray(cell_centres(micro)), jnp.ones((6, 6), bool)
     points1, points0 = centres + jnp.array(shift), centres - jnp.array(shift)
     inside = ((points1 >= 0) & (points1 <= 95)).all(-1)
     found = cell_matches(
@@ -65,7 +65,7 @@ def test_touching_skin_that_is_no_foreground_is_ignored(micro):
 
 def test_a_match_is_mutual(micro):
     """All cells map into cell 0, but only the cell that cell 0 maps back to matches it."""
-    centres, whole = cell_centres(micro), jnp.ones((6, 6), bool)
+    centres, whole = jnp.asarray(cell_centres(micro)), jnp.ones((6, 6), bool)
     back = centres.at[0].set(centres[14])
     everywhere = jnp.broadcast_to(centres[0], centres.shape)
     found = cell_matches(everywhere, jnp.ones(36, bool), back, whole, whole, micro)

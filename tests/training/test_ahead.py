@@ -77,11 +77,11 @@ class Busy:
 def test_a_batch_made_while_the_step_ran_was_not_waited_for():
     ahead = Ahead(lambda index: time.sleep(0.02), CONFIG)
     ahead(0)
-    assert ahead.waited >= 0.02, "nothing could run before the first"
     before = ahead.waited
+    assert before > 0, "nothing could run before the first"
     ahead.of({"L_D": Busy()})
     ahead(1)
-    assert ahead.waited - before < 0.02
+    assert ahead.waited - before < before
 
 
 @pytest.mark.parametrize("prefetch", [True, False])

@@ -14,9 +14,10 @@ from ifvit.config import DenseConfig
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.training import dense, match
-from ifvit.weights import describe, sha256_of
+from ifvit.weights import sha256_of
 from ifvit.weights.checkpoint import load_dense, read_metadata
 from ifvit.weights.convert import TABLE, convert_loftr
+from ifvit.weights.describe import describe
 from ifvit.weights.tensors import parameter_arrays
 
 

@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 
 from ifvit.models import DenseRegModel
-from ifvit.weights import describe, parameter_summary, sha256_of
+from ifvit.weights import parameter_summary, sha256_of
+from ifvit.weights.describe import describe
 
 
 def test_summary_counts_each_part(dense: DenseRegModel) -> None:

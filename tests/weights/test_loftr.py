@@ -11,7 +11,8 @@ from flax import nnx
 
 from ifvit.config import ModelConfig
 from ifvit.models import DenseRegModel
-from ifvit.weights import describe, sha256_of
+from ifvit.weights import sha256_of
+from ifvit.weights.describe import describe
 from ifvit.weights.loftr import (
     LoFTRRecord,
     LoFTRWeights,

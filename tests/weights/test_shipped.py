@@ -14,7 +14,7 @@ from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.weights.checkpoint import check_same_shape, load_pair, read_metadata
 from ifvit.weights.pretrained import DEFAULT, RECORD_FILE, SHIPPED, list_weights, pretrained_files
-from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
+from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE, MODULE_OF, graph_file
 
 ROOT = Path(__file__).parents[2]
 # Whatever is there counts as shipped, complete or not: what is missing then fails.
@@ -27,7 +27,8 @@ pytestmark = pytest.mark.skipif(not SHIPPED.exists(), reason="no weights in the 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_folder_holds_what_ships_and_nothing_else(name):
     files = {path.name for path in (SHIPPED / name).iterdir()}
-    assert files == {DENSE_FILE, MATCHER_FILE, RECORD_FILE, DECISION_FILE}
+    graphs = {graph_file("", name).name for name in MODULE_OF}
+    assert files == {DENSE_FILE, MATCHER_FILE, RECORD_FILE, DECISION_FILE, *graphs}
     assert sum(path.stat().st_size for path in (SHIPPED / name).iterdir()) < MOST_BYTES
 
 
