@@ -264,7 +264,6 @@ def no_weights(monkeypatch):
         pytest.fail("weights were loaded")
 
     monkeypatch.setattr(Matcher, "from_checkpoints", loaded)
-    monkeypatch.setattr("ifvit.commands.use.match", loaded)
     monkeypatch.setattr("ifvit.registered_pair.register", loaded)
 
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
+
+import numpy as np
+from PIL import Image
 
 import ifvit
 
@@ -38,6 +42,28 @@ def test_prints_are_matched_registered_and_embedded_without_jax(tmp_path) -> Non
         "rejected",
     ]
     assert (tmp_path / "m.png").exists() and (tmp_path / "t.npz").exists()
+
+
+def test_one_print_is_matched_with_several_the_best_first(tmp_path) -> None:
+    first, second, other, _ = ifvit.example_prints()
+    Image.fromarray(np.full((200, 200), 255, np.uint8)).save(tmp_path / "blank.png")
+    named = [other, tmp_path / "blank.png", second]
+    command = "from ifvit.cli import main; sys.exit(main(sys.argv[1:]))"
+    done = run(command, "match", first, *named, "--threshold", "0.01")
+    assert done.returncode == 2
+    lines = done.stdout.splitlines()
+    assert [line.split(" ")[0] for line in lines] == [
+        "1_2.png:",
+        "accepted",
+        "2_1.png:",
+        "rejected",
+    ]
+    told = done.stderr.splitlines()
+    assert "no fingerprint found" in told[0] and "1 of 3 candidates" in told[1]
+    done = run(command, "match", first, other, second, "--json")
+    assert done.returncode == 0, done.stderr
+    scores = [json.loads(line)["score"] for line in done.stdout.splitlines()]
+    assert len(scores) == 2 and scores[0] > 0.5 > scores[1]
 
 
 def test_a_command_that_needs_the_extra_says_so(tmp_path) -> None:

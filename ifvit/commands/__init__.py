@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ifvit.commands import ask, gallery, graphs, make, measure, use
+from ifvit.commands import ask, gallery, graphs, make, match, measure, use
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.evaluation.evaluate import EvaluateConfig
 from ifvit.evaluation.identification import IdentifyConfig
@@ -19,7 +19,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "inspect": (make.InspectArgs, make.run_inspect),
     "export": (make.ExportArgs, make.run_export),
     "export-onnx": (graphs.ExportOnnxArgs, graphs.run_export_onnx),
-    "match": (use.MatchArgs, use.run_match),
+    "match": (match.MatchArgs, match.run_match),
     "register": (use.RegisterArgs, use.run_register),
     "embed": (use.EmbedArgs, use.run_embed),
     "compare": (use.CompareArgs, use.run_compare),

@@ -1,15 +1,14 @@
-"""The commands that use trained modules on prints: a match, a registration, templates."""
+"""The commands that use trained modules on prints: a registration, templates."""
 
 from __future__ import annotations
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
 import tyro
 
-from ifvit.comparison.decision import DECISION_FILE, Decision, load_decision
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import each_ppi
 from ifvit.data.images import check_image
@@ -19,7 +18,6 @@ from ifvit.endings import flushed
 from ifvit.features.enhancer import EnhancerName
 from ifvit.files import check_output, write_result
 from ifvit.matcher import Matcher
-from ifvit.one_call import match
 from ifvit.texts import shortened
 from ifvit.weights.pretrained import checkpoint_pair
 
@@ -28,32 +26,6 @@ REGISTERED = (
     *("registration.json", "displacement.npz"),
 )
 """What `ifvit register` writes into its folder."""
-
-
-@dataclass(frozen=True)
-class MatchArgs:
-    """Match two prints."""
-
-    image0: Annotated[str, tyro.conf.Positional]
-    image1: Annotated[str, tyro.conf.Positional]
-    out: str | None = None
-    """Write a picture of the match to this PNG file."""
-    json: bool = False
-    """Print the whole result as JSON."""
-    threshold: float | None = None
-    """Accept or reject at this false match rate, such as 0.001; needs calibrated weights."""
-    calibration: str | None = None
-    """A file of ``ifvit calibrate``, if not the one beside Module 2's checkpoint."""
-    ppi: int | tuple[int, int] | None = None
-    """Resolution of both prints, or of each, as 1000 500; 500 if not given."""
-    enhancer: EnhancerName = "gabor"
-    """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
-    canvas: int | None = None
-    """Side of one canvas for all prints, pixels at the network's resolution; if not given each pair
-    has one that it fits in."""
-    dense_ckpt: str | None = None
-    """Both checkpoints of a training; if not given, the weights that ship with ifvit."""
-    matcher_ckpt: str | None = None
 
 
 @dataclass(frozen=True)
@@ -95,80 +67,14 @@ class CompareArgs:
     """Compare dense maps, or index vectors alone: less certain, and a hundred times as fast."""
 
 
-def run_match(args: MatchArgs) -> None:
-    """Match two prints and print the result."""
-    _check_match(args)
-    result = match(
-        args.image0,
-        args.image1,
-        dense_ckpt=args.dense_ckpt,
-        matcher_ckpt=args.matcher_ckpt,
-        ppi=args.ppi,
-        enhancer=args.enhancer,
-        canvas=args.canvas,
-        calibration=args.calibration,
-    )
-    for name, image in ((args.image0, result.image0), (args.image1, result.image1)):
-        warn_of_several(image, REFERENCE_PPI, name)
-    calibrated = args.threshold is not None and result.fmr is not None
-    limit = _calibration(args).threshold(args.threshold or 0) if calibrated else None
-    accepted = None if limit is None else result.ok and result.score >= limit
-    # First of all: what follows can fail.
-    if args.json:
-        print(json.dumps(json.loads(result.to_json()) | {"threshold": limit, "accepted": accepted}))
-    else:
-        print(result.summary())
-        if limit is not None:
-            decision = "accepted" if accepted else "rejected"
-            print(f"{decision} at FMR {args.threshold:g}, whose threshold is {limit:.3f}")
-    if args.threshold is not None and limit is None:
-        raise ValueError(_uncalibrated(args))
-    if args.out is not None:
-        from ifvit.viz.matches import draw_match
-
-        flushed()
-        draw_match(result, args.out)
-
-
-def _check_match(args: MatchArgs) -> None:
-    """Find out what is wrong with the arguments before anything takes its time."""
-    checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
-    _check_prints(args.image0, args.image1, args.ppi)
-    if args.out is not None:
-        from ifvit.viz.figures import picture_format
-
-        picture_format(args.out)
-        check_output(args.out)
-    if args.threshold is None:
-        return
-    if args.enhancer != "gabor" or args.canvas is not None:
-        raise ValueError(_uncalibrated(args))
-    _calibration(args).threshold(args.threshold)
-
-
-def _check_prints(image0: str, image1: str, ppi: int | tuple[int, int] | None) -> None:
-    both = list(zip((image0, image1), each_ppi(ppi), strict=True))
+def check_prints(probe: str, others: Sequence[str], ppi: int | tuple[int, int] | None) -> None:
+    """Raise for a file that is no image, and for a resolution that is none, before any work."""
+    ppi0, ppi1 = each_ppi(ppi)
+    both = [(probe, ppi0), *((path, ppi1) for path in others)]
     for path, own in both:
         check_image(path)
         check_ppi(REFERENCE_PPI if own is None else own)
     warn_of_tags(both)
-
-
-def _calibration(args: MatchArgs) -> Decision:
-    if args.calibration is not None:
-        return load_decision(args.calibration)
-    path = checkpoint_pair(args.dense_ckpt, args.matcher_ckpt).matcher.with_name(DECISION_FILE)
-    if not path.exists():
-        raise ValueError(_uncalibrated(args))
-    return load_decision(path)
-
-
-def _uncalibrated(args: MatchArgs) -> str:
-    matcher_ckpt = checkpoint_pair(args.dense_ckpt, args.matcher_ckpt).matcher
-    return (
-        f"--threshold is a false match rate, but {matcher_ckpt} is not calibrated for this: "
-        "run `ifvit evaluate` on prints like yours, then `ifvit calibrate`"
-    )
 
 
 def run_register(args: RegisterArgs) -> None:
@@ -176,7 +82,7 @@ def run_register(args: RegisterArgs) -> None:
     from ifvit.registered_pair import register, save_displacement
     from ifvit.viz.overlay import draw_registration
 
-    _check_prints(args.image0, args.image1, args.ppi)
+    check_prints(args.image0, [args.image1], args.ppi)
     out = Path(args.out)
     for name in REGISTERED:
         check_output(out / name)

@@ -1,0 +1,145 @@
+"""The command that compares a print with another, or with several."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from ifvit.commands.use import check_prints
+from ifvit.comparison.decision import DECISION_FILE, Decision, load_decision
+from ifvit.comparison.result import MatchResult
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.given import each_ppi
+from ifvit.data.prints import warn_of_several
+from ifvit.endings import flushed
+from ifvit.features.enhancer import EnhancerName
+from ifvit.features.features import Features
+from ifvit.files import check_output
+from ifvit.matcher import Matcher
+from ifvit.texts import shortened
+from ifvit.weights.pretrained import checkpoint_pair
+
+logger = logging.getLogger("ifvit")
+
+
+@dataclass(frozen=True)
+class MatchArgs:
+    """Match a print with another, or with each of several, the best first."""
+
+    probe: Annotated[str, tyro.conf.Positional]
+    candidates: Annotated[tuple[str, ...], tyro.conf.Positional]
+    out: str | None = None
+    """Write a picture of the match, of several that of the best, to this PNG file."""
+    json: bool = False
+    """Print whole results as JSON, a line each."""
+    threshold: float | None = None
+    """Accept or reject at this false match rate, such as 0.001; needs calibrated weights."""
+    calibration: str | None = None
+    """A file of ``ifvit calibrate``, if not the one beside Module 2's checkpoint."""
+    ppi: int | tuple[int, int] | None = None
+    """Resolution of all prints, or of the probe and of the others, as 1000 500; 500 if not
+    given."""
+    enhancer: EnhancerName = "gabor"
+    """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
+    canvas: int | None = None
+    """Side of one canvas for all prints, pixels at the network's resolution; if not given each pair
+    has one that it fits in."""
+    dense_ckpt: str | None = None
+    """Both checkpoints of a training; if not given, the weights that ship with ifvit."""
+    matcher_ckpt: str | None = None
+
+
+def run_match(args: MatchArgs) -> None:
+    """Match the prints and print the results."""
+    _check(args)
+    matcher = Matcher.from_checkpoints(
+        args.dense_ckpt, args.matcher_ckpt, args.enhancer, args.canvas, args.calibration
+    )
+    ppi0, ppi1 = each_ppi(args.ppi)
+    probe = _extracted(matcher, args.probe, ppi0)
+    read, unreadable = [], []
+    for path in args.candidates:
+        try:
+            read.append(_extracted(matcher, path, ppi1))
+        except (ValueError, OSError) as error:
+            if len(args.candidates) == 1:
+                raise
+            logger.warning("%s", error)
+            unreadable.append(path)
+    results = sorted(matcher.match_many(probe, read), key=lambda result: -result.score)
+    limit = None
+    if args.threshold is not None and matcher.decision.impostor is not None:
+        limit = matcher.decision.threshold(args.threshold)
+    # First of all: what follows can fail.
+    for result in results:
+        _print(result, args, limit)
+    if args.threshold is not None and limit is None:
+        raise ValueError(_uncalibrated(args))
+    if args.out is not None and results:
+        from ifvit.viz.matches import draw_match
+
+        flushed()
+        draw_match(results[0], args.out)
+    if unreadable:
+        raise ValueError(
+            f"{len(unreadable)} of {len(args.candidates)} candidates could not be compared, the "
+            f"reasons stand above: {shortened(', '.join(unreadable), 250)}"
+        )
+
+
+def _extracted(matcher: Matcher, path: str, ppi: float | None) -> Features:
+    features = matcher.extract(path, ppi)
+    warn_of_several(features.image, REFERENCE_PPI, path)
+    return features
+
+
+def _print(result: MatchResult, args: MatchArgs, limit: float | None) -> None:
+    accepted = None if limit is None else result.ok and result.score >= limit
+    if args.json:
+        more: dict[str, Any] = {"threshold": limit, "accepted": accepted}
+        print(json.dumps(json.loads(result.to_json()) | more))
+        return
+    several = len(args.candidates) > 1
+    print(f"{result.name1}: {result.summary()}" if several else result.summary())
+    if limit is not None:
+        decision = "accepted" if accepted else "rejected"
+        print(f"{decision} at FMR {args.threshold:g}, whose threshold is {limit:.3f}")
+
+
+def _check(args: MatchArgs) -> None:
+    """Find out what is wrong with the arguments before anything takes its time."""
+    checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
+    if not args.candidates:
+        raise ValueError("a print to compare with is missing: expected at least one file")
+    check_prints(args.probe, args.candidates[:1], args.ppi)
+    if args.out is not None:
+        from ifvit.viz.figures import picture_format
+
+        picture_format(args.out)
+        check_output(args.out)
+    if args.threshold is None:
+        return
+    if args.enhancer != "gabor" or args.canvas is not None:
+        raise ValueError(_uncalibrated(args))
+    _calibration(args).threshold(args.threshold)
+
+
+def _calibration(args: MatchArgs) -> Decision:
+    if args.calibration is not None:
+        return load_decision(args.calibration)
+    path = checkpoint_pair(args.dense_ckpt, args.matcher_ckpt).matcher.with_name(DECISION_FILE)
+    if not path.exists():
+        raise ValueError(_uncalibrated(args))
+    return load_decision(path)
+
+
+def _uncalibrated(args: MatchArgs) -> str:
+    matcher_ckpt = checkpoint_pair(args.dense_ckpt, args.matcher_ckpt).matcher
+    return (
+        f"--threshold is a false match rate, but {matcher_ckpt} is not calibrated for this: "
+        "run `ifvit evaluate` on prints like yours, then `ifvit calibrate`"
+    )
