@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from ifvit.commands.gallery import MatchingArgs, Positional, opened
-from ifvit.data.images import check_image
-from ifvit.data.tags import warn_of_tags
+from ifvit.commands.use import check_prints
 from ifvit.endings import flushed
 from ifvit.files import check_folder, check_output, write_result
 
@@ -95,9 +94,7 @@ def run_search(args: SearchArgs) -> None:
 def _check_probes(probes: tuple[str, ...], ppi: int | None) -> None:
     if not probes:
         raise ValueError("no probe given: expected at least one print to search for")
-    for probe in probes:
-        check_image(probe)
-    warn_of_tags((probe, ppi) for probe in probes)
+    check_prints(probes[0], probes[1:], ppi)
 
 
 def _search_lines(probe: str, found: SearchResult) -> list[str]:

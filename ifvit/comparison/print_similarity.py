@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
@@ -31,20 +32,29 @@ def map_similarity(
     :data:`SHRINKAGE` cells of cosine 0 are in every mean, so that it lies within ±1.
     """
     library = library_of(cells0)
-    _, height, width = mask0.shape
-    margin = (reach, reach)
-    padded = library.pad(cells1, ((0, 0), margin, margin, (0, 0)))
-    shown = library.pad(mask1.astype(cells1.dtype), ((0, 0), margin, margin))
     flat0, count0 = cells0.reshape(len(cells0), -1), mask0.astype(cells0.dtype)
     count0 = count0.reshape(len(cells0), -1)
     best = None
-    for row, column in product(range(2 * reach + 1), repeat=2):
-        part = (slice(None), slice(row, row + height), slice(column, column + width))
-        agree = flat0 @ padded[part].reshape(len(cells1), -1).T
-        both = count0 @ shown[part].reshape(len(cells1), -1).T
+    for moved, shown in shifted(cells1, mask1, reach):
+        agree = flat0 @ moved.reshape(len(cells1), -1).T
+        both = count0 @ shown.reshape(len(cells1), -1).T
         mean = agree / (both + SHRINKAGE)
         best = mean if best is None else library.maximum(best, mean)
     return best
+
+
+def shifted(cells: Any, mask: Any, reach: int = REACH) -> Iterator[tuple[Any, Any]]:
+    """Yield P maps and their masks under every shift that a comparison tries, 0 where none is.
+
+    Shapes (P, h, w, K) and (P, h, w), of NumPy or of JAX; masks become numbers of the cells' kind.
+    """
+    library, (_, height, width) = library_of(cells), mask.shape
+    margin = (reach, reach)
+    padded = library.pad(cells, ((0, 0), margin, margin, (0, 0)))
+    shown = library.pad(mask.astype(cells.dtype), ((0, 0), margin, margin))
+    for row, column in product(range(2 * reach + 1), repeat=2):
+        part = (slice(None), slice(row, row + height), slice(column, column + width))
+        yield padded[part], shown[part]
 
 
 def template_similarity(template0: Template, template1: Template) -> tuple[float, float]:

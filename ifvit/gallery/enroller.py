@@ -114,7 +114,6 @@ class Enroller:
             finger=plain_text(one.entry.finger),
             name=plain_text(one.entry.name),
             ppi=float(one.entry.ppi),
-            quality=self._template(one).quality,
             enrolled=now(),
             metadata=one.entry.metadata,
             image=image_file(one.source) if self._keep else None,

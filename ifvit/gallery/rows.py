@@ -65,12 +65,16 @@ class Row:
     name: str = ""
     """What the print was called when it came: its path, for one from a file."""
     ppi: float = 500.0
-    quality: float | None = None
     enrolled: str = ""
     """When, UTC, as ISO 8601 says."""
     metadata: dict[str, str] = field(default_factory=dict)
     image: bytes | None = None
     """The print as an image file, without loss, where it is kept."""
+
+    @property
+    def quality(self) -> float:
+        """Return the quality of the print, a column of its own: it is the template's."""
+        return self.template.quality
 
 
 def print_id(digest: bytes, sealer: Sealer | None) -> str:
@@ -171,7 +175,7 @@ def _row(values: dict, sealer: Sealer | None) -> Row:
         if sealer and values[name] is not None:
             values[name] = sealer.opened(values[name], place(values["id"], name))
     index = np.frombuffer(values["index"], np.int8)
-    labels = {name: values[name] for name in LABELS if name != "metadata"}
+    labels = {name: values[name] for name in LABELS if name not in ("metadata", "quality")}
     metadata = json.loads(values["metadata"]) if values["metadata"] else {}
-    template = unpacked(values["map"], index)
+    template = unpacked(values["map"], index)._replace(quality=values["quality"])
     return Row(template=template, metadata=metadata, image=values["print"], **labels)

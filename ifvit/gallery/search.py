@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float, Int, Int8, UInt64
+from jaxtyping import Float, Int, Int8, UInt64
 
-from ifvit.comparison.print_similarity import REACH, map_similarity, unit_index
+from ifvit.comparison.print_similarity import map_similarity, shifted, unit_index
 from ifvit.comparison.result import MatchResult
 from ifvit.features.coder import INT8, Template
 from ifvit.gallery.row_store import Store
@@ -106,23 +106,11 @@ def map_scores(
     if not len(numbers):
         return np.zeros(0, np.float32)
     cells, mask = maps_of([data or b"" for data in store.values(numbers.tolist(), "map")])
-    made = map_similarity(cells.astype(np.float32) / INT8, mask, *shifted(template), reach=0)
+    # All shifts of the probe in one product, so that thousands of maps are read once for all.
+    own = template.cells[None].astype(np.float32) / INT8
+    moved, shown = map(np.concatenate, zip(*shifted(own, template.mask[None]), strict=True))
+    made = map_similarity(cells.astype(np.float32) / INT8, mask, moved, shown > 0, reach=0)
     return np.asarray(made.max(axis=1), np.float32)
-
-
-def shifted(
-    template: Template, reach: int = REACH
-) -> tuple[Float[np.ndarray, "S h w K"], Bool[np.ndarray, "S h w"]]:
-    """Return a dense map and its mask under every shift that a comparison tries.
-
-    So that thousands of maps are read once for all shifts of one probe, not once for each.
-    """
-    height, width = template.mask.shape
-    cells = np.pad(template.cells.astype(np.float32) / INT8, ((reach, reach),) * 2 + ((0, 0),))
-    mask = np.pad(template.mask, reach)
-    steps = range(2 * reach + 1)
-    parts = [(slice(r, r + height), slice(c, c + width)) for r in steps for c in steps]
-    return np.stack([cells[part] for part in parts]), np.stack([mask[part] for part in parts])
 
 
 def shortlist(store: Store, held: Snapshot, template: Template, most: int = MAPS) -> list[Found]:
