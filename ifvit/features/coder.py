@@ -16,10 +16,10 @@ from jaxtyping import Bool, Float, Int8
 from ifvit.config import ModelConfig
 from ifvit.features.features import Features
 from ifvit.features.fit import FIT_CONFIG, FitConfig, drawn_at
-from ifvit.features.network_view import frame_foreground, network_view
+from ifvit.features.network_view import frame_foreground, network_input
 from ifvit.features.pose import Pose, pose_at, upright
 from ifvit.features.quality import print_quality
-from ifvit.geometry.grid import cell_mask, frame_side
+from ifvit.geometry.grid import frame_side
 from ifvit.geometry.warp import warp
 from ifvit.runtime.blas import by_one_thread
 from ifvit.runtime.calls import Engine
@@ -103,8 +103,8 @@ class Coder:
 
     def pose(self, frame: Float[np.ndarray, "S S"], mask: Bool[np.ndarray, "S S"]) -> Pose:
         """Return the pose of a print on the large canvas (:data:`LOOSE`), pixels of its frame."""
-        view, shown = network_view(frame[None], mask[None], self._loose)
-        return pose_at(*self.engine.pose(view, cell_mask(shown)), self._loose)
+        found = self.engine.pose(*network_input(frame[None], mask[None], self._loose))
+        return pose_at(*found, self._loose)
 
     def _posed(
         self, frame: Float[np.ndarray, "S S"], mask: Bool[np.ndarray, "S S"], pose: Pose
@@ -112,5 +112,4 @@ class Coder:
         """Draw a print in its pose, on the canvas that Module 2 was trained with."""
         side = frame_side(self.config)
         drawn = warp(frame, mask, upright(pose, side), shape=(side, side))
-        view, shown = network_view(*drawn, self.config)
-        return view, cell_mask(shown)
+        return network_input(*drawn, self.config)

@@ -18,8 +18,7 @@ from ifvit.features.frame_features import (
     frame_features,
     upright_transform,
 )
-from ifvit.features.network_view import network_view
-from ifvit.geometry.grid import cell_mask
+from ifvit.features.network_view import network_input
 from ifvit.runtime.blas import by_one_thread
 from ifvit.runtime.calls import Engine
 
@@ -95,7 +94,7 @@ class Extractor:
 
         def make() -> FeatureMap:
             frame, config = self.at(features, fit), self.config_at(fit.canvas)
-            view, shown = network_view(frame.image[None], frame.mask[None], config)
-            return FeatureMap(self.engine.backbone(view)[0], cell_mask(shown)[0])
+            view, cells = network_input(frame.image[None], frame.mask[None], config)
+            return FeatureMap(self.engine.backbone(view)[0], cells[0])
 
         return features.once(features.maps, (self.engine.dense_sha256, fit), make)

@@ -49,6 +49,14 @@ def network_view(
     return normalise(shrink(image, factor), coarse_mask, config.ppi), coarse_mask
 
 
+def network_input(
+    image: Float[Arrays, "B S S"], mask: Bool[Arrays, "B S S"], config: ModelConfig
+) -> tuple[Float[Arrays, "B H W"], Bool[Arrays, "B h w"]]:
+    """Return grey prints at 500 ppi as an engine takes them: canvases, and masks of their cells."""
+    view, shown = network_view(image, mask, config)
+    return view, cell_mask(shown)
+
+
 def enhanced_view(
     image: Float[Arrays, "B S S"],
     mask: Bool[Arrays, "B S S"],

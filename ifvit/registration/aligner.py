@@ -12,8 +12,8 @@ from ifvit.features.enhancer import EnhancerName
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
 from ifvit.features.fit import FIT_CONFIG, FitConfig
-from ifvit.features.network_view import network_view
-from ifvit.geometry.grid import cell_centres, cell_mask, frame_side
+from ifvit.features.network_view import network_input
+from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.geometry.warp import warp
 from ifvit.registration.align import (
     ALIGN_CONFIG,
@@ -140,9 +140,9 @@ class Aligner:
         """
         centres, settings = self.centres(pair.config), self.align_config
         drawn = warp(pair.frame1.image, pair.frame1.mask, H_0to1, displacement)
-        view, shown = network_view(*drawn, pair.config)
+        view, cells1 = network_input(*drawn, pair.config)
         values0, cells0 = (np.repeat(array[None], len(H_0to1), axis=0) for array in pair.map0)
-        found = self.engine.dense(values0, self.engine.backbone(view), cells0, cell_mask(shown))
+        found = self.engine.dense(values0, self.engine.backbone(view), cells0, cells1)
         ways = matched(found, H_0to1, centres, settings, displacement)
         return rectified(ways, centres, settings.inlier_px, settings.rectify)
 

@@ -9,9 +9,8 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
 from ifvit.config import MatchConfig, ModelConfig
-from ifvit.features.network_view import network_view
+from ifvit.features.network_view import network_input
 from ifvit.features.pose import Pose, upright
-from ifvit.geometry.grid import cell_mask
 from ifvit.sources.batch_warp import warp_pairs
 
 
@@ -66,6 +65,5 @@ def views_of(
     model: ModelConfig,
 ) -> Views:
     """Return frames at 500 ppi as they are, and drawn through the transforms ``laid``."""
-    loose, loose_mask = network_view(frames, mask, model)
-    posed, posed_mask = network_view(*warp_pairs(frames, mask, laid), model)
-    return Views(loose, cell_mask(loose_mask), posed, cell_mask(posed_mask))
+    posed = network_input(*warp_pairs(frames, mask, laid), model)
+    return Views(*network_input(frames, mask, model), *posed)
