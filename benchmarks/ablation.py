@@ -77,7 +77,7 @@ def row(matcher: Matcher, name: str, prepared: Prepared, pairs: list[Pair]) -> s
     ]
     genuine = np.array([pair.genuine for pair in pairs])
     scores = np.array([one.score for one in found])
-    ridges = np.array([-1.0 if one.ridge_score is None else one.ridge_score for one in found])
+    ridges = np.array([-1.0 if one.ridge_ncc is None else one.ridge_ncc for one in found])
     own, other = scores[genuine], scores[~genuine]
     return (
         f"| {name} | {100 * eer(own, other):.1f} % | {100 * fnmr_at_fmr(own, other, 0.01):.1f} % | "

@@ -22,7 +22,7 @@ NAMES = ("ridges", "blocks", "matches", "maps")
 def table(path: str) -> tuple[np.ndarray, np.ndarray]:
     """Return the scores (P, 4) of the aligned pairs, and which of them are genuine."""
     rows = [row for row in read_scores(path) if row.status == "ok"]
-    values = [(r.ridge_score, r.block_score, r.match_score, r.map_score) for r in rows]
+    values = [(r.ridge_ncc, r.block_share, r.coverage, r.map_score) for r in rows]
     return np.array(values), np.array([row.label for row in rows], bool)
 
 

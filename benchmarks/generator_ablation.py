@@ -148,7 +148,7 @@ class Measured(NamedTuple):
 
     match_eer: float
     ridge_eer: float
-    match_share: float
+    coverage: float
     ridge_ncc: float
 
 
@@ -162,7 +162,7 @@ def measure(dense_ckpt: Path, prints: list[Print], genuine: int, impostors: int)
     pairs = [mated[i] for i in sorted(keep)] + [pair for pair in pairs if not pair.genuine]
     found = [aligner.register(prepared(p.index0), prepared(p.index1)) for p in tqdm(pairs, "align")]
     label = np.array([pair.genuine for pair in pairs])
-    share = np.array([one.match_share if one.match_share is not None else 0.0 for one in found])
+    share = np.array([one.coverage if one.coverage is not None else 0.0 for one in found])
     ncc = np.array([one.ridge_ncc if one.ridge_ncc is not None else 0.0 for one in found])
     return Measured(
         eer(share[label], share[~label]),
@@ -207,7 +207,7 @@ def table(rows: dict[str, list[Measured]]) -> Iterable[str]:
     for name, row in rows.items():
         mean = Measured(*(statistics.mean(values) for values in zip(*row, strict=True)))
         rates = f"{100 * mean.match_eer:.1f} % | {100 * mean.ridge_eer:.1f} %"
-        yield f"| {name} | {rates} | {mean.match_share:.3f} | {mean.ridge_ncc:.3f} |"
+        yield f"| {name} | {rates} | {mean.coverage:.3f} | {mean.ridge_ncc:.3f} |"
 
 
 def main() -> None:

@@ -135,8 +135,8 @@ def summarise(rows: list[ScoreRow]) -> dict[str, float | int]:
     ``auc`` and ``eer`` are of the score, to which registration adds its part; ``map_auc`` is of
     Module 2's dense maps alone.
     """
-    genuine = [row.fused for row in rows if row.label]
-    impostor = [row.fused for row in rows if not row.label]
+    genuine = [row.score for row in rows if row.label]
+    impostor = [row.score for row in rows if not row.label]
     maps = [np.nan_to_num([r.map_score for r in rows if r.label == x], nan=-1.0) for x in (1, 0)]
     return {
         "auc": auc(genuine, impostor),
@@ -155,7 +155,7 @@ def draw_examples(
     """Draw the genuine pair and the impostor pair of median score: typical ones, not the best."""
     pictures = {"prints": paths["contact_sheet"]}
     for name, label in (("genuine", 1), ("impostor", 0)):
-        ranked = sorted((r for r in rows if r.label == label), key=lambda r: (r.fused, r.name0))
+        ranked = sorted((r for r in rows if r.label == label), key=lambda r: (r.score, r.name0))
         row = ranked[len(ranked) // 2]
         result: MatchResult = matcher.match(
             *(matcher.extract(paths[name], name=name) for name in (row.name0, row.name1))
@@ -176,8 +176,8 @@ def lineage(dense_ckpt: Path, matcher_ckpt: Path) -> list[dict[str, str]]:
 def render_page(outcome: Outcome, rows: list[ScoreRow]) -> str:
     """Return the report as one self-contained HTML page."""
     report = outcome.report
-    genuine = [row.fused for row in rows if row.label]
-    impostor = [row.fused for row in rows if not row.label]
+    genuine = [row.score for row in rows if row.label]
+    impostor = [row.score for row in rows if not row.label]
     figures = [
         [f"{module}.{name}", f"{value:.4g}"]
         for module in ("module1", "module2")

@@ -47,7 +47,7 @@ def second_to_another(folder: Path, prints: int = 4) -> list[str]:
             dense_ckpt=checkpoints / "dense_reg" / "dense_reg_ckpt.safetensors",
             matcher_ckpt=checkpoints / "matcher" / "matcher_ckpt.safetensors",
         ).score
-        others = max(row.fused for row in rows if name in (row.name0, row.name1))
+        others = max(row.score for row in rows if name in (row.name0, row.name1))
         print(f"{name}: {itself:.3f} against itself, at most {others:.3f} against another")
         if not itself > others:
             low.append(name)

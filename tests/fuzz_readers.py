@@ -63,7 +63,7 @@ class Reader:
 
 def sensible_rows(rows: list[ScoreRow]) -> bool:
     """Scores in range, and labels that are some."""
-    return all(row.label in (0, 1) and abs(row.fused) <= 1.001 for row in rows)
+    return all(row.label in (0, 1) and abs(row.score) <= 1.001 for row in rows)
 
 
 def sensible_templates(found: Templates) -> bool:

@@ -81,11 +81,11 @@ def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: n
         features_of(ridge_print, name="a"), features_of(np.roll(ridge_print, 5, axis=1))
     )
     assert result.ok and result.status == "ok"
-    assert result.ridge_score is not None and result.ridge_score > 0.9
-    assert result.match_score is not None and 0 < result.match_score <= 1
+    assert result.ridge_ncc is not None and result.ridge_ncc > 0.9
+    assert result.coverage is not None and 0 < result.coverage <= 1
     assert result.overlap_mm2 is not None and result.overlap_mm2 > 0
-    assert result.block_score is not None and 0 < result.block_score <= 1
-    others = 0.25 * result.ridge_score + 0.10 * result.block_score + 0.25 * result.match_score
+    assert result.block_share is not None and 0 < result.block_share <= 1
+    others = 0.25 * result.ridge_ncc + 0.10 * result.block_share + 0.25 * result.coverage
     assert result.score == pytest.approx(0.40 * result.map_score + others, abs=1e-6)
     assert -1.0 <= result.index_score <= 1.0
     assert -1.0 <= result.score <= 1.0
@@ -111,9 +111,9 @@ def test_swapped_prints_keep_the_score_and_transpose_the_matches(
         "score",
         "map_score",
         "index_score",
-        "ridge_score",
-        "block_score",
-        "match_score",
+        "ridge_ncc",
+        "block_share",
+        "coverage",
         "num_matches",
     ):
         assert getattr(back, name) == getattr(there, name)
@@ -146,7 +146,7 @@ def test_prints_that_cannot_be_aligned_say_so(matcher: Matcher, ridge_print: np.
     result = matcher.match(features_of(ridge_print), features_of(np.ones_like(ridge_print)))
     assert (result.status, result.score) == ("not_aligned", -1.0)
     assert "cannot be aligned" in result.reason
-    assert json.loads(result.to_json())["ridge_score"] is None
+    assert json.loads(result.to_json())["ridge_ncc"] is None
 
 
 def test_one_against_many_is_each_pair_and_prepares_the_probe_once(

@@ -33,7 +33,7 @@ class MatchResult:
     score: float
     map_score: float
     index_score: float
-    ridge_score: float | None
+    ridge_ncc: float | None
     num_matches: int
     num_inliers: int
     alignment: Alignment
@@ -43,9 +43,9 @@ class MatchResult:
     """What Module 2 keeps of each print: its pose, its dense map, its index vector."""
     name0: str = ""
     name1: str = ""
-    block_score: float | None = None
+    block_share: float | None = None
     """Share of the overlap's blocks whose ridges agree."""
-    match_score: float | None = None
+    coverage: float | None = None
     """Confidence of the matches that lie where the alignment puts them, a cell of the overlap."""
     overlap_mm2: float | None = None
     """Area that shows ridges in both prints, square millimetres."""
@@ -74,8 +74,8 @@ class MatchResult:
     def summary(self) -> str:
         """Return the result in one line."""
         counts = f"{self.num_inliers} of {self.num_matches} matching cells agree"
-        ridges = "" if self.ridge_score is None else f", ridges {self.ridge_score:.3f}"
-        for name, share in (("blocks", self.block_score), ("matches", self.match_score)):
+        ridges = "" if self.ridge_ncc is None else f", ridges {self.ridge_ncc:.3f}"
+        for name, share in (("blocks", self.block_share), ("matches", self.coverage)):
             ridges += "" if share is None else f", {name} {share:.3f}"
         if not self.ok:
             return f"not aligned: {self.reason}"
@@ -94,7 +94,7 @@ class MatchResult:
             name: getattr(self, name)
             for name in (
                 *("name0", "name1", "status", "reason", "score", "map_score", "index_score"),
-                *("ridge_score", "block_score", "match_score"),
+                *("ridge_ncc", "block_share", "coverage"),
                 *("num_matches", "num_inliers", "overlap_mm2"),
                 *("left_out", "fmr"),
             )
@@ -133,9 +133,9 @@ def result_of(
         score=score,
         map_score=map_score,
         index_score=index_score,
-        ridge_score=alignment.ridge_ncc,
-        block_score=alignment.block_share,
-        match_score=alignment.match_share,
+        ridge_ncc=alignment.ridge_ncc,
+        block_share=alignment.block_share,
+        coverage=alignment.coverage,
         num_matches=len(alignment.points0),
         num_inliers=alignment.num_inliers,
         alignment=alignment,

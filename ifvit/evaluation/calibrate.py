@@ -41,7 +41,7 @@ def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str
     )
     read = [_whole(table, run) for table, run in zip(tables, runs, strict=True)]
     _check_apart(tables, runs, read)
-    scores = [row.fused for rows in read for row in rows if not row.label]
+    scores = [row.score for rows in read for row in rows if not row.label]
     made = Decision(
         fusion=Fusion(**runs[0]["fusion"]),
         rule=AlignedRule(**runs[0]["rule"]),

@@ -250,7 +250,7 @@ def _template_scores(
             return _failed(pair, name0, name1)
         found = template_similarity(embedded[pair.index0], embedded[pair.index1])
         row = ScoreRow(name0, name1, int(pair.genuine), *found, 0.0, found[0], 0, "ok")
-        return replace(row, block_score=0.0, match_score=0.0)
+        return replace(row, block_share=0.0, coverage=0.0)
 
     return lambda few: [one(pair) for pair in few]
 

@@ -76,7 +76,7 @@ def summarise(
     A comparison that failed has the score -inf: it counts in every FNMR and never in an FMR.
     Raises ValueError where there are no genuine or no impostor comparisons.
     """
-    scores = np.array([row.fused if row.status == "ok" else -np.inf for row in rows])
+    scores = np.array([row.score if row.status == "ok" else -np.inf for row in rows])
     labels = [row.label for row in rows]
     fingers = [row.finger0 for row in rows], [row.finger1 for row in rows]
     figures = estimates(scores, labels, *fingers, fnmr_at, samples=samples, seed=seed)
@@ -100,7 +100,7 @@ def curve_of(rows: Sequence[ScoreRow]) -> DiscardCurve | None:
     known = [row for row in rows if row.label and np.isfinite(row.quality0 + row.quality1)]
     if not known:
         return None
-    scores = [row.fused if row.status == "ok" else -np.inf for row in known]
+    scores = [row.score if row.status == "ok" else -np.inf for row in known]
     return discard_curve(scores, [min(row.quality0, row.quality1) for row in known])
 
 
@@ -149,7 +149,7 @@ def _ridge_medians(rows: Sequence[ScoreRow]) -> dict[str, float]:
     medians = {}
     for kind, label in (("genuine", 1), ("impostor", 0)):
         # Templates are never laid on each other: their rows have 0 matches and no correlation.
-        own = [row.ridge_score for row in rows if row.label == label and row.num_inliers]
+        own = [row.ridge_ncc for row in rows if row.label == label and row.num_inliers]
         known = [value for value in own if np.isfinite(value)]
         medians[kind] = float(np.median(known)) if known else float("nan")
     return medians
@@ -178,7 +178,7 @@ def _render(found: Report, rows: Sequence[ScoreRow], draw: Draw | None) -> str:
         ),
         ("DET", picture(det_plot({labels[name]: pair for name, pair in scores.items()}))),
         *_quality_sections(found, rows),
-        ("Scores", picture(score_histogram(*scores["fused"], "fused score"))),
+        ("Scores", picture(score_histogram(*scores["score"], "fused score"))),
         ("The lowest genuine comparisons", _worst(found.worst_genuine, draw)),
         ("The highest impostor comparisons", _worst(found.worst_impostor, draw)),
     ]
@@ -198,7 +198,7 @@ def _quality_sections(found: Report, rows: Sequence[ScoreRow]) -> list[tuple[str
 
 
 def _worst(rows: Sequence[ScoreRow], draw: Draw | None) -> str:
-    listed = [[row.name0, row.name1, f"{row.fused:.3f}", row.status] for row in rows]
+    listed = [[row.name0, row.name1, f"{row.score:.3f}", row.status] for row in rows]
     text = table(listed, ["print 0", "print 1", "score", "status"])
     drawable = [row for row in rows if row.status != "failed"] if draw else []
     return text + "".join(picture(draw(row)) for row in drawable if draw)

@@ -21,14 +21,14 @@ from ifvit.files import write_text
 from ifvit.matcher import Matcher
 from ifvit.texts import read_table, shortened
 
-SCORES = ("fused", "map_score", "index_score", "ridge_score", "block_score", "match_score")
+SCORES = ("score", "map_score", "index_score", "ridge_ncc", "block_share", "coverage")
 
 
 @dataclass(frozen=True)
 class ScoreRow:
     """One comparison. ``label`` is 1 for genuine and 0 for impostor.
 
-    The branches' scores are NaN where ``status`` is not ``ok``; ``fused`` is then -1. Stand-alone
+    The branches' scores are NaN where ``status`` is not ``ok``; ``score`` is then -1. Stand-alone
     templates have neither ridges nor matches to compare, and 0 for their scores.
     """
 
@@ -37,15 +37,15 @@ class ScoreRow:
     label: int
     map_score: float
     index_score: float
-    ridge_score: float
-    fused: float
+    ridge_ncc: float
+    score: float
     num_inliers: int
     status: str
     """``ok``, ``not_aligned``, or ``failed`` for a print that could not be processed."""
     finger0: str = ""
     finger1: str = ""
-    block_score: float = float("nan")
-    match_score: float = float("nan")
+    block_share: float = float("nan")
+    coverage: float = float("nan")
     overlap_mm2: float = float("nan")
     """Area that both prints show, square millimetres; NaN where they are not aligned."""
     quality0: float = float("nan")
@@ -102,12 +102,12 @@ def row_of(result: MatchResult, name0: str, name1: str, genuine: bool) -> ScoreR
         label=int(genuine),
         map_score=_number(result.map_score) if result.ok else float("nan"),
         index_score=_number(result.index_score) if result.ok else float("nan"),
-        ridge_score=_number(result.ridge_score) if result.ok else float("nan"),
-        fused=result.score,
+        ridge_ncc=_number(result.ridge_ncc) if result.ok else float("nan"),
+        score=result.score,
         num_inliers=result.num_inliers,
         status=result.status,
-        block_score=_number(result.block_score) if result.ok else float("nan"),
-        match_score=_number(result.match_score) if result.ok else float("nan"),
+        block_share=_number(result.block_share) if result.ok else float("nan"),
+        coverage=_number(result.coverage) if result.ok else float("nan"),
         overlap_mm2=_number(result.overlap_mm2),
     )
 
@@ -116,7 +116,7 @@ def _number(score: float | None) -> float:
     return float("nan") if score is None else score
 
 
-def split_scores(rows: Sequence[ScoreRow], score: str = "fused") -> tuple[np.ndarray, np.ndarray]:
+def split_scores(rows: Sequence[ScoreRow], score: str = "score") -> tuple[np.ndarray, np.ndarray]:
     """Return genuine and impostor scores for ``metrics``; a failed alignment is ``-inf``.
 
     ``score`` is one of :data:`SCORES`; raises ValueError for another.
@@ -166,12 +166,12 @@ def _row(values: dict[str, str]) -> ScoreRow:
     if not values["name0"] or values["name0"] == values["name1"]:
         raise ValueError(f"{values['name0']!r} with {values['name1']!r}: expected two prints")
     scores = {name: _score(name, values[name]) for name in (*SCORES, *RANGES)}
-    needed = ("fused", "map_score", "index_score") if status == "ok" else ("fused",)
+    needed = ("score", "map_score", "index_score") if status == "ok" else ("score",)
     for name in needed:
         if np.isnan(scores[name]):
             raise ValueError(f"{name} is no number, though status is {status}")
-    if status != "ok" and scores["fused"] != NOT_ALIGNED:
-        raise ValueError(f"fused is {scores['fused']:g}, expected {NOT_ALIGNED:g} for {status}")
+    if status != "ok" and scores["score"] != NOT_ALIGNED:
+        raise ValueError(f"score is {scores['score']:g}, expected {NOT_ALIGNED:g} for {status}")
     return ScoreRow(
         name0=values["name0"],
         name1=values["name1"],

@@ -43,7 +43,7 @@ class Alignment:
     """Correlation of the enhanced ridges over the overlap, distortion removed, in [-1, 1]."""
     block_share: float | None = None
     """Share of the overlap's blocks whose ridges agree, each where its own skin lies, in [0, 1]."""
-    match_share: float | None = None
+    coverage: float | None = None
     """Confidence, a coarse cell of the overlap, of the matches that lie within half a cell of where
     the alignment puts them, in [0, 1]."""
     overlap_mm2: float | None = None
@@ -52,7 +52,7 @@ class Alignment:
     @property
     def evidence(self) -> Evidence | None:
         """Return what it says of the pair, where ridges were laid on ridges."""
-        found = self.ridge_ncc, self.block_share, self.match_share
+        found = self.ridge_ncc, self.block_share, self.coverage
         return None if None in found else Evidence(*found)  # type: ignore[arg-type]
 
     @property

@@ -17,7 +17,7 @@ class Evidence(NamedTuple):
 
     ridge_ncc: float
     block_share: float
-    match_share: float
+    coverage: float
 
 
 def block_share(block_ncc: Float[np.ndarray, "h w"]) -> float:

@@ -72,6 +72,6 @@ def _evidence(
     return {
         "ridge_ncc": refined.ncc,
         "block_share": block_share(refined.block_ncc),
-        "match_share": min(1.0, share),
+        "coverage": min(1.0, share),
         "overlap_mm2": refined.overlap * side_mm**2,
     }

@@ -52,10 +52,10 @@ def test_templates_of_the_fvc_protocol(config, tmp_path):
     rows = read_scores(evaluate(replace(config, out=str(tmp_path))))
     # Three fingers of two impressions: F·K(K-1)/2 genuine and F(F-1)/2 impostor comparisons.
     assert [row.label for row in rows] == [1, 1, 1, 0, 0, 0]
-    assert all(row.status == "ok" and -1 <= row.fused <= 1 for row in rows)
+    assert all(row.status == "ok" and -1 <= row.score <= 1 for row in rows)
     assert all((row.finger0 == row.finger1) == bool(row.label) for row in rows)
     for row in rows:
-        assert row.fused == row.map_score
+        assert row.score == row.map_score
 
 
 @pytest.mark.parametrize("mode", ["pair", "template"])
@@ -81,7 +81,7 @@ def test_pairs_in_one_call_score_as_each_by_itself(config, tmp_path):
         read_scores(evaluate(alone)), read_scores(evaluate(together)), strict=True
     ):
         assert (one.name0, one.name1, one.status) == (same.name0, same.name1, same.status)
-        assert one.fused == pytest.approx(same.fused, abs=1e-3)
+        assert one.score == pytest.approx(same.score, abs=1e-3)
         assert one.num_inliers == pytest.approx(same.num_inliers, abs=1)
 
 
@@ -108,7 +108,7 @@ def test_a_print_that_cannot_be_processed_is_a_row(config, tmp_path, print_folde
         out = str(tmp_path / mode)
         rows = read_scores(evaluate(replace(config, dataset_root=str(folder), out=out, mode=mode)))
         failed = [row for row in rows if name in (row.name0, row.name1)]
-        assert failed and all(row.status == "failed" and row.fused == -1 for row in failed)
+        assert failed and all(row.status == "failed" and row.score == -1 for row in failed)
         assert all(np.isnan(row.map_score) for row in failed)
         assert len(rows) == 6 > len(failed)
     assert f"{name} counts as failed" in caplog.text
@@ -157,7 +157,7 @@ def test_impostor_scores_calibrate_the_weights_that_gave_them(config, tmp_path):
     sha256, out = sha256_of(config.matcher_ckpt), tmp_path / DECISION_FILE
     calibrate([table], out, sha256)
     found = load_decision(out)
-    impostor = sorted(row.fused for row in read_scores(table) if not row.label)
+    impostor = sorted(row.score for row in read_scores(table) if not row.label)
     assert (found.dense_sha256, found.matcher_sha256) == (sha256_of(config.dense_ckpt), sha256)
     np.testing.assert_array_equal(found.impostor, impostor)
     with pytest.raises(ValueError, match="no scores given"):

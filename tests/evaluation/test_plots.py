@@ -14,7 +14,7 @@ IMPOSTOR = np.r_[RNG.normal(0.0, 0.2, 90), -np.inf, -np.inf]
 @pytest.mark.parametrize(
     "draw",
     [
-        lambda: det_plot({"fused": (GENUINE, IMPOSTOR), "perfect": ([1.0, 2.0], [0.0])}),
+        lambda: det_plot({"score": (GENUINE, IMPOSTOR), "perfect": ([1.0, 2.0], [0.0])}),
         lambda: score_histogram(GENUINE, IMPOSTOR),
     ],
 )

@@ -32,8 +32,8 @@ def rows() -> list[ScoreRow]:
                         20,
                     ),
                     *("ok", str(f), str(g)),
-                    block_score=score,
-                    match_score=score,
+                    block_share=score,
+                    coverage=score,
                 )
             )
     made[0] = ScoreRow("0_0.png", "0_1.png", 1, NAN, NAN, NAN, -1.0, 3, "not_aligned", "0", "0")
@@ -46,7 +46,7 @@ def test_figures_agree_with_scikit_learn():
     found = summarise(table, samples=50)
     labels = [row.label for row in table]
     # A failed comparison is below every score that was made.
-    scores = [row.fused if row.status == "ok" else -9.0 for row in table]
+    scores = [row.score if row.status == "ok" else -9.0 for row in table]
     assert found.figures["AUC"].value == pytest.approx(roc_auc_score(labels, scores))
     fpr, tpr, _ = roc_curve(labels, scores, drop_intermediate=False)
     for limit in (0.05, 0.01):
@@ -63,7 +63,7 @@ def test_the_worst_prints_are_discarded_first(tmp_path):
     made = rows()
     assert summarise(made, samples=0).discard == {}
     knowing = [
-        replace(row, quality0=50 + 25 * row.fused, quality1=99.0) if row.status == "ok" else row
+        replace(row, quality0=50 + 25 * row.score, quality1=99.0) if row.status == "ok" else row
         for row in made
     ]
     # Four genuine comparisons have a quality: the worst of them fails, and leaves at a quarter.
@@ -86,7 +86,7 @@ def test_counts_and_worst_pairs():
         "impostor_failed": 1,
     }
     assert found.worst_genuine[0].status == "not_aligned"
-    highest = max((r for r in rows() if not r.label), key=lambda r: r.fused)
+    highest = max((r for r in rows() if not r.label), key=lambda r: r.score)
     assert repr(found.worst_impostor[0]) == repr(highest)
     assert set(found.by_branch) == set(SCORES)
 

@@ -214,7 +214,7 @@ def test_only_whole_tables_of_one_kind_calibrate(tmp_path):
         tables.append(tmp_path / f"out{number}" / SCORES_FILE)
     out = tmp_path / "calibration.json"
     made = calibrate(tables, out, WEIGHTS["matcher_ckpt_sha256"])
-    scores = sorted(r.fused for t in tables for r in read_scores(t) if not r.label)
+    scores = sorted(r.score for t in tables for r in read_scores(t) if not r.label)
     assert made.impostor.tolist() == load_decision(out).impostor.tolist() == scores
     for own in (tables[0], tables[1].with_name(RUN_FILE)):
         before = own.read_bytes()
@@ -242,9 +242,9 @@ def test_only_whole_tables_of_one_kind_calibrate(tmp_path):
         with pytest.raises(ValueError, match="rows that are not those of its run"):
             calibrate([tmp_path / "copy" / SCORES_FILE], out, WEIGHTS["matcher_ckpt_sha256"])
     write_scores(
-        [*rows[:-1], replace(rows[-1], fused=float("inf"))], tmp_path / "copy" / SCORES_FILE
+        [*rows[:-1], replace(rows[-1], score=float("inf"))], tmp_path / "copy" / SCORES_FILE
     )
-    with pytest.raises(ValueError, match="line 16: fused is inf"):
+    with pytest.raises(ValueError, match="line 16: score is inf"):
         calibrate([tmp_path / "copy" / SCORES_FILE], out, WEIGHTS["matcher_ckpt_sha256"])
     run(second, tmp_path / "version")
     record = json.loads((tmp_path / "version" / RUN_FILE).read_text())
@@ -270,7 +270,7 @@ def test_no_damaged_table_gives_a_score_that_was_not_written(tmp_path):
             continue
         for value in [*values, "nan"]:
             others = ("overlap_mm2", "quality0", "quality1")
-            if value == "nan" and field in ("ridge_score", "block_score", "match_score", *others):
+            if value == "nan" and field in ("ridge_ncc", "block_share", "coverage", *others):
                 continue  # what was not computed
             if value == "5" and field in ("num_inliers", *others):
                 continue

@@ -82,7 +82,7 @@ def test_score_pairs_prepares_each_print_once(monkeypatch: pytest.MonkeyPatch) -
         ("a", "c", 0),
         ("b", "c", 0),
     ]
-    assert rows[0].fused == 0.75
+    assert rows[0].score == 0.75
     assert rows[1].status == "not_aligned" and np.isnan(rows[1].map_score)
     with pytest.raises(ValueError, match="2 names for 4 images"):
         score_pairs(matcher, images, pairs, ["a", "b"], progress=False)

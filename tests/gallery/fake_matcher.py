@@ -122,7 +122,7 @@ class FakeMatcher(Matcher):
             score=score,
             map_score=map_score,
             index_score=index_score,
-            ridge_score=None,
+            ridge_ncc=None,
             num_matches=3,
             num_inliers=3,
             alignment=alignment,
