@@ -72,7 +72,7 @@ def bench_module1(batch: PairBatch, repeats: int) -> None:
     name = f"Module 1 (tiny), forward, batch {BATCH}"
     measure(name, "pair", BATCH, repeats, lambda _: forward(*inputs))
     optimizer = make_optimizer(dense, config)
-    step = partial(dense_step, dense, optimizer, batch, config.lambda_D)
+    step = partial(dense_step, dense, optimizer, batch, config.lambda_D, config.lambda_F)
     name = f"Module 1 (tiny), training step, batch {BATCH}"
     measure(name, "pair", BATCH, repeats, lambda _: step())
 

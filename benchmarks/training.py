@@ -62,7 +62,7 @@ def bench_dense(preset: str, size: int, repeats: int) -> None:
     step = measure(
         f"Module 1, a step of {size} on {config.model.canvas}×{config.model.canvas}",
         *("pair", size, repeats),
-        lambda _: dense_step(model, optimizer, batch, config.lambda_D),
+        lambda _: dense_step(model, optimizer, batch, config.lambda_D, config.lambda_F),
     )
     print_share(made, step)
 
@@ -99,7 +99,9 @@ def made_up(size: int, model: ModelConfig) -> PairBatch:
     image0, image1 = rng.normal(size=(2, size, model.canvas, model.canvas)).astype(np.float32)
     mask = np.ones((size, model.cells, model.cells), bool)
     matches0 = np.tile(np.arange(model.cells**2, dtype=np.int32), (size, 1))
-    batch = PairBatch(image0, image1, mask, mask, matches0, np.ones(size, bool))
+    places1 = np.stack([matches0 % model.cells, matches0 // model.cells], axis=-1)
+    places1 = places1.astype(np.float32)
+    batch = PairBatch(image0, image1, mask, mask, matches0, places1, np.ones(size, bool))
     return jax.tree.map(jnp.asarray, batch)
 
 
@@ -113,7 +115,7 @@ def bench_growth(preset: str, size: int, repeats: int) -> None:
         model = DenseRegModel(shape, rngs=nnx.Rngs(0))
         set_compute(model, config)
         optimizer = make_optimizer(model, config)
-        given = (model, optimizer, made_up(size, shape), 1.0)
+        given = (model, optimizer, made_up(size, shape), 1.0, 1.0)
         start = time.perf_counter()
         compiled = dense_step.lower(*given, accumulate=config.accumulate).compile()
         to_compile, seconds = time.perf_counter() - start, []

@@ -176,6 +176,8 @@ class DenseConfig(TrainConfig):
     ``max_rotation``, from a tenth of it; 0 has all of it from the start."""
     distortion_growth: float = 0.0
     """The same of the skin's elastic distortion."""
+    lambda_F: float = 0.3
+    """Weight of L_F, the positions within cells."""
     init_from: str | None = None
     """A Module 1 checkpoint of the same shape to train on from: all of its weights."""
 

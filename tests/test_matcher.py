@@ -53,7 +53,8 @@ def knowing(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> Matcher:
         targets = np.array(list(map(target, H_0to1, fields)))
         distance = ((targets[:, :, None] - centres) ** 2).sum(-1)
         log_p = log_dual_softmax(jnp.asarray(-distance / 128, jnp.float32))
-        found = CellMatches(*map(np.asarray, cell_matches(log_p, matcher.config.cells)))
+        made = list(map(np.asarray, cell_matches(log_p, matcher.config.cells)))
+        found = CellMatches(*made, spread0=np.full(made[1].shape, 0.1, np.float32))
         settings = aligner.align_config
         ways = matched(found, H_0to1, centres, settings, displacement)
         return rectified(ways, centres, settings.inlier_px)

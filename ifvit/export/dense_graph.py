@@ -9,8 +9,14 @@ import numpy as np
 from ifvit.config import ModelConfig
 from ifvit.export.backbone_graph import add_backbone
 from ifvit.export.graph import Graph
-from ifvit.export.transformer_graph import add_token_mask, add_tokens, add_transformer
+from ifvit.export.transformer_graph import (
+    add_linear,
+    add_token_mask,
+    add_tokens,
+    add_transformer,
+)
 from ifvit.models.coarse_matching import MASKED_LOG_P
+from ifvit.models.fine_matching import LEAST_SPREAD
 
 MASKED = -1e9
 
@@ -25,7 +31,7 @@ def backbone_graph(tensors: Mapping[str, np.ndarray], config: ModelConfig) -> Gr
 
 
 def dense_graph(tensors: Mapping[str, np.ndarray], config: ModelConfig) -> Graph:
-    """Build feature maps and masks → the four outputs of :class:`ifvit.runtime.calls.CellMatches`.
+    """Build feature maps and masks → the five outputs of :class:`ifvit.runtime.calls.CellMatches`.
 
     Inputs are ``features0``, ``features1`` (B, h, w, D), ``mask0`` and ``mask1`` (B, h, w).
     """
@@ -40,7 +46,7 @@ def dense_graph(tensors: Mapping[str, np.ndarray], config: ModelConfig) -> Graph
     tokens = add_tokens(graph, maps[0], config), add_tokens(graph, maps[1], config)
     feat0, feat1 = add_transformer(graph, tokens, (masks[0], masks[1]), config, "loftr_transformer")
     log_p = _log_confidence(graph, feat0, feat1, masks[0], masks[1], config)
-    _add_matches(graph, log_p, maps[1])
+    _add_matches(graph, log_p, (maps[0], maps[1]), (feat0, feat1))
     return graph
 
 
@@ -65,16 +71,36 @@ def _log_softmax(graph: Graph, x: str, axis: int) -> str:
     return graph.op("LogSoftmax", x, axis=axis)
 
 
-def _add_matches(graph: Graph, log_p: str, map1: str) -> None:
-    """Reduce the matrix as :func:`ifvit.models.coarse_matching.cell_matches` does."""
+def _add_matches(graph: Graph, log_p: str, maps: tuple[str, str], feats: tuple[str, str]) -> None:
+    """Reduce the matrix as :meth:`ifvit.models.dense_reg.DenseRegModel.cell_matches` does."""
     partner0 = graph.op("ArgMax", log_p, axis=2, keepdims=0)
     partner1 = graph.op("ArgMax", log_p, axis=1, keepdims=0)
     best = graph.op("ReduceMax", log_p, axes=[2], keepdims=0)
     graph.output("partner0", graph.op("Cast", partner0, to=6), "int", "B", "N")
     graph.output("confidence0", graph.op("Exp", best), "float", "B", "N")
-    position = _position(graph, log_p, partner0, map1)
+    correction, spread = _fine_places(graph, maps, feats, partner0)
+    position = graph.op("Add", _position(graph, log_p, partner0, maps[1]), correction)
     graph.output("position0", position, "float", "B", "N", 2)
     graph.output("partner1", graph.op("Cast", partner1, to=6), "int", "B", "M")
+    graph.output("spread0", spread, "float", "B", "N")
+
+
+def _fine_places(
+    graph: Graph, maps: tuple[str, str], feats: tuple[str, str], partner0: str
+) -> tuple[str, str]:
+    """Add :class:`ifvit.models.fine_matching.FineMatchingHead`: corrections and their spread."""
+    rows = [graph.op("Reshape", maps[i], graph.op("Shape", feats[i])) for i in (0, 1)]
+    at = graph.op("Unsqueeze", partner0, np.array([2], np.int64))
+    at = graph.op("Expand", at, graph.op("Shape", feats[0]))
+    there = [graph.op("GatherElements", one, at, axis=1) for one in (rows[1], feats[1])]
+    hidden = graph.op("Concat", rows[0], there[0], feats[0], there[1], axis=2)
+    for layer in ("first", "second"):
+        hidden = graph.op("Relu", add_linear(graph, hidden, f"FineMatchingHead/{layer}"))
+    found = add_linear(graph, hidden, "FineMatchingHead/last")
+    correction, raw = graph.ops("Split", 2, found, np.array([2, 1], np.int64), axis=2)
+    raw = graph.op("Squeeze", raw, np.array([2], np.int64))
+    spread = graph.op("Softplus", graph.op("Sub", raw, 1.0))
+    return correction, graph.op("Add", spread, LEAST_SPREAD)
 
 
 def _position(graph: Graph, log_p: str, partner0: str, map1: str) -> str:

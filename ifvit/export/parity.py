@@ -14,7 +14,6 @@ from ifvit.config import STRIDE, ModelConfig
 from ifvit.features.coder import loose_canvas
 from ifvit.features.network_view import prepare
 from ifvit.geometry.grid import frame_side
-from ifvit.models.coarse_matching import cell_matches
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints, Engine
@@ -122,7 +121,7 @@ def expected_of(
         images, masks = _network_view(frames, replace(dense.config, canvas=canvas))
         features = reference.backbone(images)
         logs = log_p(features, features[::-1], masks, masks[::-1])
-        matches = CellMatches(*map(np.asarray, cell_matches(logs, features.shape[2])))
+        matches = reference.dense(features, features[::-1], masks, masks[::-1])
         shown.append(Shown(images, masks, features, np.asarray(logs), matches))
     masked = [
         _masked(reference, frames, replace(dense.config, canvas=canvas))

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from flax import nnx
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from ifvit.config import ModelConfig
 from ifvit.models.backbone import ResNet18
-from ifvit.models.coarse_matching import DenseMatchingHead
+from ifvit.models.coarse_matching import DenseMatchingHead, cell_matches
+from ifvit.models.fine_matching import FineMatchingHead, FinePlaces
 from ifvit.models.tokens import flatten_mask, to_tokens
 from ifvit.models.transformer import (
     LocalFeatureTransformer,
@@ -36,6 +37,7 @@ class DenseRegModel(nnx.Module):
         self.ResNet18 = ResNet18(config.backbone_widths, config.d_model, rngs=rngs)
         self.loftr_transformer = build_transformer(config, rngs=rngs)
         self.DenseMatchingHead = DenseMatchingHead(config.d_model, config.temperature, rngs=rngs)
+        self.FineMatchingHead = FineMatchingHead(config.d_model, rngs=rngs)
 
     def __call__(
         self,
@@ -64,6 +66,34 @@ class DenseRegModel(nnx.Module):
         fix = self.config.temp_bug_fix
         modules = self.loftr_transformer, self.DenseMatchingHead
         return matched_maps(*modules, (map0, map1), (mask0, mask1), fix)
+
+    def refine(
+        self,
+        maps: tuple[Float[Array, "B h0 w0 D"], Float[Array, "B h1 w1 D"]],
+        output: DenseOutput,
+        partner0: Int[Array, "B N"],
+    ) -> FinePlaces:
+        """Return where the cells lie about the partners, by the maps that ``output`` came from."""
+        rows = maps[0].reshape(output.feat0.shape), maps[1].reshape(output.feat1.shape)
+        return self.FineMatchingHead(rows, (output.feat0, output.feat1), partner0)
+
+    def cell_matches(
+        self,
+        map0: Float[Array, "B h0 w0 D"],
+        map1: Float[Array, "B h1 w1 D"],
+        mask0: Bool[Array, "B h0 w0"] | None = None,
+        mask1: Bool[Array, "B h1 w1"] | None = None,
+    ) -> tuple[Array, ...]:
+        """Match two prints' maps, reduced to what registration reads of it.
+
+        Returns partners, confidences, positions and partners of image 1 as
+        :func:`ifvit.models.coarse_matching.cell_matches`, the positions refined, and their spread
+        in cells.
+        """
+        output = self.match_maps(map0, map1, mask0, mask1)
+        partner0, confidence, position, partner1 = cell_matches(output.log_p, map1.shape[2])
+        fine = self.refine((map0, map1), output, partner0)
+        return partner0, confidence, position + fine.correction, partner1, fine.spread
 
 
 def matched_maps(

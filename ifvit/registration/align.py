@@ -148,6 +148,7 @@ def matched(
         bent=np.zeros(lead, bool),
         points1=points1,
         confidence=np.where(kept, found.confidence0, 0).reshape(lead, count),
+        spread=cell_px * found.spread0.astype(np.float64),
         inliers=kept & known[:, None] & (away <= settings.inlier_px),
     )
 

@@ -12,6 +12,7 @@ Points and displacements are in frame pixels at 500 ppi; images at the network's
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -44,9 +45,18 @@ class ElasticConfig:
     """Weight of staying where it is, beside the squared correlations of the blocks around."""
     straightness: float = 0.05
     """Weight of moving alike from cell to cell, beside the same."""
+    told_off: float = 6.0
+    """Distance at which what a match says counts for a quarter: far off it is wrong."""
 
 
 ELASTIC_CONFIG = ElasticConfig()
+
+
+class Told(NamedTuple):
+    """What matches say of the cells beside their ridges: a displacement, px, and its weight."""
+
+    displacement: Float[np.ndarray, "h w 2"]
+    weight: Float[np.ndarray, "h w"]
 
 
 def elastic(
@@ -57,11 +67,12 @@ def elastic(
     settings: ElasticConfig = ELASTIC_CONFIG,
     rounds: int | None = None,
     before: Float[np.ndarray, "h w 2"] | None = None,
+    told: Told | None = None,
 ) -> tuple[Float[np.ndarray, "h w 2"], Float[np.ndarray, "h w"]]:
     """Return each cell's displacement before ``H`` is applied, and its blocks' correlation.
 
     ``rounds`` replaces that of the settings; ``before`` is where earlier rounds arrived: blocks
-    then choose together first.
+    then choose together first. What matches have ``told`` is heard in each round.
     """
     quality = np.zeros((config.cells, config.cells))
     displacement, laid = np.zeros((config.cells, config.cells, 2)), (ridges0, ridges1, H)
@@ -69,23 +80,27 @@ def elastic(
     if before is not None:
         ncc = correlation(*laid, before, config, settings.joint_block, settings.joint_reach)
         found = at_shifts(ncc, *chosen_together(ncc, settings.joint), config)
-        displacement, quality = _smooth(found, before, settings), found.quality
+        displacement, quality = _smooth(found, before, settings, told), found.quality
         count -= 1
     for _ in range(count):
         ncc = correlation(*laid, displacement, config, settings.block, settings.reach)
         found = each_best(ncc, config)
-        displacement, quality = _smooth(found, displacement, settings), found.quality
+        displacement, quality = _smooth(found, displacement, settings, told), found.quality
     return displacement, quality
 
 
 def _smooth(
-    found: Blocks, before: Float[np.ndarray, "h w 2"], settings: ElasticConfig
+    found: Blocks,
+    before: Float[np.ndarray, "h w 2"],
+    settings: ElasticConfig,
+    told: Told | None,
 ) -> Float[np.ndarray, "h w 2"]:
     """Return the displacements that the blocks around each cell agree on, by moving least squares:
     about each cell an affine map, which goes on where skin is stretched and no block says so yet.
 
     Each block says where its parabola has its top, and by its bend in which direction it knows:
-    along straight ridges it does not, and leaves that to neighbours whose ridges run otherwise.
+    along straight ridges it does not, and leaves that to matches, and to neighbours whose ridges
+    run otherwise.
     """
     cells = np.arange(len(before))
     step = cells - cells[:, None]
@@ -94,6 +109,12 @@ def _smooth(
     weight = np.maximum(found.quality - settings.min_ncc, 0)[..., None] ** 2
     bend = found.bend * weight[..., None]
     pull = (bend @ (before + found.place)[..., None])[..., 0] + found.slope * weight
+
+    if told is not None:
+        away = np.square(told.displacement - before).sum(-1) / settings.told_off**2
+        sure = told.weight / np.square(1 + away)
+        bend = bend + sure[..., None, None] * np.eye(2)
+        pull = pull + sure[..., None] * told.displacement
 
     def moment(y: int, x: int, of: Float[np.ndarray, "h w *n"]) -> Float[np.ndarray, "h w *n"]:
         height, width, *inner = of.shape

@@ -27,6 +27,8 @@ class Hypotheses(NamedTuple):
     """Where in frame 1 each cell of frame 0 was found."""
     confidence: Float[np.ndarray, "A N"]
     """Of that; 0 for a cell that was not found."""
+    spread: Float[np.ndarray, "A N"]
+    """How far off Module 1 believes it to be, pixels: the scale of a Laplace distribution."""
     inliers: Bool[np.ndarray, "A N"]
     """Cells that agree with similarity and displacement."""
 

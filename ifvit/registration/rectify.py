@@ -43,9 +43,11 @@ class RectifyConfig:
     """Distance from the field around it at which a match counts for a quarter."""
     whole_doubt: float = 25.0
     """The same for the affine map that is fitted first: as far as the rest of the field may go."""
-    stiffness: float = 0.05
+    sure_px: float = 3.0
+    """Spread of a match that counts for half of one without any."""
+    stiffness: float = 0.025
     """Matches, each of confidence 1, that it takes to believe in half of what they show."""
-    straightness: float = 0.1
+    straightness: float = 0.05
     """The same for how the field changes from place to place."""
 
 
@@ -54,7 +56,7 @@ RECTIFY_CONFIG = RectifyConfig()
 ROUNDS = 3
 """Fits after each other, each of which trusts a match by its distance from the one before."""
 
-LONELY = 0.3
+LONELY = 0.15
 """Confidence of neighbours that it takes to believe in half of their agreement."""
 
 
@@ -98,7 +100,8 @@ def rectified(
     bent, displacement = found.inliers.sum(axis=-1) >= 3, found.displacement.copy()
     for at in map(tuple, np.argwhere(bent)):
         kept = found.confidence[at] > 0
-        few = centres[kept], moved[at][kept], found.confidence[at][kept]
+        weight = found.confidence[at] * certainty(found.spread[at], settings.sure_px)
+        few = centres[kept], moved[at][kept], weight[kept]
         displacement[at] = matched_displacement(*few, centres, settings)
     # In frame 1 a similarity shows what is left longer by its scale.
     scale = np.linalg.norm(found.H_0to1[..., 0, :2], axis=-1)[..., None]
@@ -106,6 +109,12 @@ def rectified(
     agree = (found.confidence > 0) & (away <= inlier_px)
     inliers = np.where(bent[..., None], agree, found.inliers)
     return found._replace(displacement=displacement, bent=bent, inliers=inliers)
+
+
+def certainty(spread: Float[np.ndarray, "*N"], sure_px: float) -> Float[np.ndarray, "*N"]:
+    """Return the weight of matches by their spread, 1 for none: that of their variance, beside one
+    that all have in common."""
+    return np.asarray(1 / (1 + np.square(spread / sure_px)))
 
 
 def matched_displacement(
@@ -192,7 +201,8 @@ def _around(
 class Start(NamedTuple):
     """A coarse alignment to refine, with its field and its K matches.
 
-    ``weight`` is a match's confidence. Without weights the ridges decide alone.
+    ``weight`` is a match's confidence, ``spread`` how far off it may be, pixels. Without weights
+    the ridges decide alone.
     """
 
     H_0to1: Float[np.ndarray, "2 3"]
@@ -200,6 +210,7 @@ class Start(NamedTuple):
     points0: Float[np.ndarray, "K 2"]
     points1: Float[np.ndarray, "K 2"]
     weight: Float[np.ndarray, " K"]
+    spread: Float[np.ndarray, " K"]
 
 
 def starts_of(found: Hypotheses, centres: Float[np.ndarray, "N 2"]) -> list[Start]:
@@ -209,7 +220,8 @@ def starts_of(found: Hypotheses, centres: Float[np.ndarray, "N 2"]) -> list[Star
         kept = found.confidence[way] > 0
         believed = found.confidence[way] * (found.inliers[way] & found.bent[way])
         points = centres[kept], found.points1[way][kept]
-        made.append(Start(H, found.displacement[way], *points, believed[kept]))
+        said = believed[kept], found.spread[way][kept]
+        made.append(Start(H, found.displacement[way], *points, *said))
     return made
 
 
@@ -220,6 +232,7 @@ class Flat(NamedTuple):
     points0: Float[np.ndarray, "K 2"]
     points1: Float[np.ndarray, "K 2"]
     weight: Float[np.ndarray, " K"]
+    spread: Float[np.ndarray, " K"]
 
 
 def lay_flat(ridges1: Ridges, start: Start, config: ModelConfig) -> Flat:
@@ -227,7 +240,7 @@ def lay_flat(ridges1: Ridges, start: Start, config: ModelConfig) -> Flat:
     there = apply(invert(start.H_0to1), start.points1)
     there = there - between_cells(start.displacement, start.points0, config)
     ridges = laid_on(ridges1, start.H_0to1, start.displacement, config)
-    return Flat(ridges, start.points0, there, start.weight)
+    return Flat(ridges, start.points0, there, start.weight, start.spread)
 
 
 def between_cells(

@@ -23,9 +23,9 @@ from ifvit.features.frame_features import Ridges
 from ifvit.geometry.grid import cell_centres, nearest_cell
 from ifvit.geometry.transforms import apply, compose, fit_similarity, invert
 from ifvit.registration.correlate import Search, search
-from ifvit.registration.elastic import ELASTIC_CONFIG, ElasticConfig, elastic
+from ifvit.registration.elastic import ELASTIC_CONFIG, ElasticConfig, Told, elastic
 from ifvit.registration.laid import agreement
-from ifvit.registration.rectify import Flat, Start, between_cells, lay_flat
+from ifvit.registration.rectify import Flat, Start, between_cells, certainty, lay_flat
 
 WIDE = Search((-6, -4, -2, 0, 2, 4, 6), (1.0,), 32)
 FINE = Search((-1.5, -0.75, 0, 0.75, 1.5), (0.97, 1.0, 1.03), 6)
@@ -54,6 +54,11 @@ class RefineConfig:
     """Weight of Module 1's matches beside the correlation of the ridges."""
     match_px: float = 8.0
     """Distance at which a match still counts for an alignment: half a coarse cell."""
+    told_weight: float = 0.005
+    """Weight of where a match says that its cell lies, beside the bend of a block's correlation:
+    enough to count along the ridges, where a block knows nothing, and not across them."""
+    told_px: float = 4.0
+    """Spread of a match that counts for half of one without any."""
 
 
 REFINE_CONFIG = RefineConfig()
@@ -185,7 +190,8 @@ class _Steps(NamedTuple):
     ) -> _Place:
         flat, config, settings = self.flats[start], self.config, self.settings
         pair = self.ridges0, flat.ridges
-        displacement, quality = elastic(*pair, H, config, settings.elastic, rounds, before)
+        told = _told(flat, H, config, settings)
+        displacement, quality = elastic(*pair, H, config, settings.elastic, rounds, before, told)
         H, displacement = _refit(H, displacement, quality, config, settings)
         ncc, overlap = agreement(*pair, H, displacement, config)
         laid = Refined(H, ncc, overlap, displacement, quality)
@@ -200,6 +206,18 @@ class _Steps(NamedTuple):
         away = np.square(placed - flat.points1).sum(-1) / self.settings.match_px**2
         supported = (flat.weight * np.exp(-0.5 * away)).sum()
         return float(self.settings.match_weight * supported / self.most)
+
+
+def _told(
+    flat: Flat, H: Float[np.ndarray, "2 3"], config: ModelConfig, settings: RefineConfig
+) -> Told:
+    """Return where the matches put their cells, as displacements before ``H`` is applied."""
+    cells = config.cells
+    moved, weight = np.zeros((cells**2, 2)), np.zeros(cells**2)
+    at = nearest_cell(flat.points0, config)
+    moved[at] = apply(invert(H), flat.points1) - flat.points0
+    weight[at] = settings.told_weight * flat.weight * certainty(flat.spread, settings.told_px)
+    return Told(moved.reshape(cells, cells, 2), weight.reshape(cells, cells))
 
 
 def _refit(

@@ -28,6 +28,8 @@ class CellMatches(NamedTuple):
     """Where that partner lies, (column, row) in cells of image 1, below the cell."""
     partner1: Int[np.ndarray, "B M"]
     """Index of the cell of image 0 that each cell of image 1 fits best, int32."""
+    spread0: Float[np.ndarray, "B N"]
+    """Scale of the Laplace distribution that the position's error is believed to have, cells."""
 
     def mutual(self, threshold: float) -> Int[np.ndarray, "B N"]:
         """Return each cell's partner where both choose each other, or -1, int32.

@@ -13,7 +13,6 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from ifvit.files import sha256_of
-from ifvit.models.coarse_matching import cell_matches
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
@@ -116,8 +115,7 @@ def _cell_matches(
     mask0: Bool[Array, "B h0 w0"],
     mask1: Bool[Array, "B h1 w1"],
 ) -> tuple[Array, ...]:
-    log_p = model.match_maps(features0, features1, mask0, mask1).log_p
-    return cell_matches(log_p, features1.shape[2])
+    return model.cell_matches(features0, features1, mask0, mask1)
 
 
 def _coded(

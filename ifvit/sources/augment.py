@@ -18,7 +18,7 @@ from ifvit.features.network_view import prepare
 from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.geometry.transforms import apply, similarity_at
 from ifvit.geometry.warp import sample
-from ifvit.sources.truth import PairBatch, cell_matches
+from ifvit.sources.truth import PairBatch, cell_matches, places_of
 from ifvit.sources.truth import impostor_matches as no_matches
 from ifvit.synthesis.draw import ImpressionParams, draw_impression
 from ifvit.synthesis.impression import from_master, to_master
@@ -129,4 +129,5 @@ def corruption_batch(
     truth = partial(cell_matches, model=model)
     matches0 = jax.vmap(truth)(points1, valid, points0, mask0, mask1)
     matches0 = jnp.where(genuine[:, None], matches0, no_matches(matches0, mask0))
-    return PairBatch(image0, image1, mask0, mask1, matches0, genuine)
+    places1 = places_of(points1, model)
+    return PairBatch(image0, image1, mask0, mask1, matches0, places1, genuine)

@@ -18,7 +18,13 @@ from ifvit.config import DenseConfig, ModelConfig
 from ifvit.features.network_view import prepare
 from ifvit.geometry.grid import frame_side
 from ifvit.sources.masters import masters_of, take
-from ifvit.sources.truth import PairBatch, cell_matches, impostor_matches, pair_correspondence
+from ifvit.sources.truth import (
+    PairBatch,
+    cell_matches,
+    impostor_matches,
+    pair_correspondence,
+    places_of,
+)
 from ifvit.synthesis import (
     ImpressionParams,
     Master,
@@ -115,7 +121,8 @@ def dense_batch(
     matches0 = jax.vmap(truth)(points1, valid, points0, mask0, mask1)
     genuine = finger[:, 0] == finger[:, 1]
     matches0 = jnp.where(genuine[:, None], matches0, impostor_matches(matches0, mask0))
-    return PairBatch(image0, image1, mask0, mask1, matches0, genuine)
+    places1 = places_of(points1, model)
+    return PairBatch(image0, image1, mask0, mask1, matches0, places1, genuine)
 
 
 class SyntheticPairs:

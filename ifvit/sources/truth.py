@@ -29,6 +29,9 @@ class PairBatch(NamedTuple):
     """Foreground cells."""
     mask1: Bool[Array, "B h w"]
     matches0: Int[Array, "B N"]
+    places1: Float[Array, "B N 2"]
+    """Where the centres of image 0's cells lie in image 1, (column, row) in cells; it says
+    something where ``matches0`` names a cell."""
     genuine: Bool[Array, " B"]
 
 
@@ -68,6 +71,12 @@ def cell_matches(
     outside = ((points1 < -size) | (points1 > side + size)).any(-1)
     unmatched = own & ~valid0 & (outside | ~_grown(mask1).reshape(-1)[target])
     return jnp.where(match, target, jnp.where(unmatched, UNMATCHED, IGNORE)).astype(jnp.int32)
+
+
+def places_of(points: Float[Array, "*B 2"], model: ModelConfig) -> Float[Array, "*B 2"]:
+    """Return points of a frame, pixels at 500 ppi, as (column, row) in coarse cells."""
+    size = STRIDE * REFERENCE_PPI / model.ppi
+    return (points + 0.5) / size - 0.5
 
 
 def _grown(mask: Bool[Array, "h w"]) -> Bool[Array, "h w"]:

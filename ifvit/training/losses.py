@@ -1,8 +1,8 @@
 """The losses of both modules, in log space.
 
-L_D over the dual softmax of the coarse cells, L_P over poses, L_M and L_E, contrastive, over
-similarities of dense maps and of index vectors, and L_A, ArcFace (Deng et al., CVPR 2019), over
-identities.
+L_D over the dual softmax of the coarse cells, L_F over positions within them, L_P over poses, L_M
+and L_E, contrastive, over similarities of dense maps and of index vectors, and L_A, ArcFace (Deng
+et al., CVPR 2019), over identities.
 """
 
 from __future__ import annotations
@@ -47,6 +47,19 @@ def dense_loss(log_p: Float[Array, "B N M"], matches0: Int[Array, "B N"]) -> Flo
 
 def _mean_where(values: Float[Array, "*A"], where: Bool[Array, "*A"]) -> Float[Array, ""]:
     return jnp.where(where, values, 0.0).sum() / jnp.maximum(where.sum(), 1)
+
+
+def fine_loss(
+    error: Float[Array, "B N 2"], spread: Float[Array, "B N"], counted: Bool[Array, "B N"]
+) -> Float[Array, ""]:
+    """L_F: how surprising the errors of refined positions are, over the cells that are counted.
+
+    The negative log-likelihood of two Laplace distributions of the scale ``spread``, without its
+    constant; both in cells. Where the network cannot know, a large spread costs less than a wrong
+    position with a small one (Kendall and Gal, NeurIPS 2017).
+    """
+    each = jnp.abs(error).sum(-1) / spread + 2 * jnp.log(spread)
+    return _mean_where(each, counted)
 
 
 def arcface_loss(

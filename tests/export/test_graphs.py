@@ -15,7 +15,6 @@ from ifvit.export.graph import IR_VERSION, OPSET
 from ifvit.export.onnx_export import _tensors
 from ifvit.export.print_graphs import code_graph, pose_graph
 from ifvit.models import DenseRegModel, MatcherModel
-from ifvit.models.coarse_matching import cell_matches
 
 KINDS = {
     "loftr": {},
@@ -60,14 +59,15 @@ def test_the_matches_of_two_maps_of_any_size(micro, stir, kind) -> None:
     masks = some(3, 3, h0, w0), some(4, 3, h1, w1)
     masks[0][1] = False
     found = run(features0=maps[0], features1=maps[1], mask0=masks[0], mask1=masks[1])
-    log_p = model.match_maps(*map(jnp.asarray, (*maps, *masks))).log_p
-    partner0, confidence, position, partner1 = map(np.asarray, cell_matches(log_p, w1))
+    expected = map(np.asarray, model.cell_matches(*map(jnp.asarray, (*maps, *masks))))
+    partner0, confidence, position, partner1, spread = expected
     np.testing.assert_array_equal(found[0], partner0)
     np.testing.assert_allclose(found[1], confidence, **CLOSE)
     np.testing.assert_array_equal(found[3], partner1)
     clear = confidence > 1e-3
     assert clear.any() and (found[1][~masks[0].reshape(3, -1)] == 0).all()
     np.testing.assert_allclose(found[2][clear], position[clear], rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found[4][clear], spread[clear], rtol=1e-3, atol=1e-4)
 
 
 def prints_and_masks(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:

@@ -21,7 +21,8 @@ def test_shapes_and_the_checkpoint_tree() -> None:
     assert out.log_p.shape == (2, 16, 12)
     assert out.feat0.shape == (2, 16, 8) and out.feat1.shape == (2, 12, 8)
     parts = {str(path[0]) for path, _ in nnx.to_flat_state(nnx.state(model, nnx.Param))}
-    assert parts == {"ResNet18", "loftr_transformer", "DenseMatchingHead"}
+    heads = {"DenseMatchingHead", "FineMatchingHead"}
+    assert parts == {"ResNet18", "loftr_transformer"} | heads
 
 
 @pytest.mark.parametrize("use_loftr", [True, False])

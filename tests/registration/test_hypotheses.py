@@ -67,7 +67,8 @@ def searched(
 def answer(logits: np.ndarray) -> CellMatches:
     """Return what Module 1 says where its similarities are these."""
     log_p = log_dual_softmax(jnp.asarray(logits, jnp.float32))
-    return CellMatches(*map(np.asarray, cell_matches(log_p, TINY_MODEL.cells)))
+    found = list(map(np.asarray, cell_matches(log_p, TINY_MODEL.cells)))
+    return CellMatches(*found, spread0=np.full(found[1].shape, 0.1, np.float32))
 
 
 def first(found: Hypotheses) -> Alignment:

@@ -54,7 +54,7 @@ def test_one_interface_and_the_same_answers(engines, micro) -> None:
         assert isinstance(matches, CellMatches)
         poses, codes = engine.pose(image, mask), engine.code(image, mask)
         assert isinstance(poses, CellPoses) and isinstance(codes, CodedPrints)
-        answers.append((features, matches.confidence0, *poses, *codes))
+        answers.append((features, matches.confidence0, matches.spread0, *poses, *codes))
         assert matches.partner0.dtype == matches.partner1.dtype == np.int32
     for own, other in zip(*answers, strict=True):
         assert type(own) is type(other) is np.ndarray and own.dtype == np.float32
@@ -63,7 +63,8 @@ def test_one_interface_and_the_same_answers(engines, micro) -> None:
 
 def test_mutual_matches_are_those_of_the_whole_matrix() -> None:
     log_p = log_dual_softmax(5 * jax.random.normal(jax.random.key(0), (2, 12, 15)))
-    found = CellMatches(*map(np.asarray, cell_matches(log_p, 5))).mutual(0.05)
+    made = map(np.asarray, cell_matches(log_p, 5))
+    found = CellMatches(*made, spread0=np.zeros((2, 12), np.float32)).mutual(0.05)
     expected, _ = mutual_matches(log_p, 0.05)
     assert found.dtype == np.int32 and (found >= 0).any() and (found == -1).any()
     np.testing.assert_array_equal(found, expected)

@@ -73,7 +73,9 @@ def test_parts_give_the_mean_of_their_gradients(micro, batch):
 def test_a_step_in_parts_is_taken(micro, batch):
     model = fresh(micro)
     optimizer = nnx.Optimizer(model, optax.sgd(1e-3), wrt=nnx.Param)
-    losses = [float(dense_step(model, optimizer, batch, 1.0, accumulate=2)["L_D"]) for _ in "ab"]
+    losses = [
+        float(dense_step(model, optimizer, batch, 1.0, 1.0, accumulate=2)["L_D"]) for _ in "ab"
+    ]
     assert losses[1] < losses[0] and int(optimizer.step[...]) == 2
     with pytest.raises(ValueError, match="accumulate is 3: expected a divisor"):
         TrainConfig(batch_size=8, accumulate=3)

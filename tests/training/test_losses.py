@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.stats
 
 from ifvit.models.coarse_matching import MASKED_LOG_P, log_dual_softmax
 from ifvit.models.pose_head import PoseMap
@@ -12,6 +13,7 @@ from ifvit.training.losses import (
     arcface_loss,
     contrastive_loss,
     dense_loss,
+    fine_loss,
     log1mexp,
     pose_loss,
 )
@@ -36,6 +38,16 @@ def test_dense_loss_of_impostors_is_minus_log_one_minus_p():
     loss = dense_loss(log_p, jnp.full((1, 2), UNMATCHED))
     expected = -(np.log(0.8) + np.log(0.7) + np.log(0.6) + np.log(0.9)) / 2
     assert loss == pytest.approx(expected, rel=1e-6)
+
+
+def test_fine_loss_is_the_laplace_likelihood_of_the_cells_that_count():
+    """By scipy, but for the constant 2 log 2; the cell that does not count is far off."""
+    error = np.array([[[0.1, -0.3], [0.5, 0.0], [9.0, 9.0]]], np.float32)
+    spread = np.array([[0.2, 0.4, 0.1]], np.float32)
+    found = fine_loss(error, spread, np.array([[True, True, False]]))
+    likely = scipy.stats.laplace.logpdf(error, scale=spread[..., None]).sum(-1)[0, :2]
+    assert found == pytest.approx(-likely.mean() - 2 * np.log(2), rel=1e-5)
+    assert fine_loss(error, spread, np.zeros((1, 3), bool)) == 0
 
 
 def test_ignored_cells_equal_removed_cells():

@@ -34,8 +34,11 @@ def test_a_checkpoint_that_can_be_loaded(dense_ckpt, dense_config, micro):
     model, meta = load_dense(dense_ckpt)
     assert model.config == micro
     assert (meta.epoch, meta.step, meta.settings()) == (1, 2, dense_config)
-    assert {"L_D", "loss", "val_cell_accuracy", "val_within_one_cell"} <= set(meta.metrics)
-    assert meta.metrics["loss"] == pytest.approx(meta.metrics["L_D"])  # lambda_D is 1
+    assert {"L_D", "L_F", "loss", "val_cell_accuracy", "val_within_one_cell", "val_fine_px"} <= set(
+        meta.metrics
+    )
+    together = meta.metrics["L_D"] + dense_config.lambda_F * meta.metrics["L_F"]  # lambda_D is 1
+    assert meta.metrics["loss"] == pytest.approx(together, rel=1e-4)
     start = DenseRegModel(micro, rngs=nnx.Rngs(dense_config.seed))
     assert not any(same(values(start, nnx.BatchStat), values(model, nnx.BatchStat)))
     assert not all(same(values(start, nnx.Param), values(model, nnx.Param)))
@@ -92,7 +95,7 @@ def test_one_batch_can_be_learnt(micro, pairs):
     optimizer = nnx.Optimizer(model, ADAM, wrt=nnx.Param)
     batch = pairs.batch(0, 2)
     assert (np.asarray(batch.matches0) >= 0).sum() > 10
-    losses = [float(dense_step(model, optimizer, batch, 1.0)["L_D"]) for _ in range(40)]
+    losses = [float(dense_step(model, optimizer, batch, 1.0, 1.0)["L_D"]) for _ in range(40)]
     assert losses[-1] < 0.6 * losses[0]
 
 
@@ -100,14 +103,14 @@ def test_batch_statistics_move_in_training_and_not_in_validation(micro, pairs):
     model = DenseRegModel(micro, rngs=nnx.Rngs(0))
     optimizer = nnx.Optimizer(model, ADAM, wrt=nnx.Param)
     before = values(model, nnx.BatchStat)
-    dense_step(model, optimizer, pairs.batch(0, 2), 1.0)
+    dense_step(model, optimizer, pairs.batch(0, 2), 1.0, 1.0)
     trained = values(model, nnx.BatchStat)
     assert not any(same(before, trained))
     measured = cell_accuracy(model, held_batches(pairs, 4, 2))
     assert all(same(trained, values(model, nnx.BatchStat)))
     assert 0 <= measured["cell_accuracy"] <= measured["within_one_cell"] <= 1
     # The model itself still trains: validation used a view.
-    dense_step(model, optimizer, pairs.batch(1, 2), 1.0)
+    dense_step(model, optimizer, pairs.batch(1, 2), 1.0, 1.0)
     assert not any(same(trained, values(model, nnx.BatchStat)))
 
 

@@ -11,14 +11,15 @@ def test_summary_counts_each_part(dense: DenseRegModel) -> None:
     rows = [line.split() for line in parameter_summary(dense).splitlines()]
     assert [row[0] for row in rows] == [
         "DenseMatchingHead",
+        "FineMatchingHead",
         "ResNet18",
         "loftr_transformer",
         "total",
     ]
     assert rows[0][1:4] == ["1", "arrays", "64"]
-    assert rows[2][1:4] == ["20", "arrays", "1,344"]
+    assert rows[3][1:4] == ["20", "arrays", "1,344"]
     values = [int(row[3].replace(",", "")) for row in rows]
-    assert values[3] == sum(values[:3])
+    assert values[4] == sum(values[:4])
 
 
 def test_module_1_is_described(dense_ckpt: Path) -> None:
