@@ -1,7 +1,7 @@
 """What a thread does for a request about the gallery: enrol, search, list, remove.
 
-One thread does it all: a gallery is used by one at a time. The engine of galleries takes a second to
-load, and need not be installed: only who opens a gallery imports it.
+One thread does it all: a gallery is used by one at a time. The engine of galleries takes a second
+to load, and need not be installed: only who opens a gallery imports it.
 """
 
 from __future__ import annotations

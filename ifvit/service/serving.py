@@ -58,6 +58,8 @@ def server_of(service: Service) -> uvicorn.Server:
         server_header=False,
         log_level="warning",
         proxy_headers=False,
+        ws="none",
+        limit_concurrency=service.limits.connections,
         timeout_graceful_shutdown=STOPPING_S,
     )
     return uvicorn.Server(config)
