@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from fastapi import Request
 
 from ifvit.service.faults import ServiceError
 from ifvit.texts import read_text
+
+logger = logging.getLogger("ifvit")
 
 OPEN, MATCH, ENROLL, ADMIN = "open", "match", "enroll", "admin"
 ROLES = (MATCH, ENROLL, ADMIN)
@@ -54,6 +57,8 @@ class Keys:
                     "holds signs that a header cannot: make one by `openssl rand -hex 32`"
                 )
             tokens.append((words[0], words[1]))
+        if Path(path).stat().st_mode & 0o007:
+            logger.warning("%s can be read by every user of this machine: chmod o= %s", path, path)
         if not tokens:
             raise ValueError(f"{path} holds no token: expected {EXPECTED}")
         return cls(tokens)

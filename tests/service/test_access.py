@@ -90,6 +90,15 @@ def test_a_token_file_is_read(tmp_path):
         assert keys.role(wrong) is None
 
 
+@pytest.mark.parametrize("mode, warns", [(0o600, False), (0o640, False), (0o644, True)])
+def test_a_token_file_that_everybody_can_read_is_a_warning(tmp_path, caplog, mode, warns):
+    path = tmp_path / "tokens"
+    path.write_text(f"match {'a' * 32}\n")
+    path.chmod(mode)
+    Keys.read(path)
+    assert ("can be read by every user" in caplog.text) == warns
+
+
 @pytest.mark.parametrize(
     "text, message",
     [

@@ -72,6 +72,14 @@ def test_wrong_arguments_are_told(arguments, message, capsys):
     assert message in capsys.readouterr().err
 
 
+def test_what_is_not_installed_is_told(monkeypatch, capsys):
+    for name in [name for name in sys.modules if name.startswith("ifvit.service.")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "fastapi", None)  # which makes its import an ImportError
+    assert main(["serve"]) == 2
+    assert "pip install 'ifvit[serve]'" in capsys.readouterr().err
+
+
 def test_the_command_answers_as_the_package_does_and_ends_when_it_is_told(tmp_path):
     tokens = tmp_path / "tokens"
     tokens.write_text(f"admin {TOKEN}\n")
