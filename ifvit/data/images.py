@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ifvit.data.contrast import brought_to_usual
 from ifvit.data.damage import BinaryFile, PrintError, check_whole
+from ifvit.data.wsq_files import decoded
 from ifvit.texts import shortened
 
 FORMATS = ("PNG", "TIFF", "BMP", "JPEG")
@@ -76,7 +77,18 @@ def decode(file: BinaryFile, path: str | Path) -> Float32[np.ndarray, "H W"]:
     """Decode an open file, or one in memory, as :func:`read_image`; ``path`` names it in errors."""
     with _opened(file, path) as image:
         check_whole(file, path, image)
+        if image.format == "WSQ":
+            _check_size(path, *image.size)
+            file.seek(0)
+            return grey(decoded(file.read(), image.size, path), path)
         return grey(image, path)
+
+
+def header_size(file: BinaryFile, path: str | Path) -> tuple[int, int]:
+    """Return the width and height that an image's header tells; raises as :func:`read_image`."""
+    with _opened(file, path) as image:
+        _check_size(path, *image.size)
+        return image.size
 
 
 @contextmanager
