@@ -4,9 +4,10 @@ Usage: ``python benchmarks/minutiae.py --dataset-root DIR [DIR …]`` (``pip ins
 Every print is enhanced as for a match, its ridges thinned, and ridge endings and bifurcations are
 counted by the crossing number (Rutovitz 1966), well inside the print; two that lie closer than a
 ridge period are a break or a bridge, and count for nothing. The same for both kinds of prints, so
-that what the count gets wrong it gets wrong alike. Prints with less than 30 mm² are left out. The last
-line is of the examiner's minutiae (:mod:`ifvit.features.minutiae`): how many of those that the
-synthetic fingers have exactly are found, and how many that are found they have.
+that what the count gets wrong it gets wrong alike. Prints with less than 30 mm² are left out.
+
+The last line is of the examiner's minutiae (:mod:`ifvit.features.minutiae`): how many of those that
+the synthetic fingers have exactly are found, and how many that are found they have.
 """
 
 from __future__ import annotations

@@ -31,6 +31,9 @@ VERBS: dict[str, dict[str, str]] = {
         "remove": "prints from a gallery",
         "gallery": "its upkeep: upgrade, compact, purge, check, count, backup",
     },
+    "serve": {
+        "serve": "a page and the same by HTTP: compare, enrol, search",
+    },
     "measure": {
         "evaluate": "a data set, compared by a protocol",
         "calibrate": "impostor scores, so that a match says its false match rate",

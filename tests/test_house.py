@@ -38,6 +38,7 @@ ORDER = (
     ("evaluation",),
     ("training",),
     ("export",),
+    ("service",),
     ("demo", "endings", "verbs", "commands", "cli"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}

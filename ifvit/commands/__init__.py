@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ifvit.commands import ask, gallery, graphs, make, match, measure, use
+from ifvit.commands import ask, gallery, graphs, make, match, measure, serve, use
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.evaluation.evaluate import EvaluateConfig
 from ifvit.evaluation.identification import IdentifyConfig
@@ -30,6 +30,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "list": (gallery.ListArgs, gallery.run_list),
     "remove": (gallery.RemoveArgs, gallery.run_remove),
     "gallery": (gallery.MaintainArgs, gallery.run_gallery),
+    "serve": (serve.ServeArgs, serve.run_serve),
     "evaluate": (EvaluateConfig, measure.run_evaluate),
     "calibrate": (measure.CalibrateArgs, measure.run_calibrate),
     "identify": (IdentifyConfig, measure.run_identify),

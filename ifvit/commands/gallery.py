@@ -103,8 +103,8 @@ class MaintainArgs:
     matcher_ckpt: str | None = None
 
 
-def opened(args: Any, create: bool = False) -> Any:
-    """Return the gallery of a command; weights are loaded when they are first needed.
+def opened(args: Any, create: bool = False, matcher: Matcher | None = None) -> Any:
+    """Return the gallery of a command, by a matcher, or weights loaded when they are first needed.
 
     Raises ValueError where the extra ``gallery`` is not installed, and as ``Gallery``.
     """
@@ -113,8 +113,8 @@ def opened(args: Any, create: bool = False) -> Any:
         from ifvit.gallery.sealing import read_key
 
         key = read_key(args.key_file)
-        load = None
-        if isinstance(args, MatchingArgs | MaintainArgs):
+        load: Any = matcher
+        if matcher is None and isinstance(args, MatchingArgs | MaintainArgs):
             checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
 
             def load() -> Matcher:

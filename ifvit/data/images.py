@@ -79,6 +79,13 @@ def decode(file: BinaryFile, path: str | Path) -> Float32[np.ndarray, "H W"]:
         return grey(image, path)
 
 
+def header_size(file: BinaryFile, path: str | Path) -> tuple[int, int]:
+    """Return the width and height that an image's header tells; raises as :func:`read_image`."""
+    with _opened(file, path) as image:
+        _check_size(path, *image.size)
+        return image.size
+
+
 @contextmanager
 def _opened(file: BinaryFile, path: str | Path) -> Iterator[Image.Image]:
     """Open an image of a known format; whatever goes wrong inside becomes a :class:`PrintError`."""

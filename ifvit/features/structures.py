@@ -60,8 +60,8 @@ def tied(
 def _adjacent(forks: Int[np.ndarray, "F 2"]) -> list[list[tuple[int, int]]]:
     """Return pairs of forks so close that nothing is left of the branch between them."""
     apart = np.abs(forks[:, None] - forks[None]).max(-1)
-    pairs = np.argwhere(np.triu(apart <= 3, 1))
-    return [[tuple(forks[i]), tuple(forks[j])] for i, j in pairs]
+    places = [(y, x) for y, x in forks.tolist()]
+    return [[places[i], places[j]] for i, j in np.argwhere(np.triu(apart <= 3, 1))]
 
 
 def _facing(

@@ -1,0 +1,32 @@
+"""How much a service takes on: sizes, counts and seconds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a service takes on at most; more is refused with the limit named."""
+
+    body_bytes: int = 10_000_000
+    """Of one request, counted while it is read."""
+    pixels: int = 8_000_000
+    """Of one print, in its file and at 500 ppi, by the file's header before it is decoded."""
+    prints: int = 32
+    """Of one request."""
+    threads: int = field(default_factory=cores)
+    """That compare prints at the same time."""
+    waiting: int = 32
+    """Requests that wait for a thread; the next one is refused."""
+    upload_s: float = 30.0
+    """Within which a request has arrived."""
+    request_s: float = 60.0
+    """Within which a request is answered, once it has arrived."""

@@ -1,0 +1,68 @@
+"""The evidence of a match as plain data: what a page draws, and what is exported.
+
+Prints are at 500 ppi, positions in their pixels; pictures are PNGs as data URIs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import cv2
+import numpy as np
+from jaxtyping import Float
+
+from ifvit.comparison.result import MatchResult
+from ifvit.config import REFERENCE_PPI
+from ifvit.geometry.field import Displacement
+from ifvit.registration.alignment import Alignment
+from ifvit.service.data_uri import png_uri
+
+
+def evidence_of(result: MatchResult) -> dict[str, Any]:
+    """Return what a match was decided by, ready for JSON.
+
+    ``image0`` and ``image1`` are the prints, ``warped1`` is print 1 drawn in print 0's frame, white
+    where it shows nothing; ``matches`` are lists of ``points0`` and ``points1`` (x, y),
+    ``confidence`` and ``inlier``; ``displacement`` is the skin's distortion on its grid, or None.
+    """
+    found = result.alignment
+    return {
+        "ppi": REFERENCE_PPI,
+        "image0": png_uri(result.image0),
+        "image1": png_uri(result.image1),
+        "warped1": png_uri(warped(result.image1, found, result.image0.shape)),
+        "matches": {
+            "points0": np.round(found.points0, 2).tolist(),
+            "points1": np.round(found.points1, 2).tolist(),
+            "confidence": np.round(found.confidence.astype(float), 4).tolist(),
+            "inlier": found.inliers.tolist(),
+        },
+        "displacement": None if found.displacement is None else grid_of(found.displacement),
+    }
+
+
+def warped(
+    image1: Float[np.ndarray, "H1 W1"], found: Alignment, shape: tuple[int, ...]
+) -> Float[np.ndarray, "H W"]:
+    """Return print 1 drawn in print 0's frame of ``shape``, the skin's distortion included."""
+    y, x = np.indices(shape)
+    pixels = np.stack([x, y], axis=-1).reshape(-1, 2).astype(float)
+    placed = found.place(pixels).reshape(*shape, 2).astype(np.float32)
+    drawn = cv2.remap(
+        image1.astype(np.float32),
+        placed[..., 0],
+        placed[..., 1],
+        cv2.INTER_LINEAR,
+        borderMode=cv2.BORDER_CONSTANT,
+        borderValue=1.0,
+    )
+    return np.asarray(drawn)
+
+
+def grid_of(field: Displacement) -> dict[str, Any]:
+    """Return a displacement on its grid: rows of (x, y), pixels at 500 ppi."""
+    return {
+        "cell_px": field.cell_px,
+        "first0": list(map(float, field.first0)),
+        "values": np.round(field.values, 2).tolist(),
+    }
