@@ -42,7 +42,7 @@ def run_serve(args: ServeArgs) -> None:
         from ifvit.service.access import Keys
         from ifvit.service.app import Service
         from ifvit.service.limits import Limits
-        from ifvit.service.serving import check_address, serve
+        from ifvit.service.serving import check_address, listening, serve
     except ImportError as error:
         raise ValueError(
             f"a service needs FastAPI and uvicorn, which cannot be imported ({error}): "
@@ -52,6 +52,7 @@ def run_serve(args: ServeArgs) -> None:
     check_address(args.host, args.token_file is not None)
     keys = None if args.token_file is None else Keys.read(args.token_file)
     checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
+    listens = listening(args.host, args.port)
     matcher = Matcher.from_checkpoints(args.dense_ckpt, args.matcher_ckpt)
     gallery = None
     if args.gallery is not None:
@@ -60,11 +61,12 @@ def run_serve(args: ServeArgs) -> None:
     service = Service(
         matcher, gallery, keys, Limits(**counts), (args.host, *args.allowed_host), args.cors_origin
     )
-    print(f"ifvit answers at http://{args.host}:{args.port}/")
+    host = f"[{args.host}]" if ":" in args.host else args.host
+    print(f"ifvit answers at http://{host}:{listens.getsockname()[1]}/")
     if keys is None:
         print("No tokens are asked for: this machine alone can reach it, and everybody on it")
     flushed()
-    serve(service, args.host, args.port)
+    serve(service, args.host, listens)
 
 
 def _check(args: ServeArgs) -> None:

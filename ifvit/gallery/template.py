@@ -136,8 +136,8 @@ def template_scores(
     return np.asarray(map_similarity(cells0, templates0.mask, cells1, templates1.mask))
 
 
-def save_templates(path: str | Path, templates: Templates) -> None:
-    """Write templates, whole or not at all."""
+def template_file(templates: Templates) -> bytes:
+    """Return the bytes of a file of templates, an .npz."""
     record = {"version": VERSION, "matcher_sha256": templates.matcher_sha256}
     buffer = io.BytesIO()
     np.savez(
@@ -148,7 +148,12 @@ def save_templates(path: str | Path, templates: Templates) -> None:
         mask=templates.mask,
         index=templates.index,
     )
-    write_result(path, buffer.getvalue(), b"ifvit.npy")
+    return buffer.getvalue()
+
+
+def save_templates(path: str | Path, templates: Templates) -> None:
+    """Write templates, whole or not at all."""
+    write_result(path, template_file(templates), b"ifvit.npy")
 
 
 def load_templates(path: str | Path) -> Templates:

@@ -2,31 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any
 
 from fastapi import Depends, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 
 from ifvit.matcher import Matcher
-from ifvit.service import page_routes, pair_routes
+from ifvit.service import gallery_routes, page_routes, pair_routes
 from ifvit.service.access import Keys, check_access
 from ifvit.service.faults import ServiceError
 from ifvit.service.limits import Limits
 from ifvit.service.shield import Shield
+from ifvit.service.watch import Metrics, Watch
 from ifvit.service.workers import Workers
-
-logger = logging.getLogger("ifvit")
 
 
 @dataclass
 class Service:
-    """What all requests share."""
+    """What all requests share. ``gallery`` is a :class:`ifvit.Gallery`, if there is one."""
 
     matcher: Matcher
     gallery: Any = None
@@ -39,6 +39,9 @@ class Service:
         """Start no thread yet: each starts with the first work that it gets."""
         limits = self.limits
         self.workers = Workers(limits.threads, limits.waiting, limits.request_s)
+        # A gallery is used by one thread at a time, and its searches have threads of their own.
+        self.gallery_workers = Workers(1, limits.waiting, limits.request_s)
+        self.metrics = Metrics({"prints": self.workers, "gallery": self.gallery_workers})
 
 
 def create_app(service: Service) -> FastAPI:
@@ -48,22 +51,31 @@ def create_app(service: Service) -> FastAPI:
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         yield
         service.workers.close()
+        service.gallery_workers.close()
 
     app = FastAPI(
         title="ifvit",
         summary="Fingerprint recognition that shows its reasons.",
+        version=version("ifvit"),
         openapi_url=None,
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         dependencies=[Depends(check_access)],
         lifespan=lifespan,
     )
     app.state.service = service
-    for routes in (page_routes, pair_routes):
-        app.include_router(routes.router)
+    for routes in (page_routes, pair_routes, gallery_routes):
+        routes.add_routes(app)
     app.add_exception_handler(ServiceError, _answer_fault)
     app.add_exception_handler(HTTPException, _answer_http)
-    app.add_exception_handler(Exception, _answer_unforeseen)
+    app.add_exception_handler(RequestValidationError, _answer_values)
+    _stand_before(app, service)
+    return app
+
+
+def _stand_before(app: FastAPI, service: Service) -> None:
+    """Add what every request passes, the last one first."""
     app.add_middleware(
         Shield,
         hosts=service.hosts,
@@ -77,12 +89,12 @@ def create_app(service: Service) -> FastAPI:
             allow_methods=["GET", "POST", "DELETE"],
             allow_headers=["Authorization", "Content-Type"],
         )
-    return app
+    app.add_middleware(Watch, metrics=service.metrics)
 
 
-async def _answer_fault(_: Request, fault: Exception) -> Response:
-    assert isinstance(fault, ServiceError)
-    return fault.response()
+async def _answer_fault(_: Request, error: Exception) -> Response:
+    assert isinstance(error, ServiceError)
+    return error.response()
 
 
 async def _answer_http(request: Request, error: Exception) -> Response:
@@ -96,6 +108,8 @@ async def _answer_http(request: Request, error: Exception) -> Response:
     return ServiceError("bad_request", str(error.detail)).response()
 
 
-async def _answer_unforeseen(_: Request, error: Exception) -> Response:
-    # Neither what it says nor where it arose leaves the service: both can hold what was sent.
-    return ServiceError("unforeseen", f"{type(error).__name__}: this was not foreseen").response()
+async def _answer_values(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = " ".join(map(str, first["loc"]))
+    return ServiceError("bad_value", f"{where}: {first['msg']}").response()

@@ -1,18 +1,21 @@
-"""The page and what belongs to it, and whether the service is well."""
+"""The page and what belongs to it: examples, the API's description, and how the service is."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, Request
-from starlette.responses import FileResponse, Response
+from fastapi import FastAPI, Request
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.responses import FileResponse, JSONResponse, Response
 
-from ifvit.service.access import OPEN
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.examples import example_prints
+from ifvit.service import replies
+from ifvit.service.access import MATCH, OPEN
 from ifvit.service.faults import ServiceError
+from ifvit.service.openapi import describe
 from ifvit.service.routing import described
-
-router = APIRouter()
 
 FOLDER = Path(__file__).with_name("page")
 
@@ -26,32 +29,75 @@ KINDS = {
 PAGE = {path.name: path for path in FOLDER.iterdir() if path.suffix in KINDS}
 """The files of the page by name: a name from outside is looked up here, and opens nothing."""
 
+EXAMPLES = {path.name: path for path in example_prints()}
 
-@router.get("/", include_in_schema=False, **described(OPEN))
+
+def add_routes(app: FastAPI) -> None:
+    """Declare the routes."""
+    hidden = described(OPEN) | {"include_in_schema": False}
+    app.add_api_route("/", page, **hidden)
+    app.add_api_route("/page/{name}", page_file, **hidden)
+    app.add_api_route("/health", health, tags=["service"], **described(OPEN, replies.HEALTH))
+    seen = described(MATCH, replies.EXAMPLES)
+    app.add_api_route("/api/examples", examples, tags=["prints"], **seen)
+    one = described(MATCH)
+    png: dict[int | str, Any] = {200: {"description": "A PNG.", "content": {"image/png": {}}}}
+    app.add_api_route("/api/examples/{name}", example, tags=["prints"], responses=png, **one)
+    text: dict[int | str, Any] = {200: {"description": "Text.", "content": {"text/plain": {}}}}
+    app.add_api_route("/metrics", metrics, tags=["service"], responses=text, **one)
+    app.add_api_route(
+        "/api/openapi.json", openapi, tags=["service"], **described(MATCH, replies.ANY)
+    )
+
+
 async def page() -> Response:
     """Return the page."""
-    return _file("index.html")
+    return _file(PAGE, "index.html")
 
 
-@router.get("/page/{name}", include_in_schema=False, **described(OPEN))
 async def page_file(name: str) -> Response:
     """Return a file of the page."""
-    return _file(name)
+    return _file(PAGE, name)
 
 
-@router.get("/health", **described(OPEN))
 async def health(request: Request) -> dict[str, Any]:
     """Say that the service is there, and whether it keeps a gallery and asks for tokens."""
     service = request.app.state.service
     return {
         "status": "ok",
+        "version": request.app.version,
         "gallery": service.gallery is not None,
         "tokens": service.keys is not None,
     }
 
 
-def _file(name: str) -> Response:
-    if name not in PAGE:
-        raise ServiceError("not_found", f"the page has no file {name!r}")
-    path = PAGE[name]
-    return FileResponse(path, media_type=KINDS[path.suffix])
+async def examples() -> dict[str, Any]:
+    """List synthetic prints to try things with; those of one number are of one finger."""
+    listed = [
+        {"name": name, "finger": int(name.partition("_")[0]), "ppi": REFERENCE_PPI}
+        for name in EXAMPLES
+    ]
+    return {"examples": listed}
+
+
+async def example(name: str) -> Response:
+    """Return a synthetic print, a PNG at 500 ppi."""
+    return _file(EXAMPLES, name)
+
+
+async def metrics(request: Request) -> Response:
+    """Return what is counted, for Prometheus."""
+    made = generate_latest(request.app.state.service.metrics.registry)
+    return Response(made, media_type=CONTENT_TYPE_LATEST)
+
+
+async def openapi(request: Request) -> Response:
+    """Return this description."""
+    return JSONResponse(describe(request.app))
+
+
+def _file(files: dict[str, Path], name: str) -> Response:
+    if name not in files:
+        raise ServiceError("not_found", f"there is no file {name!r}")
+    path = files[name]
+    return FileResponse(path, media_type=KINDS.get(path.suffix, "image/png"))

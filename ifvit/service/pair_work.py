@@ -2,34 +2,53 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
+import math
 from typing import Any
+
+import numpy as np
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.images import header_size
+from ifvit.data.prints import fingers_in
+from ifvit.features.coder import Template
 from ifvit.features.features import Features
+from ifvit.gallery.template import template_file, templates_of
 from ifvit.matcher import Matcher
+from ifvit.registered_pair import register_features
+from ifvit.service.data_uri import png_uri
 from ifvit.service.faults import ServiceError
 from ifvit.service.limits import Limits
-from ifvit.service.match_evidence import evidence_of
+from ifvit.service.match_evidence import evidence_of, grid_of
 from ifvit.service.uploads import Given, GivenPrint
 
+MM2_PER_PX = (25.4 / REFERENCE_PPI) ** 2
 
-def extracted(matcher: Matcher, given: GivenPrint, limits: Limits) -> Features:
-    """Read and measure a print; raises :class:`ServiceError` for one that cannot be used.
 
-    Its size is looked up in the header, before a pixel is decoded.
+def check_size(given: GivenPrint, limits: Limits) -> None:
+    """Raise :class:`ServiceError` for a print that is too large, by its header, or is no image.
+
+    At less than 500 ppi it grows, and what it grows to counts.
     """
     try:
         width, height = header_size(io.BytesIO(given.data), given.name)
-        grown = max(1.0, (REFERENCE_PPI / given.ppi) ** 2)
-        if width * height * grown > limits.pixels:
-            raise ServiceError(
-                "too_large",
-                f"{given.name} is too large ({width}×{height} px at {given.ppi:g} ppi): expected "
-                f"at most {limits.pixels / 1e6:g} megapixels, in the file and at 500 ppi",
-            )
+    except ValueError as error:
+        raise ServiceError("unusable_print", str(error)) from error
+    grown = max(1.0, (REFERENCE_PPI / given.ppi) ** 2)
+    if width * height * grown > limits.pixels:
+        raise ServiceError(
+            "too_large",
+            f"{given.name} is too large ({width}×{height} px at {given.ppi:g} ppi): expected at "
+            f"most {limits.pixels / 1e6:g} megapixels, in the file and at {REFERENCE_PPI} ppi",
+        )
+
+
+def extracted(matcher: Matcher, given: GivenPrint, limits: Limits) -> Features:
+    """Read and measure a print; raises :class:`ServiceError` for one that cannot be used."""
+    check_size(given, limits)
+    try:
         return matcher.extract(given.data, given.ppi, given.name)
     except (ValueError, OSError) as error:
         raise ServiceError("unusable_print", str(error)) from error
@@ -49,3 +68,64 @@ def matched(matcher: Matcher, given: Given, limits: Limits) -> dict[str, Any]:
             record["evidence"] = evidence_of(result)
         results.append(record)
     return {"candidates": sorted(results, key=lambda one: -one["score"])}
+
+
+def registered(matcher: Matcher, given: Given, limits: Limits) -> dict[str, Any]:
+    """Register two prints; the displacement is that of the skin, on its grid."""
+    both = [extracted(matcher, given.prints[name][0], limits) for name in ("print0", "print1")]
+    found = register_features(matcher.aligner, *both)
+    field = found.alignment.displacement
+    record = json.loads(found.to_json())
+    record["displacement"] = None if field is None else grid_of(field)
+    if given.values["evidence"]:
+        record["aligned"] = png_uri(found.aligned)
+    return record
+
+
+def embedded(matcher: Matcher, given: Given, limits: Limits) -> dict[str, Any]:
+    """Make templates; ``templates`` is the file that `ifvit compare` reads, in base64."""
+    prints = given.prints["print"]
+    made = [matcher.coder.template(extracted(matcher, one, limits)) for one in prints]
+    names, seen = list[str](), set[str]()
+    for number, one in enumerate(prints):
+        names.append(one.name if one.name not in seen else f"{one.name} ({number})")
+        seen.add(names[-1])
+    sha256 = matcher.decision.matcher_sha256
+    file = template_file(templates_of(names, made, sha256))
+    return {
+        "matcher_sha256": sha256,
+        "prints": [_of_template(*one) for one in zip(names, made, strict=True)],
+        "templates": base64.b64encode(file).decode(),
+    }
+
+
+def measured(matcher: Matcher, given: Given, limits: Limits) -> dict[str, Any]:
+    """Measure prints: quality, pose, size, and how many fingers an image shows."""
+    made = []
+    for one in given.prints["print"]:
+        features = extracted(matcher, one, limits)
+        height, width = features.image.shape
+        period = features.period.px
+        made.append(
+            _of_template(one.name, matcher.coder.template(features))
+            | {
+                "width_px": width,
+                "height_px": height,
+                "area_mm2": round(float(np.count_nonzero(features.ridges)) * MM2_PER_PX, 1),
+                "period_px": None if math.isnan(period) else round(period, 2),
+                "fingers": fingers_in(features.image, REFERENCE_PPI),
+            }
+        )
+    return {"prints": made}
+
+
+def _of_template(name: str, template: Template) -> dict[str, Any]:
+    return {
+        "name": name,
+        "quality": None if math.isnan(template.quality) else template.quality,
+        "pose": {
+            "core": np.round(template.core, 2).tolist(),
+            "rotation": round(template.rotation, 2),
+            "confidence": round(template.confidence, 3),
+        },
+    }

@@ -10,33 +10,55 @@ from typing import Any
 from fastapi import Request
 from starlette.responses import Response
 
-from ifvit.matcher import Matcher
 from ifvit.service.access import ROLE_KEY
 from ifvit.service.faults import ServiceError
 from ifvit.service.forms import Form
 from ifvit.service.limits import Limits
 from ifvit.service.uploads import Given, read
+from ifvit.service.workers import Workers
 
-Work = Callable[[Matcher, Given, Limits], dict[str, Any]]
+JSON = "application/json"
+
+NOBODY_LISTENS = 499
+"""The status that is logged where the client has gone; nobody receives it."""
 
 
-def described(role: str, form: Form | None = None) -> dict[str, Any]:
-    """Return how a route is declared: the role that it needs, and what it takes."""
+def described(
+    role: str,
+    reply: dict[str, Any] | None = None,
+    form: Form | None = None,
+    example: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return how a route is declared: the role that it needs, what it takes and what it answers.
+
+    ``reply`` is the JSON schema of its answer, ``example`` one such answer.
+    """
     extra: dict[str, Any] = {ROLE_KEY: role}
     if form is not None:
         extra["requestBody"] = form.request_body()
-    return {"openapi_extra": extra, "response_model": None}
+    declared: dict[str, Any] = {"openapi_extra": extra, "response_model": None}
+    if reply is not None:
+        content: dict[str, Any] = {"schema": reply}
+        if example is not None:
+            content["example"] = example
+        declared["responses"] = {200: {"description": "Done.", "content": {JSON: content}}}
+    return declared
 
 
-async def answered(request: Request, form: Form, work: Work) -> Response:
-    """Read a request, do its work in a thread, and return the answer as JSON."""
-    service = request.app.state.service
-    async with service.workers.place():
-        given = await in_time(request, form, service.limits)
-        made = await service.workers.run(
-            lambda: encoded(work(service.matcher, given, service.limits))
-        )
-    return Response(made, media_type="application/json")
+async def worked(request: Request, workers: Workers, form: Form, work: Callable) -> Response:
+    """Read a request, have its work done by a thread, and return the answer as JSON.
+
+    ``work`` takes what the request holds, and returns what JSON can.
+    """
+    async with workers.place():
+        given = await in_time(request, form, request.app.state.service.limits)
+        return await _unless_gone(request, workers.run(lambda: encoded(work(given))))
+
+
+async def asked(request: Request, workers: Workers, work: Callable[[], Any]) -> Response:
+    """Return as JSON what a thread makes for a request without a body."""
+    async with workers.place():
+        return await _unless_gone(request, workers.run(lambda: encoded(work())))
 
 
 async def in_time(request: Request, form: Form, limits: Limits) -> Given:
@@ -53,3 +75,22 @@ def encoded(values: dict[str, Any]) -> bytes:
     """Return JSON; a text that is no UTF-8 has it spelled out."""
     text = json.dumps(values, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace")
+
+
+async def _unless_gone(request: Request, running: Any) -> Response:
+    """Wait for a thread; where the client goes meanwhile, take its work out of the queue."""
+    work, gone = asyncio.ensure_future(running), asyncio.ensure_future(_gone(request))
+    try:
+        await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)
+        if work.done():
+            return Response(work.result(), media_type=JSON)
+        return Response(status_code=NOBODY_LISTENS)
+    finally:
+        for one in (work, gone):
+            one.cancel()
+        await asyncio.gather(work, gone, return_exceptions=True)
+
+
+async def _gone(request: Request) -> None:
+    while (await request.receive())["type"] != "http.disconnect":
+        pass

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 
 import uvicorn
 
 from ifvit.service.app import Service, create_app
+
+STOPPING_S = 5
+"""Within which requests that are under way are still answered, once it is told to end."""
 
 
 def is_own_machine(host: str) -> bool:
@@ -26,16 +30,32 @@ def check_address(host: str, has_tokens: bool) -> None:
         )
 
 
-def serve(service: Service, host: str, port: int) -> None:
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens; raises OSError that says why it cannot."""
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        made = socket.socket(family)
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        made.bind(address)
+    except OSError as error:
+        reason = error.strerror or error
+        raise OSError(
+            error.errno,
+            f"cannot listen at {host}, port {port} ({reason}): expected an address of this machine "
+            "and a free port; give another --port",
+        ) from error
+    return made
+
+
+def serve(service: Service, host: str, made: socket.socket) -> None:
     """Answer requests until the process is told to end."""
     check_address(host, service.keys is not None)
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(service),
-        host=host,
-        port=port,
         access_log=False,
         server_header=False,
         log_level="warning",
         proxy_headers=False,
-        timeout_graceful_shutdown=5,
+        timeout_graceful_shutdown=STOPPING_S,
     )
+    uvicorn.Server(config).run(sockets=[made])

@@ -5,8 +5,10 @@ Plain ASGI, so that a body is counted while it arrives.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 from collections.abc import Sequence
+from contextlib import suppress
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -38,6 +40,10 @@ HEADERS = {
 
 SAFE = ("GET", "HEAD", "OPTIONS")
 
+LINGER_BYTES, LINGER_S = 64 << 20, 5.0
+"""How much of a refused body is read and thrown away, and how long. A client that is cut off while
+it sends sees a broken connection, and never the reason."""
+
 
 class Shield:
     """Checks the host, the origin and the size of each request, and adds headers to each answer."""
@@ -55,16 +61,16 @@ class Shield:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        counted = self._counted(receive)
+        headers, body = Headers(scope=scope), Body(receive, self.body_bytes)
+        guarded = _guarded(send, body)
         try:
             self._check_host(headers)
             self._check_origin(scope["method"], headers)
-            self._check_length(headers)
-        except ServiceError as fault:
-            await fault.response()(scope, receive, self._guarded(send))
+            body.check_length(headers)
+        except ServiceError as error:
+            await error.response()(scope, body.receive, guarded)
             return
-        await self.app(scope, counted, self._guarded(send))
+        await self.app(scope, body.receive, guarded)
 
     def _check_host(self, headers: Headers) -> None:
         """Refuse names of others: a page of theirs whose name now means this machine's address.
@@ -84,45 +90,78 @@ class Shield:
         origin = headers.get("origin")
         if method in SAFE or origin is None or origin in self.origins:
             return
-        if urlsplit(origin).netloc.lower() != headers.get("host", "").lower():
+        try:
+            own = urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+        except ValueError:
+            own = False
+        if not own:
             raise ServiceError("wrong_origin", f"a page from {origin!r} may not send this")
 
-    def _check_length(self, headers: Headers) -> None:
+
+class Body:
+    """The body of a request, counted while it arrives."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        """Take what receives it, and the most bytes that it may have."""
+        self._receive, self._most, self._size = receive, most, 0
+        self.whole = False
+        """Whether all of it has arrived."""
+
+    def check_length(self, headers: Headers) -> None:
+        """Raise :class:`ServiceError` for a length that is none, or too large, before reading."""
         length = headers.get("content-length", "0")
-        if not length.isdecimal():
+        if not (length.isascii() and length.isdecimal()):
             raise ServiceError("bad_request", f"a Content-Length of {length!r}: expected a number")
+        self.whole = int(length) == 0 and "transfer-encoding" not in headers
         self._check_size(int(length))
 
+    async def receive(self) -> Message:
+        """Receive a part; raises :class:`ServiceError` once the body is too large."""
+        message = await self._receive()
+        self._size += len(message.get("body", b""))
+        self.whole = self.whole or not message.get("more_body", False)
+        self._check_size(self._size)
+        return message
+
     def _check_size(self, size: int) -> None:
-        if size > self.body_bytes:
+        if size > self._most:
             raise ServiceError(
                 "too_large",
                 f"the request is of {size / 1e6:.1f} MB or more: expected at most "
-                f"{self.body_bytes / 1e6:g} MB",
+                f"{self._most / 1e6:g} MB",
             )
 
-    def _counted(self, receive: Receive) -> Receive:
-        """Return a ``receive`` that raises :class:`ServiceError` once a body is too large."""
-        size = 0
+    async def linger(self) -> None:
+        """Throw away what else arrives, so much and so long."""
+        seen = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                while not self.whole and seen < LINGER_BYTES:
+                    message = await self._receive()
+                    seen += len(message.get("body", b""))
+                    self.whole = not message.get("more_body", False)
 
-        async def counted() -> Message:
-            nonlocal size
-            message = await receive()
-            size += len(message.get("body", b""))
-            self._check_size(size)
-            return message
 
-        return counted
+def _guarded(send: Send, body: Body) -> Send:
+    """Return a ``send`` that adds headers, and ends an answer once its request has arrived.
 
-    def _guarded(self, send: Send) -> Send:
-        async def guarded(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers[name] = value
-            await send(message)
+    An answer before the end of its request closes the connection: what follows is no request.
+    """
 
-        return guarded
+    async def guarded(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            headers = MutableHeaders(scope=message)
+            for name, value in HEADERS.items():
+                headers[name] = value
+            if not body.whole:
+                headers["Connection"] = "close"
+        elif not body.whole and not message.get("more_body", False):
+            await send({**message, "more_body": True})
+            await body.linger()
+            message = {"type": "http.response.body", "body": b""}
+        await send(message)
+
+    return guarded
 
 
 def _is_address(name: str) -> bool:

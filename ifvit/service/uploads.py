@@ -187,6 +187,11 @@ def _spelled(field: ValueField, text: str) -> Any:
     kind = field.schema["type"]
     if kind == "boolean":
         return {"true": True, "1": True, "on": True, "false": False, "0": False}.get(text, text)
+    if kind == "object":
+        try:
+            return parse_json(text)
+        except ValueError as error:
+            raise ServiceError("bad_value", f"{field.name} cannot be read ({error})") from error
     return _number(field.name, text) if kind in ("number", "integer") else text
 
 
@@ -228,10 +233,18 @@ def _value(field: ValueField, value: Any) -> Any:
         fits = schema.get("minimum", value) <= value <= schema.get("maximum", value)
         fits = fits and (kind == "number" or float(value).is_integer())
     elif fits and kind == "string":
-        fits = len(value) <= schema.get("maxLength", LONGEST_TEXT)
+        fits = _can_be_kept(value, schema.get("maxLength", LONGEST_TEXT))
+    elif fits and kind == "object":
+        texts = [*value, *value.values()]
+        fits = all(isinstance(one, str) and _can_be_kept(one, LONGEST_NAME) for one in texts)
     if not fits:
         told = ("type", "minimum", "maximum", "maxLength")
         wanted = ", ".join(f"{name} {schema[name]}" for name in told if name in schema)
         shown = shortened(repr(value), 40)
         raise ServiceError("bad_value", f"{field.name} is {shown}: expected {wanted}")
     return int(value) if kind == "integer" else value
+
+
+def _can_be_kept(text: str, longest: int) -> bool:
+    """Return whether a text is no longer than that, and holds nothing that cannot be shown."""
+    return len(text) <= longest and text.isprintable()

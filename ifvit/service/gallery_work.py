@@ -1,0 +1,109 @@
+"""What a thread does for a request about the gallery: enrol, search, list, remove.
+
+One thread does it all: a gallery is used by one at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from ifvit.gallery.answers import Candidate
+from ifvit.gallery.enrolment import Entry
+from ifvit.gallery.gallery import Gallery
+from ifvit.service.faults import ServiceError
+from ifvit.service.limits import Limits
+from ifvit.service.match_evidence import evidence_of
+from ifvit.service.pair_work import check_size, extracted
+from ifvit.service.uploads import Given
+
+
+@contextmanager
+def refusing(code: str = "gallery_refused") -> Iterator[None]:
+    """Turn what a gallery refuses into an answer of this code."""
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        raise ServiceError(code, str(error)) from error
+
+
+def enrolled(gallery: Gallery, given: Given, limits: Limits) -> dict[str, Any]:
+    """Enrol prints, and return what became of each."""
+    values = given.values
+    for one in given.prints["print"]:
+        check_size(one, limits)
+    whose = {name: values[name] for name in ("subject", "finger", "metadata")}
+    prints = given.prints["print"]
+    entries = [Entry(one.data, ppi=one.ppi, name=one.name, **whose) for one in prints]
+    with refusing():
+        told = list(
+            gallery.enrolling(entries, keep_prints=values["keep_prints"], force=values["force"])
+        )
+        return {"prints": [one._asdict() for one in told], "size": len(gallery)}
+
+
+def searched(gallery: Gallery, given: Given, limits: Limits) -> dict[str, Any]:
+    """Search for the probe's finger; whoever counts as found is told by the ids in ``found``."""
+    values = given.values
+    probe = extracted(gallery.matcher, given.prints["probe"][0], limits)
+    with refusing():
+        answer = gallery.search(probe, top=values["top"], fpir=values["fpir"])
+    limit = answer.threshold
+    return {
+        "size": answer.size,
+        "fpir": answer.fpir,
+        "decided": answer.decided,
+        "threshold": None if limit is None else asdict(limit),
+        "found": [one.id for one in answer.found],
+        "candidates": [_candidate(one, values["evidence"]) for one in answer.candidates],
+    }
+
+
+def _candidate(one: Candidate, evidence: bool) -> dict[str, Any]:
+    if not evidence or one.result is None:
+        return one.record
+    result = json.loads(one.result.to_json())
+    return one.record | {"result": result, "evidence": evidence_of(one.result)}
+
+
+def subjects(gallery: Gallery, after: str, limit: int) -> dict[str, Any]:
+    """Return who is enrolled, by name, so many after a name; prints of nobody have the name ""."""
+    with refusing():
+        labels = gallery.labels().select(["subject", "finger"])
+    fingers: dict[str, list[str]] = {}
+    for one in labels.to_pylist():
+        fingers.setdefault(one["subject"], []).append(one["finger"])
+    names = [name for name in sorted(fingers) if name > after or not after]
+    listed = [
+        {"subject": name, "fingers": sorted({*fingers[name]} - {""}), "prints": len(fingers[name])}
+        for name in names[:limit]
+    ]
+    return {"total": len(fingers), "subjects": listed}
+
+
+def subject(gallery: Gallery, name: str) -> dict[str, Any]:
+    """Return the prints of a subject, or the one of an id, without what is biometric."""
+    with refusing():
+        gallery.store.refresh()
+    with refusing("nobody"):
+        found = gallery.store.find(name)
+    labels = gallery.store.labels_at(found)
+    shown = ("id", "subject", "finger", "name", "enrolled")
+    prints = [
+        {key: one[key] for key in shown} | {"metadata": json.loads(one["metadata"] or "{}")}
+        for one in labels
+    ]
+    return {"subject": prints[0]["subject"], "prints": prints}
+
+
+def removed(gallery: Gallery, name: str, finger: str, purge: bool) -> dict[str, Any]:
+    """Remove the prints of a subject, or the one of an id."""
+    with refusing():
+        gallery.store.refresh()
+    with refusing("nobody"):
+        gallery.store.find(name, finger)
+    with refusing():
+        return {"removed": gallery.remove([name], finger=finger, purge=purge), "purged": purge}
