@@ -44,7 +44,10 @@ def master_minutiae(seed: int, finger: int) -> Minutiae:
     relief = np.asarray(_relief(finger, seed=seed), np.float32)
     places, directions = dislocations(relief, PERIOD_PX, OCTAVES, WINDOW_PX)
     filled = sample(gaussian_blur(relief[None], FILLED_PX)[0], places)
-    return Minutiae(places, np.mod(directions, 2 * np.pi), filled > 0)
+    made = Minutiae(places, np.mod(directions, 2 * np.pi), filled > 0)
+    # The spectrum goes on beyond the border with the other side, which is no skin.
+    inner = (places > PERIOD_PX) & (places < np.array(relief.shape[::-1]) - PERIOD_PX)
+    return made.of(inner.all(axis=1))
 
 
 @partial(jax.jit, static_argnames="seed")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -42,7 +43,7 @@ def test_fingers_have_as_many_minutiae_as_fingers_have(made):
 
 def test_an_impressions_minutiae_lie_where_the_map_has_them(made):
     for master, exact, params, _ in made:
-        back = np.asarray(to_master(params, exact.places.astype(np.float32), SHAPE))
+        back = np.asarray(to_master(params, jnp.asarray(exact.places, jnp.float32), SHAPE))
         apart = np.linalg.norm(back[:, None] - master.places[None], axis=-1)
         assert 10 < len(exact) < len(master)
         assert apart.min(axis=1).max() < 0.05

@@ -42,7 +42,7 @@ async function takeExamples() {
 }
 
 async function exampleFile(name, signal) {
-  const answer = await fetch(`/page/example_${name}.png`, { signal });
+  const answer = await fetch(`/api/examples/${name}.png`, { signal });
   if (!answer.ok) throw new Error(`The example ${name} is not there.`);
   return new File([await answer.blob()], `synthetic ${name}.png`, { type: "image/png" });
 }
