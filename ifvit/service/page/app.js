@@ -21,6 +21,7 @@ async function compare(event) {
   }
   if (running) return;
   running = true;
+  at("compare-about").hidden = true;
   at("compare-result").replaceChildren();
   const found = await withProgress(at("compare-status"), "Comparing", (signal) =>
     match(first, second, signal));

@@ -71,8 +71,8 @@ function qualityOf(name, quality) {
       el("span", {}, text)));
 }
 
-function part(name, value, about) {
-  const text = value === null || value === undefined ? "not computed" : value.toFixed(3);
+function part(name, value, about, digits = 3) {
+  const text = value === null || value === undefined ? "not computed" : value.toFixed(digits);
   return el("div", { class: "measure" }, el("dt", { title: about }, name), el("dd", {}, text));
 }
 
@@ -104,6 +104,6 @@ export function decisionPanel(found) {
     part("Ridges correlate", found.ridge_ncc, "Correlation of enhanced ridges, distortion removed"),
     part("Blocks agree", found.block_share, "Share of the overlap whose ridges agree"),
     part("Matches cover", found.coverage, "Confidence of the matches, a cell of the overlap"),
-    part("Overlap, mm²", found.overlap_mm2, "Area that shows ridges in both prints")));
+    part("Overlap, mm²", found.overlap_mm2, "Area that shows ridges in both prints", 1)));
   return { panel, said };
 }

@@ -6,16 +6,18 @@ export class Drop {
   constructor(title) {
     const [file, ppi] = [uid("file"), uid("ppi")];
     this.given = null;
-    this.input = el("input", { id: file, type: "file", accept: "image/*,.wsq,.jp2,.tif,.tiff,.bmp" });
+    this.input = el("input", { id: file, type: "file", class: "sr-only", "aria-label": `${title}: choose a file`,
+      accept: "image/*,.wsq,.jp2,.tif,.tiff,.bmp" });
     this.ppi = el("input", { id: ppi, type: "number", min: 100, max: 4000, step: 1, value: 500 });
     this.picture = el("img", { alt: "", class: "thumb", hidden: true });
-    this.hint = el("span", { class: "hint" }, "Drop an image here, or choose a file");
+    this.hint = el("span", { class: "hint" }, "Drop an image here");
     this.zone = el(
       "div",
       { class: "zone" },
       this.picture,
       el("div", { class: "pick" },
-        el("label", { for: file, class: "title" }, title), this.hint, this.input),
+        el("span", { class: "title" }, title), this.hint, this.input,
+        el("label", { for: file, class: "choose", "aria-hidden": "true" }, "Choose a file")),
     );
     this.whole = el(
       "div",
@@ -40,7 +42,7 @@ export class Drop {
     if (this.picture.src) URL.revokeObjectURL(this.picture.src);
     this.picture.removeAttribute("src");
     this.picture.hidden = true;
-    this.hint.textContent = file ? file.name : "Drop an image here, or choose a file";
+    this.hint.textContent = file ? file.name : "Drop an image here";
     this.zone.classList.toggle("full", Boolean(file));
     if (!file) return;
     const url = URL.createObjectURL(file);

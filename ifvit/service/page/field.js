@@ -2,6 +2,7 @@
 
 import { el, slider, svg, uid } from "./dom.js";
 import { median, px } from "./figures.js";
+import { widest } from "./overlays.js";
 
 const LEAST = 0.05;
 
@@ -37,10 +38,10 @@ export function fieldView(found, images, names) {
   const whole = svg("svg",
     { viewBox: `0 0 ${width} ${height}`, class: "single", role: "img", "aria-labelledby": title },
     svg("title", { id: title }, label),
-    svg("defs", {}, svg("marker", { id: head, viewBox: "0 0 6 6", refX: 4, refY: 3, markerWidth: 4,
-      markerHeight: 4, orient: "auto-start-reverse" }, svg("path", { d: "M0 0 L6 3 L0 6 z", class: "head" }))),
+    svg("defs", {}, svg("marker", { id: head, viewBox: "0 0 6 6", refX: 4, refY: 3, markerWidth: 3.2,
+      markerHeight: 3.2, orient: "auto-start-reverse" }, svg("path", { d: "M0 0 L6 3 L0 6 z", class: "head" }))),
     svg("image", { href: images.image0.src, width, height, opacity: 0.55 }), layer);
-  whole.style.maxWidth = `${2 * width}px`;
+  whole.style.maxWidth = widest(images.image0);
   const draw = (times) => layer.replaceChildren(...arrows.filter((one) => one.size > LEAST).map(
     ({ x, y, dx, dy, size }) => svg("line", {
       x1: x + 0.5, y1: y + 0.5, x2: x + 0.5 + times * dx, y2: y + 0.5 + times * dy,

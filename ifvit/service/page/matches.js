@@ -21,7 +21,7 @@ export function matchesView(found, images, names) {
   for (const i of order) {
     const kind = inlier[i] ? "agrees" : "strays";
     const [[x1, y1], [x2, y2]] = [shown0[i], shown1[i]];
-    lines.append(svg("line", { class: kind, x1, y1, x2, y2, "stroke-opacity": 0.15 + 0.5 * confidence[i] }));
+    lines.append(svg("line", { class: kind, x1, y1, x2, y2, "stroke-opacity": 0.08 + 0.3 * confidence[i] }));
     for (const [cx, cy] of [shown0[i], shown1[i]]) {
       dots.append(svg("circle", { class: kind, cx, cy, r: 2.6, "fill-opacity": 0.35 + 0.65 * confidence[i] }));
     }

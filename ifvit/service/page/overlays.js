@@ -4,12 +4,17 @@ import { el, slider } from "./dom.js";
 
 const FLASH_MS = 700; // far from three flashes a second, which can harm
 
+/** Twice the size of a print, unless a window is too low for that. */
+export function widest({ naturalWidth: width, naturalHeight: height }) {
+  return `min(${2 * width}px, ${(78 * width / height).toFixed(1)}vh)`;
+}
+
 function layered(images, names) {
   const { image0, warped1 } = images;
   const under = el("img", { src: image0.src, alt: names[0] });
   const over = el("img", { src: warped1.src, alt: `${names[1]}, laid on ${names[0]}`, class: "over" });
   const box = el("div", { class: "layered" }, under, over);
-  box.style.maxWidth = `${2 * image0.naturalWidth}px`;
+  box.style.maxWidth = widest(image0);
   return { box, over };
 }
 
@@ -78,7 +83,7 @@ export function drawChecks(canvas, { image0, warped1 }, side) {
 export function checkerView(images, names) {
   const canvas = el("canvas", { role: "img", class: "single",
     "aria-label": `Squares of ${names[0]} and of ${names[1]} in turn` });
-  canvas.style.maxWidth = `${2 * images.image0.naturalWidth}px`;
+  canvas.style.maxWidth = widest(images.image0);
   const range = slider("Side of a square", { min: 12, max: 96, step: 4, value: 32 },
     (value) => `${value} px, ${((value * 25.4) / 500).toFixed(1)} mm`,
     (value) => drawChecks(canvas, images, value));
