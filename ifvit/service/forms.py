@@ -21,6 +21,10 @@ PPI: dict[str, Any] = {
 }
 
 
+PNG_START = "iVBORw0KGgo="
+"""How the base64 of a PNG begins."""
+
+
 @dataclass(frozen=True)
 class PrintField:
     """A field of one print, or of several."""
@@ -56,10 +60,11 @@ class Form:
             file = {"type": "string", "format": "binary"}
             fields[one.name] = _listed(file, one.several) | {"description": one.about}
             fields[f"{one.name}_ppi"] = _listed(PPI, one.several)
-        return {"schema": self._object(fields)}
+        files = {one.name: _shown("(a file)", one.several) for one in self.prints}
+        return {"schema": self._object(fields), "examples": {"files": {"value": files}}}
 
     def _json(self) -> dict[str, Any]:
-        image = {
+        one_print = {
             "type": "object",
             "required": ["image"],
             "additionalProperties": False,
@@ -70,10 +75,12 @@ class Form:
             },
         }
         fields = {
-            one.name: _listed(image, one.several) | {"description": one.about}
+            one.name: _listed(one_print, one.several) | {"description": one.about}
             for one in self.prints
         }
-        return {"schema": self._object(fields)}
+        image = {"image": PNG_START, "ppi": REFERENCE_PPI, "name": "1_1.png"}
+        images = {one.name: _shown(image, one.several) for one in self.prints}
+        return {"schema": self._object(fields), "examples": {"base64": {"value": images}}}
 
     def _object(self, fields: dict[str, Any]) -> dict[str, Any]:
         return {
@@ -82,6 +89,10 @@ class Form:
             "additionalProperties": False,
             "properties": fields | {one.name: one.schema for one in self.values},
         }
+
+
+def _shown(one: Any, several: bool) -> Any:
+    return [one] if several else one
 
 
 def _listed(schema: dict[str, Any], several: bool) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from fastapi.openapi.utils import get_openapi
 
 from ifvit.service.access import OPEN, ROLE_KEY
 from ifvit.service.faults import KINDS
-from ifvit.service.replies import ERROR, EXAMPLE_ERROR
+from ifvit.service.replies import ERROR
 
 ABOUT = """Compare fingerprints, with the evidence; enrol and search where there is a gallery.
 
@@ -50,11 +50,6 @@ def _complete(operation: dict[str, Any]) -> None:
         codes = [code for code, (its, _) in KINDS.items() if its == status]
         answers[str(status)] = {
             "description": ", ".join(codes),
-            "content": {
-                "application/json": {
-                    "schema": {"$ref": "#/components/schemas/Error"},
-                    "example": EXAMPLE_ERROR,
-                }
-            },
+            "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Error"}}},
         }
     operation["responses"] = answers

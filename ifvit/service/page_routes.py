@@ -40,7 +40,7 @@ def add_routes(app: FastAPI) -> None:
     app.add_api_route("/health", health, tags=["service"], **described(OPEN, replies.HEALTH))
     seen = described(MATCH, replies.EXAMPLES)
     app.add_api_route("/api/examples", examples, tags=["prints"], **seen)
-    one = described(MATCH)
+    one = described(MATCH) | {"response_class": Response}
     png: dict[int | str, Any] = {200: {"description": "A PNG.", "content": {"image/png": {}}}}
     app.add_api_route("/api/examples/{name}", example, tags=["prints"], responses=png, **one)
     text: dict[int | str, Any] = {200: {"description": "Text.", "content": {"text/plain": {}}}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ifvit.service import reply_examples as shown
 from ifvit.service.faults import KINDS
 
 TEXT: dict[str, Any] = {"type": "string"}
@@ -17,6 +18,11 @@ ANY: dict[str, Any] = {"type": "object"}
 def record(**fields: dict[str, Any]) -> dict[str, Any]:
     """Return the schema of an object that has these fields, and perhaps others."""
     return {"type": "object", "required": list(fields), "properties": fields}
+
+
+def example(one: dict[str, Any], **fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object that has these fields, with one such object."""
+    return record(**fields) | {"examples": [one]}
 
 
 def listed(of: dict[str, Any]) -> dict[str, Any]:
@@ -60,9 +66,10 @@ RESULT = record(
     alignment=ALIGNMENT,
 )
 
-MATCHED = record(candidates=listed(RESULT))
+MATCHED = example(shown.MATCHED, candidates=listed(RESULT))
 
-REGISTERED = record(
+REGISTERED = example(
+    shown.REGISTERED,
     name0=TEXT,
     name1=TEXT,
     status={"enum": ["ok", "not_aligned"]},
@@ -75,13 +82,15 @@ REGISTERED = record(
     displacement={"type": ["object", "null"]},
 )
 
-EMBEDDED = record(
+EMBEDDED = example(
+    shown.EMBEDDED,
     matcher_sha256=TEXT,
     prints=listed(record(name=TEXT, quality=MAYBE, pose=POSE)),
     templates={"type": "string", "format": "byte"},
 )
 
-MEASURED = record(
+MEASURED = example(
+    shown.MEASURED,
     prints=listed(
         record(
             name=TEXT,
@@ -93,10 +102,11 @@ MEASURED = record(
             period_px=MAYBE,
             fingers=WHOLE,
         )
-    )
+    ),
 )
 
-ENROLLED = record(
+ENROLLED = example(
+    shown.ENROLLED,
     prints=listed(
         record(
             name=TEXT,
@@ -108,7 +118,8 @@ ENROLLED = record(
     size=WHOLE,
 )
 
-FOUND = record(
+FOUND = example(
+    shown.FOUND,
     size=WHOLE,
     fpir=NUMBER,
     decided=FLAG,
@@ -131,24 +142,20 @@ FOUND = record(
 
 PRINT = record(id=TEXT, subject=TEXT, finger=TEXT, name=TEXT, enrolled=TEXT, metadata=ANY)
 
-SUBJECT = record(subject=TEXT, prints=listed(PRINT))
+SUBJECT = example(shown.SUBJECT, subject=TEXT, prints=listed(PRINT))
 
-SUBJECTS = record(
-    total=WHOLE, subjects=listed(record(subject=TEXT, fingers=listed(TEXT), prints=WHOLE))
+SUBJECTS = example(
+    shown.SUBJECTS,
+    total=WHOLE,
+    subjects=listed(record(subject=TEXT, fingers=listed(TEXT), prints=WHOLE)),
 )
 
-REMOVED = record(removed=listed(TEXT), purged=FLAG)
+REMOVED = example(shown.REMOVED, removed=listed(TEXT), purged=FLAG)
 
-EXAMPLES = record(examples=listed(record(name=TEXT, finger=WHOLE, ppi=NUMBER)))
+EXAMPLES = example(shown.EXAMPLES, examples=listed(record(name=TEXT, finger=WHOLE, ppi=NUMBER)))
 
-HEALTH = record(status={"const": "ok"}, version=TEXT, gallery=FLAG, tokens=FLAG)
+HEALTH = example(shown.HEALTH, status={"const": "ok"}, version=TEXT, gallery=FLAG, tokens=FLAG)
 
-ERROR = record(error=record(code={"enum": sorted(KINDS)}, message=TEXT, what_to_do=TEXT))
-
-EXAMPLE_ERROR = {
-    "error": {
-        "code": "unusable_print",
-        "message": "no fingerprint found in the probe: expected ridges with contrast",
-        "what_to_do": KINDS["unusable_print"][1],
-    }
-}
+ERROR = example(
+    shown.ERROR, error=record(code={"enum": sorted(KINDS)}, message=TEXT, what_to_do=TEXT)
+)

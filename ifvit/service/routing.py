@@ -27,21 +27,18 @@ def described(
     role: str,
     reply: dict[str, Any] | None = None,
     form: Form | None = None,
-    example: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return how a route is declared: the role that it needs, what it takes and what it answers.
 
-    ``reply`` is the JSON schema of its answer, ``example`` one such answer.
+    ``reply`` is the JSON schema of its answer.
     """
     extra: dict[str, Any] = {ROLE_KEY: role}
     if form is not None:
         extra["requestBody"] = form.request_body()
     declared: dict[str, Any] = {"openapi_extra": extra, "response_model": None}
     if reply is not None:
-        content: dict[str, Any] = {"schema": reply}
-        if example is not None:
-            content["example"] = example
-        declared["responses"] = {200: {"description": "Done.", "content": {JSON: content}}}
+        content = {JSON: {"schema": reply}}
+        declared["responses"] = {200: {"description": "Done.", "content": content}}
     return declared
 
 

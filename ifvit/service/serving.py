@@ -47,9 +47,8 @@ def listening(host: str, port: int) -> socket.socket:
     return made
 
 
-def serve(service: Service, host: str, made: socket.socket) -> None:
-    """Answer requests until the process is told to end."""
-    check_address(host, service.keys is not None)
+def server_of(service: Service) -> uvicorn.Server:
+    """Return the server of a service, which is told its sockets when it runs."""
     config = uvicorn.Config(
         create_app(service),
         access_log=False,
@@ -58,4 +57,10 @@ def serve(service: Service, host: str, made: socket.socket) -> None:
         proxy_headers=False,
         timeout_graceful_shutdown=STOPPING_S,
     )
-    uvicorn.Server(config).run(sockets=[made])
+    return uvicorn.Server(config)
+
+
+def serve(service: Service, host: str, made: socket.socket) -> None:
+    """Answer requests at a socket until the process is told to end; raises as ``check_address``."""
+    check_address(host, service.keys is not None)
+    server_of(service).run(sockets=[made])

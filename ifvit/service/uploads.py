@@ -52,7 +52,11 @@ async def read(request: Request, form: Form, limits: Limits) -> Given:
     """Read a request by its form; raises :class:`ServiceError` for all that it does not declare."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
-        given = _of_form(await _parsed(request, limits), form)
+        parts = await _parsed(request, limits)
+        try:
+            given = _of_form(parts, form)
+        finally:
+            await parts.close()
     elif kind == "application/json":
         given = _of_json(await request.body(), form)
     else:

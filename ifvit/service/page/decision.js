@@ -27,7 +27,7 @@ export function sentence(found, limit) {
   return {
     accepted,
     text: `${verdict} at a false match rate of ${percent(limit)}: of pairs of different fingers, ` +
-      `${percent(found.fmr)} or fewer score as high as this one.`,
+      `up to ${percent(found.fmr)} score as high as this one.`,
   };
 }
 

@@ -4,6 +4,8 @@ import { el, slider, svg, uid } from "./dom.js";
 import { Lens } from "./lens.js";
 import { nearest, sideBySide } from "./pair.js";
 
+const REACH = 40; // pixels of the prints within which a pointer finds a cell
+
 export function matchesView(found, images, names) {
   const { points0, points1, confidence, inlier } = found.evidence.matches;
   const count = points0.length;
@@ -47,9 +49,7 @@ export function matchesView(found, images, names) {
   const range = slider("Pair of cells", { min: 1, max: count, step: 1, value: 1 }, words, show);
   const choose = (event) => {
     const at = pair.under(event);
-    const within = 40;
-    const [near0, near1] = [nearest(shown0, at, within), nearest(shown1, at, within)];
-    const i = at[0] < pair.offset ? near0 : near1;
+    const i = nearest(pair.onSecond(at) ? shown1 : shown0, at, REACH);
     if (i < 0) return;
     range.input.value = i + 1;
     range.update();
@@ -63,11 +63,11 @@ export function matchesView(found, images, names) {
   range.input.value = order[count - 1] + 1;
   range.update();
   return el("div", { class: "with-lens" },
-    el("div", {}, pair.whole,
+    el("div", { class: "main" }, pair.whole,
       el("p", { class: "legend" },
         el("span", { class: "key agrees" }), `${agreeing} agree with the alignment`,
         el("span", { class: "key strays" }), `${count - agreeing} stray from it`,
-        el("label", { for: id, class: "inline" }, every, " lines")),
-      range.whole),
-    lens.whole);
+        el("label", { for: id, class: "inline" }, every, " lines"))),
+    lens.whole,
+    el("div", { class: "rest" }, range.whole));
 }

@@ -66,7 +66,7 @@ export function minutiaeView(found, images, names) {
   });
   const table = el("table", { class: "minutiae-table" },
     el("caption", {}, `${summary}. Places in pixels at 500 ppi, from the upper left corner.`),
-    el("thead", {}, el("tr", {}, ...["No.", "Type", `In ${names[0]}`, `In ${names[1]}`, "Residual, px"]
+    el("thead", {}, el("tr", {}, ...["No.", "Type", "In print 1", "In print 2", "Residual, px"]
       .map((head) => el("th", { scope: "col" }, head)))),
     el("tbody", {}, rows.map((one) => one.row)));
   const legend = el("p", { class: "legend" },
@@ -74,8 +74,9 @@ export function minutiaeView(found, images, names) {
     "Grey ones have no partner.");
   const scroll = el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Minutiae" }, table);
   const view = el("div", { class: "with-lens" },
-    el("div", {}, pair.whole, legend, pairs.length ? scroll : el("p", { class: "quiet" }, summary)),
-    pairs.length ? lens.whole : null);
+    el("div", { class: "main" }, pair.whole, legend),
+    pairs.length ? lens.whole : null,
+    el("div", { class: "rest" }, pairs.length ? scroll : el("p", { class: "quiet" }, summary)));
   rows[0]?.choose();
   return view;
 }

@@ -1,4 +1,5 @@
-// Both prints side by side in one picture, and where their points lie in it.
+// Both prints in one picture, side by side or on a phone one above the other, and where their
+// points lie in it.
 
 import { svg, uid } from "./dom.js";
 
@@ -19,30 +20,33 @@ export async function pictures(evidence) {
 }
 
 export function sideBySide({ image0, image1 }, label, names) {
-  const offset = image0.naturalWidth + GAP;
-  const width = offset + image1.naturalWidth;
-  const height = Math.max(image0.naturalHeight, image1.naturalHeight);
+  const stacked = matchMedia("(max-width: 32rem)").matches;
+  const [width0, height0] = [image0.naturalWidth, image0.naturalHeight];
+  const [left, top] = stacked ? [0, height0 + GAP] : [width0 + GAP, 0];
+  const width = Math.max(width0, left + image1.naturalWidth);
+  const height = Math.max(height0, top + image1.naturalHeight);
   const title = uid("pair");
   const layer = svg("g");
-  const picture = (image, x, name) => svg("g", {},
-    svg("image", { href: image.src, x, y: 0, width: image.naturalWidth, height: image.naturalHeight }),
+  const picture = (image, x, y, name) => svg("g", {},
+    svg("image", { href: image.src, x, y, width: image.naturalWidth, height: image.naturalHeight }),
     svg("title", {}, name));
   const whole = svg(
     "svg",
-    { viewBox: `0 0 ${width} ${height}`, class: "pair", role: "img", "aria-labelledby": title },
+    { viewBox: `0 0 ${width} ${height}`, class: stacked ? "pair stacked" : "pair", role: "img", "aria-labelledby": title },
     svg("title", { id: title }, label),
-    picture(image0, 0, names[0]), picture(image1, offset, names[1]), layer,
+    picture(image0, 0, 0, names[0]), picture(image1, left, top, names[1]), layer,
   );
   const at0 = ([x, y]) => [x + 0.5, y + 0.5];
-  const at1 = ([x, y]) => [x + offset + 0.5, y + 0.5];
+  const at1 = ([x, y]) => [x + left + 0.5, y + top + 0.5];
   /** Return the point of the picture under a pointer. */
   const under = (event) => {
     const point = new DOMPoint(event.clientX, event.clientY);
     const { x, y } = point.matrixTransform(whole.getScreenCTM().inverse());
     return [x, y];
   };
-  // Strokes that keep their width on a screen of any size.
-  return { whole, layer, at0, at1, under, offset };
+  /** Tell whether a point of the picture lies on print 2. */
+  const onSecond = ([x, y]) => (stacked ? y >= top : x >= left);
+  return { whole, layer, at0, at1, under, onSecond };
 }
 
 /** Return the index of the nearest point, or -1 where none is within `within` pixels. */
