@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from browsing import Visitor, chromium, file_of
 from fake_matcher import print_bytes
-from fake_service import FastMatcher
+from fake_service import TOKENS, FastMatcher
 from running import running
 
 from ifvit.gallery.gallery import Gallery
+from ifvit.service.access import Keys
 from ifvit.service.app import Service
 from ifvit.service.limits import Limits
 
@@ -142,11 +143,27 @@ def test_what_is_no_print_is_told_with_what_to_do(visit):
     visitor.choose(file_of("letter.png", b"Dear Sir or Madam"), SECOND)
     visitor.page.click("#compare-form button.primary")
     told = visitor.page.wait_for_selector("#compare-status [role=alert]").inner_text()
-    assert "letter.png" in told and "send another image" in told
+    assert "letter.png" in told and "Send another image" in told
     assert visitor.page.locator("#compare-result > *").count() == 0
     visitor.choose(FIRST, SECOND)
     visitor.compare()
     assert visitor.text("#compare-status") == ""
+
+
+def test_a_token_is_asked_for_and_kept_in_the_page_alone(visit):
+    keys = Keys(list(TOKENS.items()))
+    with running(Service(FastMatcher(), keys=keys)) as guarded:
+        visitor = visit(guarded)
+        visitor.choose(FIRST, SECOND)
+        for token in ("", "guessed"):
+            visitor.page.fill("#token", token)
+            visitor.page.click("#compare-form button.primary")
+            told = visitor.page.wait_for_selector("#compare-status [role=alert]").inner_text()
+            assert "token" in told
+        visitor.page.fill("#token", TOKENS["match"])
+        visitor.compare()
+        assert visitor.page.evaluate("localStorage.length + sessionStorage.length") == 0
+        assert visitor.context.cookies() == []
 
 
 def test_a_missing_print_and_a_wrong_resolution_are_told(visit):
@@ -319,7 +336,7 @@ def test_a_real_match_of_the_examples_has_numbered_minutiae(visit):
         assert page.is_hidden("#go-gallery")
         assert page.locator(".dots circle").count() > 100
         visitor.tab("Minutiae")
-        numbers = page.locator(".minutia text").all_inner_texts()
+        numbers = page.locator(".minutia text").all_text_contents()
         rows = page.locator(".minutiae-table tbody tr").count()
         assert rows >= 8
         assert sorted(numbers) == sorted(2 * [str(row + 1) for row in range(rows)])

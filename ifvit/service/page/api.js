@@ -15,7 +15,8 @@ export function useToken(given) {
   token = given.trim();
 }
 
-export async function ask(path, { method = "GET", body, signal } = {}) {
+/** Send a request; return what its answer holds, or a file where `blob` says so. */
+export async function ask(path, { method = "GET", body, signal, blob = false } = {}) {
   const headers = token ? { Authorization: `Bearer ${token}` } : {};
   let answer;
   try {
@@ -27,18 +28,20 @@ export async function ask(path, { method = "GET", body, signal } = {}) {
       "Look whether it still runs, then try again; nothing was lost here.",
     );
   }
-  const found = await answered(answer);
+  const found = await read(answer, blob && answer.ok);
   if (answer.ok) return found;
   const fault = found?.error ?? {};
   const wait = answer.headers.get("Retry-After");
-  const advice = [fault.what_to_do, wait ? `Wait ${wait} s.` : ""].filter(Boolean).join(". ");
+  const advice = [told(fault.what_to_do), wait ? `Wait ${wait} s.` : ""].join(" ").trim();
   throw new Refused(fault.message ?? `The service answered ${answer.status}.`, advice, fault.code);
 }
 
-async function answered(answer) {
-  if (answer.status === 204) return null;
+/** What to do, as a sentence. */
+const told = (advice) => (advice ? `${advice[0].toUpperCase()}${advice.slice(1)}.` : "");
+
+async function read(answer, blob) {
   try {
-    return await answer.json();
+    return await (blob ? answer.blob() : answer.json());
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Refused(
@@ -76,3 +79,8 @@ export function addPrint(body, field, { file, ppi }) {
 }
 
 export const health = () => ask("/health");
+
+export async function example(name, signal) {
+  const made = await ask(`/api/examples/${name}.png`, { signal, blob: true });
+  return new File([made], `synthetic ${name}.png`, { type: "image/png" });
+}

@@ -1,6 +1,6 @@
 // The page: which part is shown, and what its forms do.
 
-import { health, match, useToken } from "./api.js";
+import { example, health, match, useToken } from "./api.js";
 import { notice, say } from "./dom.js";
 import { Drop } from "./drop.js";
 import { withProgress } from "./progress.js";
@@ -33,19 +33,13 @@ async function takeExamples() {
   const names = at("examples").value.split(" ").filter(Boolean);
   if (names.length !== 2) return;
   const files = await withProgress(at("compare-status"), "Fetching the examples", (signal) =>
-    Promise.all(names.map((name) => exampleFile(name, signal))));
+    Promise.all(names.map((name) => example(name, signal))));
   if (!files) return;
   [probe, candidate].forEach((drop, side) => {
     drop.ppi.value = 500;
     drop.take(files[side]);
   });
   say("Two synthetic prints are chosen.");
-}
-
-async function exampleFile(name, signal) {
-  const answer = await fetch(`/api/examples/${name}.png`, { signal });
-  if (!answer.ok) throw new Error(`The example ${name} is not there.`);
-  return new File([await answer.blob()], `synthetic ${name}.png`, { type: "image/png" });
 }
 
 function show(part) {

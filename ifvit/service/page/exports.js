@@ -47,6 +47,7 @@ export function reportOf(found, images, names, limit) {
   drawChecks(checks, images, 32);
   const minutiae = minutiaeView(found, images, names);
   const table = minutiae.querySelector("table");
+  for (const button of minutiae.querySelectorAll("button")) button.replaceWith(button.textContent);
   const title = `${names[0]} and ${names[1]}`;
   const data = JSON.stringify(found).replaceAll("<", "\\u003c");
   const policy = "default-src 'none'; img-src data:; style-src 'unsafe-inline'";
@@ -57,7 +58,8 @@ export function reportOf(found, images, names, limit) {
     `<style>${STYLE}</style></head><body><h1>${escaped(title)}</h1>` +
     `<p><strong>${escaped(sentence(found, limit).text)}</strong></p>` +
     `<p>Compared by ifvit on ${escaped(new Date().toISOString().slice(0, 16).replace("T", " "))} UTC; ` +
-    `decided at a false match rate of ${escaped(percent(limit))}.</p>` +
+    `decided at a false match rate of ${escaped(percent(limit))}. ` +
+    `Print 1 is ${escaped(names[0])}, print 2 is ${escaped(names[1])}.</p>` +
     part("Figures", `<table>${figuresTable(found)}</table>`) +
     part("Cells that correspond", drawing(matchesView(found, images, names))) +
     part("Minutiae", drawing(minutiae) + (table ? table.outerHTML : "")) +

@@ -2,6 +2,7 @@
 
 export function percent(share) {
   const value = 100 * share;
+  if (value > 0 && value < 0.001) return "less than 0.001 %";
   const digits = value >= 10 ? 0 : value >= 1 ? 1 : value >= 0.1 ? 2 : 3;
   return `${Number(value.toFixed(digits))} %`;
 }

@@ -58,7 +58,8 @@ function enrolForm(changed) {
 
 function card(candidate, number, found, shown) {
   const heading = uid("card");
-  const rate = candidate.fmr ? `${percent(candidate.fmr.value)} or less` : "not known";
+  const { value, extrapolated } = candidate.fmr ?? {};
+  const rate = candidate.fmr ? percent(value) + (extrapolated ? ", extrapolated" : "") : "not known";
   const button = candidate.evidence ? el("button", { type: "button",
     "aria-label": `Evidence for ${candidate.subject || candidate.name}`,
     onclick: () => showResult(shown, { ...candidate.result, evidence: candidate.evidence }) },
