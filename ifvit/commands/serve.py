@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Any
 
 from ifvit.commands.gallery import GalleryArgs, opened
 from ifvit.endings import flushed
@@ -40,8 +42,6 @@ def run_serve(args: ServeArgs) -> None:
     """Load the models, open the gallery, and answer."""
     try:
         from ifvit.service.access import Keys
-        from ifvit.service.app import Service
-        from ifvit.service.limits import Limits
         from ifvit.service.serving import check_address, listening, serve
     except ImportError as error:
         raise ValueError(
@@ -52,21 +52,29 @@ def run_serve(args: ServeArgs) -> None:
     check_address(args.host, args.token_file is not None)
     keys = None if args.token_file is None else Keys.read(args.token_file)
     checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
-    listens = listening(args.host, args.port)
+    with listening(args.host, args.port) as listens:
+        service = _service(args, keys)
+        listens.listen()  # who reads the line below may ask at once
+        host = f"[{args.host}]" if ":" in args.host else args.host
+        print(f"ifvit answers at http://{host}:{listens.getsockname()[1]}/")
+        if keys is None:
+            print("No tokens are asked for: this machine alone can reach it, and everybody on it")
+        flushed()
+        serve(service, args.host, listens)
+
+
+def _service(args: ServeArgs, keys: Any) -> Any:
+    """Load the models and open the gallery."""
+    from ifvit.service.app import Service
+    from ifvit.service.limits import Limits
+
     matcher = Matcher.from_checkpoints(args.dense_ckpt, args.matcher_ckpt)
     gallery = None
     if args.gallery is not None:
         gallery = opened(GalleryArgs(args.gallery, args.key_file), create=True, matcher=matcher)
     counts = {"waiting": args.waiting} | ({"threads": args.threads} if args.threads else {})
-    service = Service(
-        matcher, gallery, keys, Limits(**counts), (args.host, *args.allowed_host), args.cors_origin
-    )
-    host = f"[{args.host}]" if ":" in args.host else args.host
-    print(f"ifvit answers at http://{host}:{listens.getsockname()[1]}/")
-    if keys is None:
-        print("No tokens are asked for: this machine alone can reach it, and everybody on it")
-    flushed()
-    serve(service, args.host, listens)
+    hosts = args.host, *args.allowed_host
+    return Service(matcher, gallery, keys, Limits(**counts), hosts, args.cors_origin)
 
 
 def _check(args: ServeArgs) -> None:
@@ -75,3 +83,9 @@ def _check(args: ServeArgs) -> None:
     for name, value, least in (("threads", args.threads, 1), ("waiting", args.waiting, 0)):
         if value is not None and value < least:
             raise ValueError(f"--{name} {value}: expected at least {least}")
+    for origin in args.cors_origin:
+        if not re.fullmatch(r"https?://[\w.-]+(:\d+)?|https?://\[[\da-f:]+\](:\d+)?", origin):
+            raise ValueError(
+                f"--cors-origin {origin}: expected the origin of a page, such as "
+                "https://example.org"
+            )

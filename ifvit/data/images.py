@@ -16,6 +16,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ifvit.data.contrast import brought_to_usual
 from ifvit.data.damage import BinaryFile, PrintError, check_whole
+from ifvit.data.wsq_files import decoded
 from ifvit.texts import shortened
 
 FORMATS = ("PNG", "TIFF", "BMP", "JPEG")
@@ -76,6 +77,10 @@ def decode(file: BinaryFile, path: str | Path) -> Float32[np.ndarray, "H W"]:
     """Decode an open file, or one in memory, as :func:`read_image`; ``path`` names it in errors."""
     with _opened(file, path) as image:
         check_whole(file, path, image)
+        if image.format == "WSQ":
+            _check_size(path, *image.size)
+            file.seek(0)
+            return grey(decoded(file.read(), image.size, path), path)
         return grey(image, path)
 
 

@@ -31,13 +31,16 @@ def check_address(host: str, has_tokens: bool) -> None:
 
 
 def listening(host: str, port: int) -> socket.socket:
-    """Return a socket that listens; raises OSError that says why it cannot."""
+    """Return a socket of an address and a port; raises OSError that says why there is none."""
+    made: socket.socket | None = None
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         made = socket.socket(family)
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         made.bind(address)
     except OSError as error:
+        if made is not None:
+            made.close()
         reason = error.strerror or error
         raise OSError(
             error.errno,

@@ -1,0 +1,68 @@
+"""Damaged pictures sent to a service: each is answered, none by a fault of the server."""
+
+from __future__ import annotations
+
+import io
+import random
+import time
+from collections import Counter
+
+import numpy as np
+import pytest
+from damaged_files import damaged
+from fake_matcher import print_array
+from fake_service import print_file
+from PIL import Image
+
+from ifvit.data.examples import example_prints
+from ifvit.matcher import Matcher
+from ifvit.service.limits import Limits
+
+FORMATS = ("PNG", "TIFF", "BMP", "JPEG", "WSQ")
+
+SLOWEST = 20
+
+
+def saved(values: np.ndarray, kind: str) -> bytes:
+    if kind == "WSQ":
+        pytest.importorskip("wsq")
+    buffer = io.BytesIO()
+    Image.fromarray(values).save(buffer, kind)
+    return buffer.getvalue()
+
+
+def sent(client, values: np.ndarray, count: int, path: str, other: str | None) -> Counter[int]:
+    """Send a print damaged in so many ways; return how often each status came back."""
+    whole = {kind: saved(values, kind) for kind in FORMATS}
+    draw, statuses = random.Random(0), Counter[int]()
+    for number in range(count):
+        data = damaged(whole[FORMATS[number % len(FORMATS)]], draw)
+        name = "print" if other is None else "probe"
+        files = [(name, (f"{number}.png", data, "image/png"))]
+        if other is not None:
+            files.append((other, print_file(1)))
+        start = time.monotonic()
+        answer = client.post(path, files=files)
+        assert time.monotonic() - start < SLOWEST, f"{number} hangs"
+        assert answer.status_code < 500, f"{number}: {answer.text}"
+        if answer.status_code != 200:
+            assert set(answer.json()["error"]) == {"code", "message", "what_to_do"}
+        statuses[answer.status_code] += 1
+    return statuses
+
+
+def test_damaged_pictures_are_answered(client_of):
+    statuses = sent(client_of(), print_array(1), 200, "/api/match", "candidate")
+    assert set(statuses) <= {200, 413, 422}
+    assert min(statuses[200], statuses[422]) >= 20, statuses
+
+
+@pytest.mark.slow
+def test_damaged_pictures_are_answered_by_the_weights_that_ship(client_of):
+    """2,000, each read, measured and embedded; the networks see what is left of them."""
+    with Image.open(example_prints()[0]) as image:
+        values = np.asarray(image.convert("L"))
+    client = client_of(matcher=Matcher.from_checkpoints(), limits=Limits(threads=1, waiting=1))
+    statuses = sent(client, values, 2000, "/api/quality", None)
+    assert set(statuses) <= {200, 413, 422}
+    assert min(statuses[200], statuses[422]) >= 200, statuses
