@@ -47,7 +47,7 @@ def master_minutiae(seed: int, finger: int) -> Minutiae:
     made = Minutiae(places, np.mod(directions, 2 * np.pi), filled > 0)
     # The spectrum goes on beyond the border with the other side, which is no skin.
     inner = (places > PERIOD_PX) & (places < np.array(relief.shape[::-1]) - PERIOD_PX)
-    return made.of(inner.all(axis=1))
+    return made.of(np.asarray(inner.all(axis=1)))
 
 
 @partial(jax.jit, static_argnames="seed")

@@ -9,6 +9,7 @@ not clear, and spurs, bridges, lakes, islands and breaks (:mod:`ifvit.features.s
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -77,8 +78,9 @@ def extract_minutiae(image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "
     ``ridges`` is where it shows ridges (:func:`ifvit.data.prints.ridge_area`). Minutiae are in
     reading order, from top to bottom. Raises ValueError where scikit-image is not installed.
     """
+    thin = skeletonizer()
     made = _enhanced(image, ridges)
-    skeleton = _thinned((made.image < 0) & ridges)
+    skeleton = np.asarray(thin((made.image < 0) & ridges), bool)
     crossing = crossing_numbers(skeleton)
     clear = well_inside(ridges) & (made.coherence >= LEAST_COHERENCE)
     clear &= ~spurious(skeleton, crossing, made.orientation)
@@ -97,7 +99,8 @@ def crossing_numbers(skeleton: Bool[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"
     return np.where(skeleton, changes, 0)
 
 
-def _thinned(shown: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
+def skeletonizer() -> Callable[[np.ndarray], np.ndarray]:
+    """Return what thins lines; raises ValueError where scikit-image is not installed."""
     try:
         from skimage.morphology import skeletonize
     except ImportError as error:
@@ -105,7 +108,8 @@ def _thinned(shown: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
             f"minutiae need scikit-image, which cannot be imported ({error}): "
             "pip install 'ifvit[examiner]'"
         ) from error
-    return np.asarray(skeletonize(shown), bool)
+    thin: Callable[[np.ndarray], np.ndarray] = skeletonize
+    return thin
 
 
 def _enhanced(image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"]) -> Ridged:

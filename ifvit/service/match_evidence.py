@@ -11,13 +11,11 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from ifvit.comparison.examined import examined
 from ifvit.comparison.result import MatchResult
 from ifvit.config import REFERENCE_PPI
-from ifvit.data.prints import ridge_area
-from ifvit.features.minutiae import Minutiae, extract_minutiae
 from ifvit.geometry.field import Displacement
 from ifvit.registration.alignment import Alignment
-from ifvit.registration.minutia_pairs import pair_minutiae
 from ifvit.service.data_uri import png_uri
 
 
@@ -47,36 +45,14 @@ def evidence_of(result: MatchResult) -> dict[str, Any]:
 
 
 def minutiae_of(result: MatchResult) -> dict[str, Any]:
-    """Return the minutiae of both prints, paired by their registration.
+    """Return the minutiae of both prints with their pairs (:meth:`Examined.record`).
 
-    Places are in pixels at 500 ppi, directions in degrees from the x axis towards the y axis.
     Without scikit-image there are none, and ``note`` says so.
     """
-    images = result.image0, result.image1
     try:
-        both = [extract_minutiae(one, ridge_area(one, REFERENCE_PPI)) for one in images]
+        return examined(result).record() | {"note": ""}
     except ValueError as error:
         return {"print0": [], "print1": [], "pairs": [], "note": str(error)}
-    found = pair_minutiae(both[0], both[1], result.alignment)
-    pairs = zip(*(part.tolist() for part in found), strict=True)
-    return {
-        "print0": _listed(both[0]),
-        "print1": _listed(both[1]),
-        "pairs": [
-            {"index0": index0, "index1": index1, "residual_px": round(residual, 2)}
-            for index0, index1, residual in pairs
-        ],
-        "note": "",
-    }
-
-
-def _listed(minutiae: Minutiae) -> list[dict[str, Any]]:
-    degrees = np.round(np.rad2deg(minutiae.directions), 1).tolist()
-    places = np.round(minutiae.places, 1).tolist()
-    return [
-        {"x": x, "y": y, "direction": degrees[i], "type": minutiae.kind(i)}
-        for i, (x, y) in enumerate(places)
-    ]
 
 
 def warped(
