@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,6 +14,10 @@ from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
 from ifvit.runtime.graph_record import HOW_TO_GET, GraphRecord, check_together
 from ifvit.shapes import check_image_shape, check_mask_shape, check_print_shapes
 from ifvit.weights.storage import MODULE_OF, graph_file
+
+# Official builds keep an identifier of the user on the disk and send events to their maker, unless
+# they are told not to before they are loaded.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 try:
     import onnxruntime
