@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import sys
 import time
 
-import uvicorn
 from fake_service import FastMatcher
+from running import running
 
 from ifvit.service.app import Service
-from ifvit.service.serving import listening, server_of
+from ifvit.service.limits import Limits
 
 
 class SlowMatcher(FastMatcher):
-    """Says that it has begun, and does not come back."""
+    """Says that it has begun, and does not come back in time."""
 
     def match(self, print0, print1, *, ppi=None):
         print("matching", flush=True)
-        time.sleep(600)
+        time.sleep(120)
 
 
 if __name__ == "__main__":
-    made = listening("127.0.0.1", 0)
-    server: uvicorn.Server = server_of(Service(SlowMatcher()))
-    print(made.getsockname()[1], flush=True)
-    server.run(sockets=[made])
-    sys.exit(0)
+    with running(Service(SlowMatcher(), limits=Limits(threads=2))) as port:
+        print(port, flush=True)
+        time.sleep(120)

@@ -83,6 +83,75 @@ def test_a_match_is_decided_drawn_and_taken_along(visit):
     assert visitor.text(".verdict").startswith("Not taken for one finger")
 
 
+def test_a_pointer_on_a_cell_shows_it_enlarged_in_both_prints(visit):
+    visitor = visit(viewport={"width": 1200, "height": 900})
+    visitor.page.route("**/api/match", changed(spread))
+    visitor.choose(FIRST, SECOND)
+    visitor.compare()
+    dots = visitor.page.locator(".dots circle")
+    for number, place in ((1, "(20, 30)"), (3, "(60, 70)")):
+        # Weak ones lie below; here all are as strong, in their order, two dots each.
+        dots.nth(2 * (number - 1)).hover(force=True)
+        caption = visitor.text(".lens .caption")
+        assert caption.startswith(f"Pair {number} of 3: {place} and {place}")
+        dark = visitor.page.evaluate(
+            """() => [...document.querySelectorAll(".lens canvas")].map((canvas) => {
+              const { data } = canvas.getContext("2d").getImageData(0, 0, 320, 320);
+              return data.filter((value, i) => i % 4 === 0 && value < 100).length / data.length * 4;
+            })"""
+        )
+        assert all(0.2 < share < 0.8 for share in dark)
+
+
+def spread(found) -> None:
+    """Put the three correspondences apart from each other."""
+    places = [[20, 30], [40, 50], [60, 70]]
+    found["evidence"]["matches"] |= {"points0": places, "points1": places}
+
+
+def changed(change):
+    """Return a route that changes the first candidate of an answer."""
+
+    def answer(route) -> None:
+        made = route.fetch()
+        found = made.json()
+        change(found["candidates"][0])
+        route.fulfill(response=made, json=found)
+
+    return answer
+
+
+def test_prints_that_are_not_aligned_and_weights_without_a_calibration_are_said(visit):
+    visitor = visit()
+    apart = {"status": "not_aligned", "reason": "too few cells agree", "score": -1}
+    visitor.page.route("**/api/match", changed(lambda found: found.update(apart)))
+    visitor.choose(FIRST, SECOND)
+    visitor.compare()
+    assert visitor.text(".verdict").endswith("laid on each other: too few cells agree.")
+    visitor.page.unroute("**/api/match")
+    nothing = {"fmr": None, "quality0": None}
+    visitor.page.route("**/api/match", changed(lambda found: found.update(nothing)))
+    visitor.compare()
+    visitor.page.wait_for_selector(".decision[data-accepted=null]")
+    assert "not calibrated" in visitor.text(".verdict")
+    assert visitor.page.locator(".gauge").count() == 0
+
+
+def test_a_print_can_be_dropped(visit):
+    visitor = visit()
+    handle = visitor.page.evaluate_handle(
+        """(bytes) => {
+          const held = new DataTransfer();
+          held.items.add(new File([new Uint8Array(bytes)], "dropped.png", { type: "image/png" }));
+          return held;
+        }""",
+        list(FIRST["buffer"]),
+    )
+    visitor.page.dispatch_event(".zone >> nth=0", "drop", {"dataTransfer": handle})
+    assert "dropped.png" in visitor.text(".zone >> nth=0")
+    visitor.page.wait_for_selector(".zone >> nth=0 >> img", state="visible")
+
+
 def test_the_threshold_moves_the_decision(visit):
     visitor = visit()
     visitor.choose(FIRST, OTHER)
@@ -125,11 +194,13 @@ def test_enrol_search_and_remove(visit):
     page.click("form[aria-label=Search] button.primary")
     page.wait_for_selector(".card")
     assert visitor.text(".card >> nth=0").startswith("1. Ada <b>L.</b>")
+    assert serious(page) == []
     page.click("role=button[name='Evidence for Ada <b>L.</b>']")
     page.wait_for_selector(".results .exports")
     assert visitor.text(".results .decision .verdict").startswith("Taken for one finger")
     for keeps in (True, False):
         page.click("role=button[name='Remove Ada <b>L.</b>']")
+        assert serious(page) == []
         page.click(f"dialog button[value={'keep' if keeps else 'remove'}]")
         page.wait_for_selector("dialog", state="detached")
         if keeps:
@@ -155,11 +226,10 @@ def test_a_token_is_asked_for_and_kept_in_the_page_alone(visit):
     with running(Service(FastMatcher(), keys=keys)) as guarded:
         visitor = visit(guarded)
         visitor.choose(FIRST, SECOND)
-        for token in ("", "guessed"):
+        for token, told in (("", "needs a token"), ("guessed", "not one of this service")):
             visitor.page.fill("#token", token)
             visitor.page.click("#compare-form button.primary")
-            told = visitor.page.wait_for_selector("#compare-status [role=alert]").inner_text()
-            assert "token" in told
+            visitor.page.wait_for_selector(f"#compare-status [role=alert] >> text={told}")
         visitor.page.fill("#token", TOKENS["match"])
         visitor.compare()
         assert visitor.page.evaluate("localStorage.length + sessionStorage.length") == 0
@@ -176,11 +246,14 @@ def test_a_missing_print_and_a_wrong_resolution_are_told(visit):
     assert "from 100 to 4000 ppi" in visitor.text("#compare-status")
 
 
-def test_twenty_megabytes_are_refused_before_they_are_sent_and_by_the_service(visit):
+def test_twenty_megabytes_are_refused_before_they_are_sent_and_by_the_service(visit, tmp_path):
+    large = tmp_path / "large.png"
+    large.write_bytes(bytes(20_000_000))
     visitor = visit()
     sent: list[str] = []
     visitor.page.on("request", lambda request: sent.append(request.url))
-    visitor.choose(file_of("large.png", bytes(20_000_000)), SECOND)
+    visitor.page.set_input_files("[aria-label^='Print 1:']", large)
+    visitor.page.set_input_files("[aria-label^='Print 2:']", SECOND)
     visitor.page.click("#compare-form button.primary")
     told = visitor.page.wait_for_selector("#compare-status [role=alert]").inner_text()
     assert "large.png is of 20.0 MB" in told and "at most 10 MB" in told
@@ -197,21 +270,32 @@ def test_twenty_megabytes_are_refused_before_they_are_sent_and_by_the_service(vi
     assert "at most 10 MB" in refused or "does not answer" in refused
 
 
-def test_a_service_that_is_killed_meanwhile_leaves_the_page_usable(visit):
+@pytest.fixture
+def slow():
+    """A service in a process of its own whose matches do not end; its first line is its port."""
     script = Path(__file__).with_name("slow_service.py")
     folders = [str(script.parent), str(script.parents[1] / "gallery")]
-    code = f"import sys; sys.path[:0] = {folders!r}; import runpy; " + (
+    code = (
+        f"import runpy, sys; sys.path[:0] = {folders!r}; "
         f"runpy.run_path({str(script)!r}, run_name='__main__')"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as slow:
-        assert slow.stdout is not None
-        visitor = visit(int(slow.stdout.readline()))
-        visitor.choose(FIRST, SECOND)
-        visitor.page.click("#compare-form button.primary")
-        assert slow.stdout.readline() == "matching\n"
-        assert visitor.page.locator("progress").is_visible()
-        slow.kill()
-        told = visitor.page.wait_for_selector("#compare-status [role=alert]").inner_text()
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as made:
+        yield made
+        made.kill()
+
+
+def test_a_service_that_is_killed_meanwhile_leaves_the_page_usable(visit, slow):
+    visitor = visit(int(slow.stdout.readline()))
+    visitor.choose(FIRST, SECOND)
+    visitor.page.click("#compare-form button.primary")
+    assert slow.stdout.readline() == "matching\n"
+    assert visitor.page.locator("progress").is_visible()
+    visitor.page.click("role=button[name='Stop']")
+    assert visitor.text("#compare-status") == "Stopped."
+    visitor.page.click("#compare-form button.primary")
+    assert slow.stdout.readline() == "matching\n"
+    slow.kill()
+    told = visitor.page.wait_for_selector("#compare-status [role=alert]").inner_text()
     assert "The service does not answer" in told and "try again" in told
     assert visitor.page.is_enabled("#compare-form button.primary")
     assert "1_0.png" in visitor.text("#compare-drops")
@@ -300,6 +384,7 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(visit):
     visitor = visit(viewport={"width": 360, "height": 740}, has_touch=True)
     wide = "document.documentElement.scrollWidth"
     assert visitor.page.evaluate(wide) == 360
+    assert serious(visitor.page) == []
     visitor.choose(FIRST, SECOND)
     visitor.compare()
     for name in ("Cells", "Minutiae", "Slider", "Blink", "Checkerboard", "Distortion"):

@@ -1,6 +1,6 @@
 // The decision: one sentence, a gauge of the false match rate, and what it was decided by.
 
-import { el, say, slider, svg, uid } from "./dom.js";
+import { el, say, slider, svg } from "./dom.js";
 import { graded, percent } from "./figures.js";
 
 const MOST = 4; // decades: the gauge goes from 100 % to 0.01 %
@@ -32,7 +32,6 @@ export function sentence(found, limit) {
 }
 
 function gauge(found) {
-  const title = uid("gauge");
   const x = (value) => EDGE + (WIDE * value) / MOST;
   const accept = svg("rect", { class: "accept", y: 18, height: 16, rx: 3 });
   const limit = svg("line", { class: "limit", y1: 10, y2: 42 });
@@ -44,8 +43,8 @@ function gauge(found) {
         percent(10 ** -value))));
   const whole = svg(
     "svg",
-    { viewBox: `0 0 ${WIDE + 2 * EDGE} 58`, class: "gauge", role: "img", "aria-labelledby": title },
-    svg("title", { id: title }, `This pair's false match rate is ${percent(found.fmr)} or less`),
+    { viewBox: `0 0 ${WIDE + 2 * EDGE} 58`, class: "gauge", role: "img",
+      "aria-label": `This pair's false match rate is ${percent(found.fmr)} or less` },
     svg("rect", { class: "track", x: EDGE, y: 18, width: WIDE, height: 16, rx: 3 }),
     accept, ticks, limit,
     svg("path", { class: "needle", d: `M${at} 15 l-6 -11 h12 z` }),

@@ -33,11 +33,10 @@ export function fieldView(found, images, names) {
   const largest = Math.max(...sizes);
   const label = `The skin moved by ${px(median(sizes))} in the median, at most ${px(largest)}`;
   const { naturalWidth: width, naturalHeight: height } = images.image0;
-  const [title, head] = [uid("field"), uid("head")];
+  const head = uid("head");
   const layer = svg("g", { class: "arrows" });
   const whole = svg("svg",
-    { viewBox: `0 0 ${width} ${height}`, class: "single", role: "img", "aria-labelledby": title },
-    svg("title", { id: title }, label),
+    { viewBox: `0 0 ${width} ${height}`, class: "single", role: "img", "aria-label": label },
     svg("defs", {}, svg("marker", { id: head, viewBox: "0 0 6 6", refX: 4, refY: 3, markerWidth: 3.2,
       markerHeight: 3.2, orient: "auto-start-reverse" }, svg("path", { d: "M0 0 L6 3 L0 6 z", class: "head" }))),
     svg("image", { href: images.image0.src, width, height, opacity: 0.55 }), layer);

@@ -7,6 +7,7 @@ import { percent } from "./figures.js";
 import { withProgress } from "./progress.js";
 import { showResult } from "./result.js";
 
+const SHOWN = 200;
 const pathOf = (id) => `/api/subjects/${encodeURIComponent(id)}`;
 
 function field(label, attributes) {
@@ -140,6 +141,7 @@ function confirmed(subject) {
 function subjectList() {
   const heading = el("h3", { tabindex: "-1" }, "Who is enrolled");
   const list = el("ul", { class: "subjects" });
+  const more = el("p", { class: "quiet", hidden: true }, `The first ${SHOWN} are shown.`);
   const status = el("div", { class: "status" });
   const remove = async (subject, from) => {
     const sure = await confirmed(subject);
@@ -157,19 +159,20 @@ function subjectList() {
   const refresh = async () => {
     let told;
     try {
-      told = await ask("/api/subjects?limit=200");
+      told = await ask(`/api/subjects?limit=${SHOWN}`);
     } catch (error) {
       status.replaceChildren(notice("bad", error.message, error.advice));
       return;
     }
     heading.textContent = `Who is enrolled: ${told.total}`;
+    more.hidden = told.total <= told.subjects.length;
     list.replaceChildren(...told.subjects.map(({ subject, fingers, prints }) => el("li", {},
       el("span", { class: "who" }, subject || "nobody by name"),
       el("span", { class: "quiet" }, [`${prints} ${prints === 1 ? "print" : "prints"}`, ...fingers].join(", ")),
       subject ? el("button", { type: "button", class: "small", "aria-label": `Remove ${subject}`,
         onclick: (event) => remove(subject, event.currentTarget) }, "Remove") : null)));
   };
-  return { whole: el("section", { class: "panel", "aria-label": "Who is enrolled" }, heading, status, list), refresh };
+  return { whole: el("section", { class: "panel", "aria-label": "Who is enrolled" }, heading, status, list, more), refresh };
 }
 
 export function galleryPart(place) {

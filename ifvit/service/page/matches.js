@@ -12,7 +12,7 @@ export function matchesView(found, images, names) {
   if (!count) return el("p", { class: "quiet" }, "No cells of the prints correspond.");
   const agreeing = inlier.filter(Boolean).length;
   const pair = sideBySide(
-    images, `${count} pairs of cells correspond, ${agreeing} agree with the alignment`, names);
+    images, `${count} pairs of cells correspond, ${agreeing} agree with the alignment`);
   const lens = new Lens(images, found, names);
   const shown0 = points0.map(pair.at0);
   const shown1 = points1.map(pair.at1);

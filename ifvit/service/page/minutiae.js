@@ -28,7 +28,7 @@ export function minutiaeView(found, images, names) {
   const residuals = pairs.map((pair) => pair.residual_px);
   const summary = `${pairs.length} pairs of ${print0.length} and ${print1.length} minutiae` +
     (pairs.length ? `, residual ${px(median(residuals))} in the median` : "");
-  const pair = sideBySide(images, summary, names);
+  const pair = sideBySide(images, summary);
   const lens = new Lens(images, found, names);
   const [paired0, paired1] = ["index0", "index1"].map((key) => new Set(pairs.map((one) => one[key])));
   print0.forEach((one, i) => {

@@ -1,7 +1,7 @@
 // Both prints in one picture, side by side or on a phone one above the other, and where their
 // points lie in it.
 
-import { svg, uid } from "./dom.js";
+import { svg } from "./dom.js";
 
 const GAP = 20;
 
@@ -19,22 +19,19 @@ export async function pictures(evidence) {
   return { image0, image1, warped1 };
 }
 
-export function sideBySide({ image0, image1 }, label, names) {
+export function sideBySide({ image0, image1 }, label) {
   const stacked = matchMedia("(max-width: 32rem)").matches;
   const [width0, height0] = [image0.naturalWidth, image0.naturalHeight];
   const [left, top] = stacked ? [0, height0 + GAP] : [width0 + GAP, 0];
   const width = Math.max(width0, left + image1.naturalWidth);
   const height = Math.max(height0, top + image1.naturalHeight);
-  const title = uid("pair");
   const layer = svg("g");
-  const picture = (image, x, y, name) => svg("g", {},
-    svg("image", { href: image.src, x, y, width: image.naturalWidth, height: image.naturalHeight }),
-    svg("title", {}, name));
+  const picture = (image, x, y) =>
+    svg("image", { href: image.src, x, y, width: image.naturalWidth, height: image.naturalHeight });
   const whole = svg(
     "svg",
-    { viewBox: `0 0 ${width} ${height}`, class: stacked ? "pair stacked" : "pair", role: "img", "aria-labelledby": title },
-    svg("title", { id: title }, label),
-    picture(image0, 0, 0, names[0]), picture(image1, left, top, names[1]), layer,
+    { viewBox: `0 0 ${width} ${height}`, class: stacked ? "pair stacked" : "pair", role: "img", "aria-label": label },
+    picture(image0, 0, 0), picture(image1, left, top), layer,
   );
   const at0 = ([x, y]) => [x + 0.5, y + 0.5];
   const at1 = ([x, y]) => [x + left + 0.5, y + top + 0.5];
