@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.cors import CORSMiddleware
+from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from ifvit.matcher import Matcher
@@ -19,6 +20,7 @@ from ifvit.service import gallery_routes, page_routes, pair_routes
 from ifvit.service.access import Keys, check_access
 from ifvit.service.faults import ServiceError
 from ifvit.service.limits import Limits
+from ifvit.service.routing import NOBODY_LISTENS
 from ifvit.service.shield import Shield
 from ifvit.service.watch import Metrics, Watch
 from ifvit.service.workers import Workers
@@ -69,6 +71,7 @@ def create_app(service: Service) -> FastAPI:
         routes.add_routes(app)
     app.add_exception_handler(ServiceError, _answer_fault)
     app.add_exception_handler(HTTPException, _answer_http)
+    app.add_exception_handler(ClientDisconnect, _answer_nobody)
     app.add_exception_handler(RequestValidationError, _answer_values)
     _stand_before(app, service)
     return app
@@ -106,6 +109,10 @@ async def _answer_http(request: Request, error: Exception) -> Response:
         wrong = f"{path} does not take {request.method}"
         return ServiceError("wrong_method", wrong, error.headers).response()
     return ServiceError("bad_request", str(error.detail)).response()
+
+
+async def _answer_nobody(_: Request, __: Exception) -> Response:
+    return Response(status_code=NOBODY_LISTENS)
 
 
 async def _answer_values(_: Request, error: Exception) -> Response:

@@ -1,6 +1,7 @@
 """What a thread does for a request about the gallery: enrol, search, list, remove.
 
-One thread does it all: a gallery is used by one at a time.
+One thread does it all: a gallery is used by one at a time. The engine of galleries takes a second
+to load, and need not be installed: only who opens a gallery imports it.
 """
 
 from __future__ import annotations
@@ -11,9 +12,7 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any
 
-from ifvit.gallery.answers import Candidate
 from ifvit.gallery.enrolment import Entry
-from ifvit.gallery.gallery import Gallery
 from ifvit.service.faults import ServiceError
 from ifvit.service.limits import Limits
 from ifvit.service.match_evidence import evidence_of
@@ -30,7 +29,7 @@ def refusing(code: str = "gallery_refused") -> Iterator[None]:
         raise ServiceError(code, str(error)) from error
 
 
-def enrolled(gallery: Gallery, given: Given, limits: Limits) -> dict[str, Any]:
+def enrolled(gallery: Any, given: Given, limits: Limits) -> dict[str, Any]:
     """Enrol prints, and return what became of each."""
     values = given.values
     for one in given.prints["print"]:
@@ -45,7 +44,7 @@ def enrolled(gallery: Gallery, given: Given, limits: Limits) -> dict[str, Any]:
         return {"prints": [one._asdict() for one in told], "size": len(gallery)}
 
 
-def searched(gallery: Gallery, given: Given, limits: Limits) -> dict[str, Any]:
+def searched(gallery: Any, given: Given, limits: Limits) -> dict[str, Any]:
     """Search for the probe's finger; whoever counts as found is told by the ids in ``found``."""
     values = given.values
     probe = extracted(gallery.matcher, given.prints["probe"][0], limits)
@@ -62,14 +61,14 @@ def searched(gallery: Gallery, given: Given, limits: Limits) -> dict[str, Any]:
     }
 
 
-def _candidate(one: Candidate, evidence: bool) -> dict[str, Any]:
+def _candidate(one: Any, evidence: bool) -> dict[str, Any]:
     if not evidence or one.result is None:
         return one.record
     result = json.loads(one.result.to_json())
     return one.record | {"result": result, "evidence": evidence_of(one.result)}
 
 
-def subjects(gallery: Gallery, after: str, limit: int) -> dict[str, Any]:
+def subjects(gallery: Any, after: str, limit: int) -> dict[str, Any]:
     """Return who is enrolled, by name, so many after a name; prints of nobody have the name ""."""
     with refusing():
         labels = gallery.labels().select(["subject", "finger"])
@@ -84,7 +83,7 @@ def subjects(gallery: Gallery, after: str, limit: int) -> dict[str, Any]:
     return {"total": len(fingers), "subjects": listed}
 
 
-def subject(gallery: Gallery, name: str) -> dict[str, Any]:
+def subject(gallery: Any, name: str) -> dict[str, Any]:
     """Return the prints of a subject, or the one of an id, without what is biometric."""
     with refusing():
         gallery.store.refresh()
@@ -99,7 +98,7 @@ def subject(gallery: Gallery, name: str) -> dict[str, Any]:
     return {"subject": prints[0]["subject"], "prints": prints}
 
 
-def removed(gallery: Gallery, name: str, finger: str, purge: bool) -> dict[str, Any]:
+def removed(gallery: Any, name: str, finger: str, purge: bool) -> dict[str, Any]:
     """Remove the prints of a subject, or the one of an id."""
     with refusing():
         gallery.store.refresh()

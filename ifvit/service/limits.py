@@ -26,6 +26,8 @@ class Limits:
     """That compare prints at the same time."""
     waiting: int = 32
     """Requests that wait for a thread; the next one is refused."""
+    connections: int = 512
+    """Open at the same time, whatever they do."""
     upload_s: float = 30.0
     """Within which a request has arrived."""
     request_s: float = 60.0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 
 import uvicorn
@@ -52,12 +53,16 @@ def listening(host: str, port: int) -> socket.socket:
 
 def server_of(service: Service) -> uvicorn.Server:
     """Return the server of a service, which is told its sockets when it runs."""
+    # What is wrong with a form is told to who sent it.
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)
     config = uvicorn.Config(
         create_app(service),
         access_log=False,
         server_header=False,
         log_level="warning",
         proxy_headers=False,
+        ws="none",
+        limit_concurrency=service.limits.connections,
         timeout_graceful_shutdown=STOPPING_S,
     )
     return uvicorn.Server(config)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import io
+import json
 import random
 import time
 from collections import Counter
@@ -55,6 +57,27 @@ def test_damaged_pictures_are_answered(client_of):
     statuses = sent(client_of(), print_array(1), 200, "/api/match", "candidate")
     assert set(statuses) <= {200, 413, 422}
     assert min(statuses[200], statuses[422]) >= 20, statuses
+
+
+def test_damaged_requests_are_answered(client_of):
+    """The form itself, and JSON: boundaries, headers and brackets."""
+    client, draw, statuses = client_of(gallery=True), random.Random(0), Counter[int]()
+    form = client.build_request(
+        "POST", "/api/enroll", files={"print": print_file(1)}, data={"subject": "ann"}
+    )
+    image = base64.b64encode(print_file(1)[1][:300]).decode()
+    values = {"print": [{"image": image, "ppi": 500.0, "name": "a"}], "metadata": {"a": "b"}}
+    bodies = (
+        (form.read(), form.headers["Content-Type"]),
+        (json.dumps(values).encode(), "application/json"),
+    )
+    for number in range(200):
+        body, kind = bodies[number % 2]
+        headers = {"Content-Type": kind}
+        answer = client.post("/api/enroll", content=damaged(body, draw), headers=headers)
+        assert answer.status_code < 500, f"{number}: {answer.text}"
+        statuses[answer.status_code] += 1
+    assert min(statuses[200], statuses[400], statuses[422]) >= 10, statuses
 
 
 @pytest.mark.slow

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
+import httpx2
 import pytest
 
 from ifvit.cli import parse
+from ifvit.data.examples import example_prints
 
 ROOT = Path(__file__).parents[2]
 DEPLOY = ROOT / "deploy"
@@ -100,3 +104,52 @@ def test_systemd_takes_the_unit_and_finds_it_closed(tmp_path):
     )
     level = float(re.search(r"exposure level .*?: ([\d.]+)", found.stdout)[1])
     assert level <= 1.5
+
+
+READ_ONLY = """
+set -e
+mount --make-rprivate /
+mount -t tmpfs none "$1/tmp"
+mount --bind "$1/people" "$1/people"
+mount -o remount,ro,bind /
+if touch "$1/written" 2>/dev/null; then echo "not read-only"; exit 9; fi
+shift
+exec "$@"
+"""
+
+
+@pytest.fixture
+def read_only(tmp_path) -> list[str]:
+    """Return what runs a command where all but its gallery and temporary folder is read only."""
+    for name in ("tmp", "people"):
+        (tmp_path / name).mkdir()
+    shell = ["unshare", "--mount", "sh", "-c", READ_ONLY, "sh", str(tmp_path)]
+    if shutil.which("unshare") is None or subprocess.run([*shell, "true"]).returncode:
+        pytest.skip("needs to make a file system of its own")
+    return shell
+
+
+@pytest.mark.slow
+def test_it_serves_and_enrols_where_all_but_the_gallery_is_read_only(read_only, tmp_path):
+    """As the container does."""
+    arguments = ["serve", "--port", "0", "--gallery", str(tmp_path / "people")]
+    command = [*read_only, sys.executable, "-m", "ifvit.cli", *arguments]
+    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp"), "HOME": "/nonexistent"}
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        try:
+            url = re.search(r"http://[\d.:]+", process.stdout.readline())[0]
+            first, second, *_ = example_prints()
+            data = {"subject": "ann", "keep_prints": "true"}
+            with httpx2.Client(base_url=url, timeout=60) as client:
+                files = [("print", (first.name, first.read_bytes()))]
+                told = client.post("/api/enroll", files=files, data=data).json()
+                files = [("probe", (second.name, second.read_bytes()))]
+                found = client.post("/api/search", files=files).json()
+        finally:
+            process.terminate()
+            log = process.communicate(timeout=30)[1]
+    assert told["prints"][0]["state"] == "enrolled", (told, log)
+    assert found["candidates"][0]["subject"] == "ann"
+    assert "rror" not in log and "ailed" not in log

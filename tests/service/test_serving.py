@@ -33,6 +33,15 @@ def test_an_address_that_others_reach_needs_tokens(host, capsys):
     assert "reached by other machines" in capsys.readouterr().err
 
 
+def test_a_service_without_a_gallery_needs_no_engine_of_galleries():
+    code = (
+        "import sys; from ifvit.service import app, serving; "
+        "heavy = {'lancedb', 'pyarrow', 'jax', 'matplotlib'} & set(sys.modules); "
+        "assert not heavy, heavy"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1", "::1", "localhost"])
 def test_its_own_machine_needs_none(host):
     check_address(host, False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -90,6 +91,27 @@ def test_work_whose_client_has_gone_is_taken_out_of_the_queue(slow):
         slow.go.set()
         assert first.result().status_code == 200
     assert slow.begun == 1
+
+
+def test_a_client_that_goes_while_it_sends_leaves_nothing_behind(slow, caplog):
+    service = Service(slow, limits=Limits(threads=1, waiting=0))
+    with running(service) as port:
+        with socket.create_connection(("127.0.0.1", port)) as peer:
+            peer.sendall(
+                b"POST /api/match HTTP/1.1\r\nHost: localhost\r\nContent-Length: 1000\r\n"
+                b"Content-Type: application/json\r\n\r\n{"
+            )
+            until(lambda: service.workers.taken == 1)
+        until(lambda: service.workers.taken == 0)
+    assert "foreseen" not in caplog.text
+
+
+def test_more_connections_than_there_may_be_are_refused(slow):
+    with running(Service(slow, limits=Limits(threads=1, waiting=0, connections=2))) as port:
+        held = [socket.create_connection(("127.0.0.1", port)) for _ in range(2)]
+        time.sleep(0.1)
+        with held[0], held[1]:
+            assert httpx2.get(f"http://127.0.0.1:{port}/health").status_code == 503
 
 
 def test_as_many_threads_work_as_were_asked_for(slow):
