@@ -6,8 +6,9 @@ counted by the crossing number (Rutovitz 1966), well inside the print; two that 
 ridge period are a break or a bridge, and count for nothing. The same for both kinds of prints, so
 that what the count gets wrong it gets wrong alike. Prints with less than 30 mm² are left out.
 
-The last line is of the examiner's minutiae (:mod:`ifvit.features.minutiae`): how many of those that
-the synthetic fingers have exactly are found, and how many that are found they have.
+The last lines are of the examiner's minutiae (:mod:`ifvit.features.minutiae`): how many of those
+that the synthetic fingers have exactly are found, and how many that are found they have; and how
+many pairs of a match are one minutia (:mod:`ifvit.registration.minutia_pairs`).
 """
 
 from __future__ import annotations
@@ -21,14 +22,22 @@ import cv2
 import numpy as np
 from skimage.morphology import skeletonize
 
+from ifvit.comparison.examined import examined
 from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.data.prints import load_canvas, ridge_area
 from ifvit.data.readers import read_dataset
 from ifvit.dataset_spec import DatasetSpec
-from ifvit.evaluation.exact_minutiae import Counted, counted, exact_minutiae, master_minutiae
+from ifvit.evaluation.exact_minutiae import (
+    Counted,
+    counted,
+    exact_minutiae,
+    identified,
+    master_minutiae,
+)
 from ifvit.features.frame_features import frame_features
 from ifvit.features.minutiae import crossing_numbers, extract_minutiae
 from ifvit.geometry.grid import frame_side
+from ifvit.matcher import Matcher
 from ifvit.sources.masters import TEST_FINGERS
 from ifvit.synthesis.dataset import make_dataset, write_dataset
 
@@ -77,6 +86,30 @@ def exactness(spec: DatasetSpec) -> Counted:
     return Counted(*total.tolist())
 
 
+def paired(spec: DatasetSpec) -> np.ndarray:
+    """Count pairs of both first impressions of each finger, by the weights that ship.
+
+    Returns how many pairs there are, of how many both minutiae are known, of how many they are the
+    same, and how many are found in both prints.
+    """
+    matcher, total = Matcher.from_pretrained(), np.zeros(4, int)
+    shape = spec.height, spec.width
+    made = [(finger, params, one.image) for finger, _, _, params, one in make_dataset(spec)]
+    for finger in range(spec.fingers):
+        both = [(params, image) for of, params, image in made if of == finger][:2]
+        found = examined(matcher.match(*(np.asarray(image) for _, image in both)))
+        master = master_minutiae(spec.seed, spec.first_finger + finger)
+        which0, which1 = (
+            identified(one, master, params, shape)
+            for one, (params, _) in zip(found[:2], both, strict=True)
+        )
+        first, second = which0[found.pairs.index0], which1[found.pairs.index1]
+        known = (first >= 0) & (second >= 0)
+        shared = {*which0.tolist()} & {*which1.tolist()} - {-1}
+        total += [len(first), known.sum(), (known & (first == second)).sum(), len(shared)]
+    return total
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -93,6 +126,12 @@ def main() -> None:
     print(
         f"of {found.exact} exact minutiae {found.recall:.1%} are found; of {found.found} found "
         f"{found.precision:.1%} are exact, of those {found.same_type / found.right:.1%} by type"
+    )
+    pairs, known, same, shared = paired(spec)
+    print(
+        f"of {pairs} pairs {same / pairs:.1%} are one minutia of the finger, of the {known} whose "
+        f"minutiae both are one {same / known:.1%}; of {shared} found in both prints "
+        f"{same / shared:.1%} are paired"
     )
 
 

@@ -60,6 +60,28 @@ def exact_minutiae(master: Minutiae, params: ImpressionParams, shape: tuple[int,
 
     By the exact map; those beyond the contact region or the frame are left out.
     """
+    placed, shown = _impressed(master, params, shape)
+    return placed.of(shown)
+
+
+def identified(
+    found: Minutiae, master: Minutiae, params: ImpressionParams, shape: tuple[int, int]
+) -> Int[np.ndarray, " K"]:
+    """Return which of its finger's minutiae each of those is that were found in an impression.
+
+    They are paired one to one within :data:`TOLERANCE_PX` and 30 degrees; -1 is none of them.
+    """
+    placed, shown = _impressed(master, params, shape)
+    pairs = nearest_pairs(found, placed.of(shown), TOLERANCE_PX)
+    which = np.full(len(found), -1)
+    which[pairs.index0] = np.nonzero(shown)[0][pairs.index1]
+    return which
+
+
+def _impressed(
+    master: Minutiae, params: ImpressionParams, shape: tuple[int, int]
+) -> tuple[Minutiae, Bool[np.ndarray, " K"]]:
+    """Return all minutiae of a finger where an impression has them, and which of them it shows."""
     ahead = np.stack([np.cos(master.directions), np.sin(master.directions)], axis=1)
     both = np.stack([master.places, master.places + ahead])
     start, end = np.asarray(from_master(params, jnp.asarray(both, jnp.float32), shape), float)
@@ -67,7 +89,7 @@ def exact_minutiae(master: Minutiae, params: ImpressionParams, shape: tuple[int,
     limit = np.array(shape[::-1]) - 1
     shown = np.asarray(in_contact(params, jnp.asarray(start, jnp.float32), shape))
     shown = shown & ((start >= 0) & (start <= limit)).all(axis=1)
-    return Minutiae(start, directions, master.bifurcations).of(shown)
+    return Minutiae(start, directions, master.bifurcations), shown
 
 
 class Counted(NamedTuple):

@@ -8,7 +8,13 @@ import pytest
 
 from ifvit.data.prints import ridge_area
 from ifvit.dataset_spec import DatasetSpec
-from ifvit.evaluation.exact_minutiae import Counted, counted, exact_minutiae, master_minutiae
+from ifvit.evaluation.exact_minutiae import (
+    Counted,
+    counted,
+    exact_minutiae,
+    identified,
+    master_minutiae,
+)
 from ifvit.features.minutiae import Minutiae, extract_minutiae
 from ifvit.sources.masters import TEST_FINGERS
 from ifvit.synthesis.dataset import make_dataset
@@ -57,6 +63,16 @@ def test_most_of_what_is_found_is_there_and_most_of_what_is_there_is_found(made)
     found = Counted(*total.tolist())
     assert found.precision > 0.8
     assert found.recall > 0.6
+
+
+def test_what_is_found_is_told_by_the_fingers_own_number(made):
+    for master, exact, params, _ in made:
+        order = np.random.default_rng(0).permutation(len(exact))
+        which = identified(exact.of(order), master, params, SHAPE)
+        assert len({*which.tolist()}) == len(exact) and which.min() >= 0
+        np.testing.assert_array_equal(master.bifurcations[which], exact.bifurcations[order])
+        nowhere = Minutiae(np.full((1, 2), -50.0), np.zeros(1), np.zeros(1, bool))
+        assert identified(nowhere, master, params, SHAPE).tolist() == [-1]
 
 
 def test_counts_by_hand():

@@ -65,8 +65,8 @@ export function matchesView(found, images, names) {
   return el("div", { class: "with-lens" },
     el("div", { class: "main" }, pair.whole,
       el("p", { class: "legend" },
-        el("span", { class: "key agrees" }), `${agreeing} agree with the alignment`,
-        el("span", { class: "key strays" }), `${count - agreeing} stray from it`,
+        el("span", {}, el("span", { class: "key agrees" }), `${agreeing} agree with the alignment`),
+        el("span", {}, el("span", { class: "key strays" }), `${count - agreeing} stray from it`),
         el("label", { for: id, class: "inline" }, every, " lines"))),
     lens.whole,
     el("div", { class: "rest" }, range.whole));
