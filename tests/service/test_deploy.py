@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tomllib
@@ -129,14 +130,15 @@ def read_only(tmp_path) -> list[str]:
     return shell
 
 
-@pytest.mark.slow
-def test_it_serves_and_enrols_where_all_but_the_gallery_is_read_only(read_only, tmp_path):
-    """As the container does."""
-    arguments = ["serve", "--port", "0", "--gallery", str(tmp_path / "people")]
-    command = [*read_only, sys.executable, "-m", "ifvit.cli", *arguments]
-    environment = os.environ | {"TMPDIR": str(tmp_path / "tmp"), "HOME": "/nonexistent"}
+def enrolled_and_found(command: list[str], gallery: str, **variables: str) -> str:
+    """Run a service by a command, enrol a print and search for another; return its log."""
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+        [*command, sys.executable, "-m", "ifvit.cli", "serve", "--port", "0", "--gallery", gallery],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | variables,
+        start_new_session=True,
     ) as process:
         try:
             url = re.search(r"http://[\d.:]+", process.stdout.readline())[0]
@@ -148,8 +150,41 @@ def test_it_serves_and_enrols_where_all_but_the_gallery_is_read_only(read_only, 
                 files = [("probe", (second.name, second.read_bytes()))]
                 found = client.post("/api/search", files=files).json()
         finally:
-            process.terminate()
+            os.killpg(process.pid, signal.SIGTERM)
             log = process.communicate(timeout=30)[1]
     assert told["prints"][0]["state"] == "enrolled", (told, log)
     assert found["candidates"][0]["subject"] == "ann"
+    return log
+
+
+@pytest.mark.slow
+def test_it_serves_and_enrols_where_all_but_the_gallery_is_read_only(read_only, tmp_path):
+    """As the container does."""
+    people = str(tmp_path / "people")
+    folders = {"TMPDIR": str(tmp_path / "tmp"), "HOME": "/nonexistent"}
+    log = enrolled_and_found(read_only, people, **folders)
     assert "rror" not in log and "ailed" not in log
+
+
+def calls_of(name: str) -> set[str]:
+    """Return the system calls of a set of systemd's, and of the sets within it."""
+    shown = subprocess.run(["systemd-analyze", "syscall-filter", name], capture_output=True)
+    lines = [line.strip() for line in shown.stdout.decode().splitlines()[1:]]
+    named = [line for line in lines if line and line[0] != "#"]
+    return set().union(*(calls_of(one) if one[0] == "@" else {one} for one in named))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("strace") is None, reason="needs strace")
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
+def test_it_calls_nothing_of_the_system_that_the_unit_refuses(unit, tmp_path):
+    trace = tmp_path / "trace"
+    command = ["strace", "-f", "-qq", "-o", str(trace)]
+    enrolled_and_found(command, str(tmp_path / "people"), HOME="/nonexistent", IFVIT_CACHE="off")
+    text = trace.read_text(encoding="utf-8", errors="replace")
+    called = set(re.findall(r"^\d+ +(?:<\.\.\. )?(\w+)[( ]", text, re.MULTILINE))
+    allowed = set[str]()
+    for value in unit["SystemCallFilter"]:
+        names = set().union(*(calls_of(one) for one in value.lstrip("~").split()))
+        allowed = allowed - names if value[0] == "~" else allowed | names
+    assert len(called) > 50 and called - allowed == set()
