@@ -79,10 +79,13 @@ def extract_minutiae(image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "
     reading order, from top to bottom. Raises ValueError where scikit-image is not installed.
     """
     thin = skeletonizer()
+    inside = well_inside(ridges)
+    if not inside.any():
+        return Minutiae(np.zeros((0, 2)), np.zeros(0), np.zeros(0, bool))
     made = _enhanced(image, ridges)
     skeleton = np.asarray(thin((made.image < 0) & ridges), bool)
     crossing = crossing_numbers(skeleton)
-    clear = well_inside(ridges) & (made.coherence >= LEAST_COHERENCE)
+    clear = inside & (made.coherence >= LEAST_COHERENCE)
     clear &= ~spurious(skeleton, crossing, made.orientation)
     at = np.argwhere(((crossing == 1) | (crossing == 3)) & clear)
     directions = [_direction(skeleton, float(made.orientation[y, x]), y, x) for y, x in at.tolist()]

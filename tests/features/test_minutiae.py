@@ -61,7 +61,7 @@ def test_the_border_of_a_print_has_no_minutiae():
 
 
 def test_a_blank_print_has_none_whatever_its_size():
-    for shape in ((64, 65), (63, 64)):
+    for shape in ((64, 65), (63, 64), (1, 1), (2, 50)):
         found = extract_minutiae(np.ones(shape, np.float32), np.zeros(shape, bool))
         assert len(found) == 0 and found.places.shape == (0, 2)
 
