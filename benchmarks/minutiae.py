@@ -5,6 +5,10 @@ Every print is enhanced as for a match, its ridges thinned, and ridge endings an
 counted by the crossing number (Rutovitz 1966), well inside the print; two that lie closer than a
 ridge period are a break or a bridge, and count for nothing. The same for both kinds of prints, so
 that what the count gets wrong it gets wrong alike. Prints with less than 30 mm² are left out.
+
+The last lines are of the examiner's minutiae (:mod:`ifvit.features.minutiae`): how many of those
+that the synthetic fingers have exactly are found, and how many that are found they have; and how
+many pairs of a match are one minutia (:mod:`ifvit.registration.minutia_pairs`).
 """
 
 from __future__ import annotations
@@ -18,26 +22,30 @@ import cv2
 import numpy as np
 from skimage.morphology import skeletonize
 
+from ifvit.comparison.examined import examined
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.data.prints import load_canvas
+from ifvit.data.prints import load_canvas, ridge_area
 from ifvit.data.readers import read_dataset
+from ifvit.dataset_spec import DatasetSpec
+from ifvit.evaluation.exact_minutiae import (
+    Counted,
+    counted,
+    exact_minutiae,
+    identified,
+    master_minutiae,
+)
 from ifvit.features.frame_features import frame_features
+from ifvit.features.minutiae import crossing_numbers, extract_minutiae
 from ifvit.geometry.grid import frame_side
+from ifvit.matcher import Matcher
 from ifvit.sources.masters import TEST_FINGERS
-from ifvit.synthesis.dataset import DatasetSpec, write_dataset
+from ifvit.synthesis.dataset import make_dataset, write_dataset
 
 MODEL = ModelConfig(canvas=192)
 MARGIN_PX = 16
 """Distance from the print's border within which nothing is counted."""
 CLOSEST_PX = 7
 LEAST_MM2 = 30.0
-
-
-def crossing_numbers(skeleton: np.ndarray) -> np.ndarray:
-    """Return half the changes around each pixel: 1 where a ridge ends, 3 where it forks."""
-    around = [(-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1)]
-    ring = [np.roll(skeleton, shift, (0, 1)) for shift in around]
-    return sum(np.abs(ring[i] - ring[(i + 1) % 8]) for i in range(8)) // 2
 
 
 def density(path: Path, ppi: int) -> float:
@@ -51,9 +59,9 @@ def density(path: Path, ppi: int) -> float:
     area = inner.sum() * (25.4 / REFERENCE_PPI) ** 2
     if area < LEAST_MM2:
         return float("nan")
-    skeleton = skeletonize(image < 0).astype(int)
+    skeleton = np.asarray(skeletonize(image < 0), bool)
     crossing = crossing_numbers(skeleton)
-    at = np.argwhere(((crossing == 1) | (crossing == 3)) & (skeleton > 0) & inner)
+    at = np.argwhere(((crossing == 1) | (crossing == 3)) & inner)
     apart = np.linalg.norm(at[:, None] - at[None], axis=-1) + 1e9 * np.eye(len(at))
     return float((apart.min(1, initial=np.inf) > CLOSEST_PX).sum() / area)
 
@@ -64,6 +72,42 @@ def show(name: str, prints: Iterable[tuple[Path, int]]) -> None:
     found = found[np.isfinite(found)]
     low, middle, high = np.percentile(found, [25, 50, 75])
     print(f"{name:<24} {len(found):>6} {low:>8.3f} {middle:>8.3f} {high:>8.3f}")
+
+
+def exactness(spec: DatasetSpec) -> Counted:
+    """Count the minutiae of synthetic prints that are found, by those that their fingers have."""
+    total = np.zeros(len(Counted._fields), int)
+    for finger, _, _, params, made in make_dataset(spec):
+        master = master_minutiae(spec.seed, spec.first_finger + finger)
+        exact = exact_minutiae(master, params, (spec.height, spec.width))
+        image = np.asarray(made.image, np.float32)
+        ridges = ridge_area(image, REFERENCE_PPI)
+        total += counted(extract_minutiae(image, ridges), exact, ridges)
+    return Counted(*total.tolist())
+
+
+def paired(spec: DatasetSpec) -> np.ndarray:
+    """Count pairs of both first impressions of each finger, by the weights that ship.
+
+    Returns how many pairs there are, of how many both minutiae are known, of how many they are the
+    same, and how many are found in both prints.
+    """
+    matcher, total = Matcher.from_pretrained(), np.zeros(4, int)
+    shape = spec.height, spec.width
+    made = [(finger, params, one.image) for finger, _, _, params, one in make_dataset(spec)]
+    for finger in range(spec.fingers):
+        both = [(params, image) for of, params, image in made if of == finger][:2]
+        found = examined(matcher.match(*(np.asarray(image) for _, image in both)))
+        master = master_minutiae(spec.seed, spec.first_finger + finger)
+        which0, which1 = (
+            identified(one, master, params, shape)
+            for one, (params, _) in zip(found[:2], both, strict=True)
+        )
+        first, second = which0[found.pairs.index0], which1[found.pairs.index1]
+        known = (first >= 0) & (second >= 0)
+        shared = {*which0.tolist()} & {*which1.tolist()} - {-1}
+        total += [len(first), known.sum(), (known & (first == second)).sum(), len(shared)]
+    return total
 
 
 def main() -> None:
@@ -78,6 +122,17 @@ def main() -> None:
         show("synthetic", [(path, REFERENCE_PPI) for path in write_dataset(folder, spec)])
     for root in args.dataset_root:
         show(Path(root).name, [(item.path, item.ppi) for item in read_dataset(root)])
+    found = exactness(spec)
+    print(
+        f"of {found.exact} exact minutiae {found.recall:.1%} are found; of {found.found} found "
+        f"{found.precision:.1%} are exact, of those {found.same_type / found.right:.1%} by type"
+    )
+    pairs, known, same, shared = paired(spec)
+    print(
+        f"of {pairs} pairs {same / pairs:.1%} are one minutia of the finger, of the {known} whose "
+        f"minutiae both are one {same / known:.1%}; of {shared} found in both prints "
+        f"{same / shared:.1%} are paired"
+    )
 
 
 if __name__ == "__main__":

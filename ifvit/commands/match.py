@@ -11,6 +11,7 @@ import tyro
 
 from ifvit.commands.use import check_prints
 from ifvit.comparison.decision import DECISION_FILE, Decision, load_decision
+from ifvit.comparison.examined import examined
 from ifvit.comparison.result import MatchResult
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import each_ppi
@@ -18,6 +19,7 @@ from ifvit.data.prints import warn_of_several
 from ifvit.endings import flushed
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.features import Features
+from ifvit.features.minutiae import skeletonizer
 from ifvit.files import check_output
 from ifvit.matcher import Matcher
 from ifvit.texts import shortened
@@ -36,6 +38,8 @@ class MatchArgs:
     """Write a picture of the match, of several that of the best, to this PNG file."""
     json: bool = False
     """Print whole results as JSON, a line each."""
+    minutiae: bool = False
+    """List the minutiae that both prints show, with their residuals; needs scikit-image."""
     threshold: float | None = None
     """Accept or reject at this false match rate, such as 0.001; needs calibrated weights."""
     calibration: str | None = None
@@ -101,6 +105,8 @@ def _print(result: MatchResult, args: MatchArgs, limit: float | None) -> None:
     accepted = None if limit is None else result.ok and result.score >= limit
     if args.json:
         more: dict[str, Any] = {"threshold": limit, "accepted": accepted}
+        if args.minutiae:
+            more["minutiae"] = examined(result).record()
         print(json.dumps(json.loads(result.to_json()) | more))
         return
     several = len(args.candidates) > 1
@@ -108,6 +114,8 @@ def _print(result: MatchResult, args: MatchArgs, limit: float | None) -> None:
     if limit is not None:
         decision = "accepted" if accepted else "rejected"
         print(f"{decision} at FMR {args.threshold:g}, whose threshold is {limit:.3f}")
+    if args.minutiae:
+        print("\n".join(examined(result).lines()))
 
 
 def _check(args: MatchArgs) -> None:
@@ -115,6 +123,8 @@ def _check(args: MatchArgs) -> None:
     checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
     if not args.candidates:
         raise ValueError("a print to compare with is missing: expected at least one file")
+    if args.minutiae:
+        skeletonizer()
     check_prints(args.probe, args.candidates[:1], args.ppi)
     if args.out is not None:
         from ifvit.viz.figures import picture_format

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
+from ifvit.comparison.examined import examined
 from ifvit.comparison.result import MatchResult
 from ifvit.config import REFERENCE_PPI
 from ifvit.geometry.field import Displacement
@@ -23,7 +24,8 @@ def evidence_of(result: MatchResult) -> dict[str, Any]:
 
     ``image0`` and ``image1`` are the prints, ``warped1`` is print 1 drawn in print 0's frame, white
     where it shows nothing; ``matches`` are lists of ``points0`` and ``points1`` (x, y),
-    ``confidence`` and ``inlier``; ``displacement`` is the skin's distortion on its grid, or None.
+    ``confidence`` and ``inlier``; ``displacement`` is the skin's distortion on its grid, or None;
+    ``minutiae`` are those of both prints with their pairs.
     """
     found = result.alignment
     return {
@@ -38,7 +40,19 @@ def evidence_of(result: MatchResult) -> dict[str, Any]:
             "inlier": found.inliers.tolist(),
         },
         "displacement": None if found.displacement is None else grid_of(found.displacement),
+        "minutiae": minutiae_of(result),
     }
+
+
+def minutiae_of(result: MatchResult) -> dict[str, Any]:
+    """Return the minutiae of both prints with their pairs (:meth:`Examined.record`).
+
+    Without scikit-image there are none, and ``note`` says so.
+    """
+    try:
+        return examined(result).record() | {"note": ""}
+    except ValueError as error:
+        return {"print0": [], "print1": [], "pairs": [], "note": str(error)}
 
 
 def warped(

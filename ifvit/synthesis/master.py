@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Int8, PRNGKeyArray
 
 from ifvit.config import REFERENCE_PPI
-from ifvit.synthesis.orientation import draw_flow, orientation_field, period_field
+from ifvit.synthesis.orientation import Flow, draw_flow, orientation_field, period_field
 from ifvit.synthesis.ridges import grow
 
 MASTER_SHAPE = (480, 384)
@@ -51,8 +51,31 @@ def finger_key(seed: int, finger: Int[Array, ""] | int) -> PRNGKeyArray:
 
 def make_master(key: PRNGKeyArray) -> Master:
     """Grow the master of the finger with this key (:func:`finger_key`)."""
-    flow_key, seed_key, pore_key, crease_key = jax.random.split(jax.random.fold_in(key, 0), 4)
+    flow_key, seed_key, pore_key, crease_key = _keys(key)
     flow = draw_flow(flow_key)
+    relief = _grown(flow, seed_key)
+    relief = relief - 2.0 * _creases(crease_key)
+    pores = _pores(pore_key) * (relief > 0.2)
+    centre = (jnp.array(MASTER_SHAPE[::-1]) - 1) / 2
+    core = centre + jnp.where(flow.pattern == 0, 0.0, flow.loops[0] * REFERENCE_PPI / 25.4)
+    return Master(_int8(relief), _int8(pores), core, flow.pattern)
+
+
+def grown_relief(key: PRNGKeyArray) -> Float[Array, "H W"]:
+    """Return a finger's ridges as they have grown, in [-1, 1], before creases and pores.
+
+    At 500 ppi; where its ridges end and fork is where the finger's minutiae are.
+    """
+    flow_key, seed_key, *_ = _keys(key)
+    return _grown(draw_flow(flow_key), seed_key)
+
+
+def _keys(key: PRNGKeyArray) -> Array:
+    """Return the keys of flow, seeds, pores and creases."""
+    return jax.random.split(jax.random.fold_in(key, 0), 4)
+
+
+def _grown(flow: Flow, seed_key: PRNGKeyArray) -> Float[Array, "H W"]:
     height, width = (side * GROWTH_PPI // REFERENCE_PPI for side in MASTER_SHAPE)
     mm = 25.4 / GROWTH_PPI
     y, x = jnp.meshgrid(
@@ -63,12 +86,7 @@ def make_master(key: PRNGKeyArray) -> Master:
     seeds = 0.5 * jax.random.normal(seed_key, (height, width))
     period = period_field(flow, x, y) * _period_grain(jax.random.fold_in(seed_key, 1), x.shape)
     relief = grow(seeds, orientation_field(flow, x, y), period / mm)
-    relief = jnp.clip(jax.image.resize(relief, MASTER_SHAPE, "cubic"), -1, 1)
-    relief = relief - 2.0 * _creases(crease_key)
-    pores = _pores(pore_key) * (relief > 0.2)
-    centre = (jnp.array(MASTER_SHAPE[::-1]) - 1) / 2
-    core = centre + jnp.where(flow.pattern == 0, 0.0, flow.loops[0] * REFERENCE_PPI / 25.4)
-    return Master(_int8(relief), _int8(pores), core, flow.pattern)
+    return jnp.clip(jax.image.resize(relief, MASTER_SHAPE, "cubic"), -1, 1)
 
 
 def _period_grain(key: PRNGKeyArray, shape: tuple[int, ...]) -> Float[Array, "H W"]:

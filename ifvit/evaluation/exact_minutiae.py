@@ -1,0 +1,135 @@
+"""The minutiae of a synthetic finger, exactly, and where its impressions show them.
+
+A finger's ridges grow before anything is drawn of them; their minutiae are where the phase of the
+pattern turns once (Larkin and Fletcher, "A coherent framework for fingerprint analysis: are
+fingerprints holograms?", Optics Express 15(14), 2007). No ridge is thinned for it, so that what
+finds minutiae on skeletons is measured by something else than itself.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Int
+
+from ifvit.features.minutiae import Minutiae, well_inside
+from ifvit.features.ridge_phase import dislocations
+from ifvit.geometry.filters import gaussian_blur
+from ifvit.geometry.warp import sample
+from ifvit.registration.minutia_pairs import nearest_pairs
+from ifvit.synthesis.draw import ImpressionParams
+from ifvit.synthesis.impression import from_master, in_contact
+from ifvit.synthesis.master import finger_key, grown_relief
+
+PERIOD_PX = 9.0
+"""Ridge period about which the phase is found, pixels at 500 ppi of a master."""
+
+OCTAVES = 0.6
+WINDOW_PX = 6.0
+
+FILLED_PX = 3.0
+"""Standard deviation of the blur that tells a bifurcation, which ridges fill, from an ending, which
+valleys do."""
+
+TOLERANCE_PX = 10.0
+"""Distance up to which a minutia counts as found: a ridge period, 0.5 mm."""
+
+
+def master_minutiae(seed: int, finger: int) -> Minutiae:
+    """Return the minutiae of a synthetic finger, in pixels at 500 ppi of its master."""
+    relief = np.asarray(_relief(finger, seed=seed), np.float32)
+    places, directions = dislocations(relief, PERIOD_PX, OCTAVES, WINDOW_PX)
+    filled = sample(gaussian_blur(relief[None], FILLED_PX)[0], places)
+    made = Minutiae(places, np.mod(directions, 2 * np.pi), filled > 0)
+    # The spectrum goes on beyond the border with the other side, which is no skin.
+    inner = (places > PERIOD_PX) & (places < np.array(relief.shape[::-1]) - PERIOD_PX)
+    return made.of(np.asarray(inner.all(axis=1)))
+
+
+@partial(jax.jit, static_argnames="seed")
+def _relief(finger: Int[Array, ""] | int, *, seed: int) -> Array:
+    return grown_relief(finger_key(seed, finger))
+
+
+def exact_minutiae(master: Minutiae, params: ImpressionParams, shape: tuple[int, int]) -> Minutiae:
+    """Return the minutiae of a finger that an impression shows, in pixels of its frame (H, W).
+
+    By the exact map; those beyond the contact region or the frame are left out.
+    """
+    placed, shown = _impressed(master, params, shape)
+    return placed.of(shown)
+
+
+def identified(
+    found: Minutiae, master: Minutiae, params: ImpressionParams, shape: tuple[int, int]
+) -> Int[np.ndarray, " K"]:
+    """Return which of its finger's minutiae each of those is that were found in an impression.
+
+    They are paired one to one within :data:`TOLERANCE_PX` and 30 degrees; -1 is none of them.
+    """
+    placed, shown = _impressed(master, params, shape)
+    pairs = nearest_pairs(found, placed.of(shown), TOLERANCE_PX)
+    which = np.full(len(found), -1)
+    which[pairs.index0] = np.nonzero(shown)[0][pairs.index1]
+    return which
+
+
+def _impressed(
+    master: Minutiae, params: ImpressionParams, shape: tuple[int, int]
+) -> tuple[Minutiae, Bool[np.ndarray, " K"]]:
+    """Return all minutiae of a finger where an impression has them, and which of them it shows."""
+    ahead = np.stack([np.cos(master.directions), np.sin(master.directions)], axis=1)
+    both = np.stack([master.places, master.places + ahead])
+    start, end = np.asarray(from_master(params, jnp.asarray(both, jnp.float32), shape), float)
+    directions = np.mod(np.arctan2(*(end - start).T[::-1]), 2 * np.pi)
+    limit = np.array(shape[::-1]) - 1
+    shown = np.asarray(in_contact(params, jnp.asarray(start, jnp.float32), shape))
+    shown = shown & ((start >= 0) & (start <= limit)).all(axis=1)
+    return Minutiae(start, directions, master.bifurcations), shown
+
+
+class Counted(NamedTuple):
+    """How many minutiae there are, and how many were found."""
+
+    exact: int
+    """Well inside the print, where any is looked for."""
+    found: int
+    right: int
+    """Of those found, how many are one of the exact."""
+    recalled: int
+    """Of those well inside, how many were found."""
+    same_type: int
+    """Of those right, how many are an ending or a bifurcation as they should be."""
+
+    @property
+    def precision(self) -> float:
+        """Return the share of those found that are right."""
+        return self.right / max(self.found, 1)
+
+    @property
+    def recall(self) -> float:
+        """Return the share of the exact that were found."""
+        return self.recalled / max(self.exact, 1)
+
+
+def counted(found: Minutiae, exact: Minutiae, ridges: Bool[np.ndarray, "H W"]) -> Counted:
+    """Count the minutiae of a print that were found, by those that it shows.
+
+    They are paired one to one within :data:`TOLERANCE_PX` and 30 degrees. What is found near the
+    border is right if it is there; what is not found there is not missed.
+    """
+    pairs = nearest_pairs(found, exact, TOLERANCE_PX)
+    x, y = np.round(exact.places).astype(int).T
+    inside = well_inside(ridges)[y, x]
+    kinds = found.bifurcations[pairs.index0] == exact.bifurcations[pairs.index1]
+    return Counted(
+        exact=int(inside.sum()),
+        found=len(found),
+        right=len(pairs.index0),
+        recalled=int(inside[pairs.index1].sum()),
+        same_type=int(kinds.sum()),
+    )

@@ -1,0 +1,78 @@
+"""Structures of a skeleton that look like minutiae and are none.
+
+Each is told by the branch between two minutiae, or the gap: a spur is a short branch with an end, a
+bridge or a lake a short branch between forks, an island a short ridge by itself, and a break two
+ends that face each other (Xiao and Raafat 1991; Maltoni et al., "Handbook of Fingerprint
+Recognition", section 3.7).
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+SHORTEST_PX = 6
+"""Branches that are shorter, from what is cut out around forks on, are no ridge of a finger. Longer
+ones are kept: short ridges are minutiae to an examiner."""
+
+GAP_PX = 9.0
+"""Ends nearer than this that face each other are one broken ridge."""
+
+
+def spurious(
+    skeleton: Bool[np.ndarray, "H W"],
+    crossing: Int[np.ndarray, "H W"],
+    orientation: Float[np.ndarray, "H W"],
+) -> Bool[np.ndarray, "H W"]:
+    """Mark minutiae of a skeleton at 500 ppi that are spurs, bridges, lakes, islands or breaks.
+
+    ``crossing`` holds the crossing numbers, ``orientation`` the flow in radians.
+    """
+    marked = np.zeros(skeleton.shape, bool)
+    for pixels in tied(skeleton, crossing):
+        marked[tuple(np.array(pixels).T)] = True
+    ends = np.argwhere((crossing == 1) & ~marked)
+    for end in ends[_facing(ends, orientation)]:
+        marked[tuple(end)] = True
+    return marked
+
+
+def tied(
+    skeleton: Bool[np.ndarray, "H W"], crossing: Int[np.ndarray, "H W"]
+) -> list[list[tuple[int, int]]]:
+    """Return the minutiae (row, column) that short branches tie together, branch by branch."""
+    forks = np.argwhere(crossing >= 3)
+    cut = skeleton.astype(np.uint8)
+    for y, x in forks:
+        cut[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2] = 0
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(cut, connectivity=8)
+    short = stats[:, cv2.CC_STAT_AREA] < SHORTEST_PX
+    short[0] = False
+    found: dict[int, list[tuple[int, int]]] = {}
+    for y, x in np.argwhere((crossing == 1) | (crossing >= 3)).tolist():
+        near = labels[max(y - 2, 0) : y + 3, max(x - 2, 0) : x + 3]
+        for label in np.unique(near[short[near]]):
+            found.setdefault(int(label), []).append((y, x))
+    return [pixels for pixels in found.values() if len(pixels) > 1] + _adjacent(forks)
+
+
+def _adjacent(forks: Int[np.ndarray, "F 2"]) -> list[list[tuple[int, int]]]:
+    """Return pairs of forks so close that nothing is left of the branch between them."""
+    apart = np.abs(forks[:, None] - forks[None]).max(-1)
+    places = [(y, x) for y, x in forks.tolist()]
+    return [[places[i], places[j]] for i, j in np.argwhere(np.triu(apart <= 3, 1))]
+
+
+def _facing(
+    ends: Int[np.ndarray, "E 2"], orientation: Float[np.ndarray, "H W"]
+) -> Int[np.ndarray, " M"]:
+    """Return the ends whose nearest neighbour lies across a gap along the flow."""
+    if len(ends) < 2:
+        return np.zeros(0, int)
+    step = (ends[None] - ends[:, None]).astype(float)
+    distance = np.hypot(step[..., 0], step[..., 1])
+    angle = orientation[tuple(ends.T)][:, None]
+    along = np.abs(step[..., 1] * np.cos(angle) + step[..., 0] * np.sin(angle))
+    facing = (distance > 0) & (distance < GAP_PX) & (along > 0.7 * distance)
+    return np.nonzero(facing.any(1))[0]

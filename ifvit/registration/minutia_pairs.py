@@ -1,0 +1,85 @@
+"""Minutiae of two registered prints, paired one to one: each with what shows the same skin."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from ifvit.features.minutiae import Minutiae
+from ifvit.registration.alignment import Alignment
+
+WITHIN_PX = 12.0
+"""Residual up to which two minutiae are the same: little more than a ridge period."""
+
+WITHIN_RAD = np.pi / 6
+"""Difference of directions up to which two minutiae are the same."""
+
+STEP_PX = 4.0
+"""Length over which a direction is followed through a registration."""
+
+
+class MinutiaPairs(NamedTuple):
+    """P pairs of minutiae, in the order of print 0's."""
+
+    index0: Int[np.ndarray, " P"]
+    index1: Int[np.ndarray, " P"]
+    residual_px: Float[np.ndarray, " P"]
+    """How far minutia 0, where the registration puts it, lies from minutia 1: pixels at 500 ppi of
+    print 1."""
+
+
+def pair_minutiae(minutiae0: Minutiae, minutiae1: Minutiae, alignment: Alignment) -> MinutiaPairs:
+    """Pair the minutiae of two prints by their registration, the skin's distortion included.
+
+    Of all ways to pair them one to one, that of least residual in sum. Prints that are not aligned
+    have no pairs. Types may differ: pressure turns an ending into a bifurcation.
+    """
+    if not alignment.ok:
+        return nearest_pairs(minutiae0.of(np.zeros(0, int)), minutiae1)
+    return nearest_pairs(placed(minutiae0, alignment), minutiae1)
+
+
+def placed(minutiae: Minutiae, alignment: Alignment) -> Minutiae:
+    """Return minutiae of print 0 where print 1 should show them."""
+    ahead = np.stack([np.cos(minutiae.directions), np.sin(minutiae.directions)], axis=1)
+    start, end = (alignment.place(minutiae.places + step * ahead) for step in (0.0, STEP_PX))
+    along = end - start
+    directions = np.mod(np.arctan2(along[:, 1], along[:, 0]), 2 * np.pi)
+    return Minutiae(start, directions, minutiae.bifurcations)
+
+
+def nearest_pairs(
+    minutiae0: Minutiae,
+    minutiae1: Minutiae,
+    within_px: float = WITHIN_PX,
+    within_rad: float = WITHIN_RAD,
+) -> MinutiaPairs:
+    """Pair minutiae of one plane, one to one, so that the sum of their distances is least.
+
+    As many as lie within ``within_px`` pixels and ``within_rad`` radians are paired. Raises
+    ValueError where SciPy, which comes with scikit-image, is not installed.
+    """
+    if not len(minutiae0) or not len(minutiae1):
+        return MinutiaPairs(np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+    apart = np.linalg.norm(minutiae0.places[:, None] - minutiae1.places[None], axis=-1)
+    turn = minutiae0.directions[:, None] - minutiae1.directions[None]
+    same = (apart <= within_px) & (np.abs(np.angle(np.exp(1j * turn))) <= within_rad)
+    # A pair that is none costs more than any number of others can save.
+    index0, index1 = _assigned(np.where(same, apart, within_px * (1 + max(apart.shape))))
+    kept = same[index0, index1]
+    index0, index1 = index0[kept], index1[kept]
+    return MinutiaPairs(index0, index1, apart[index0, index1])
+
+
+def _assigned(cost: Float[np.ndarray, "M N"]) -> tuple[np.ndarray, np.ndarray]:
+    try:
+        from scipy.optimize import linear_sum_assignment
+    except ImportError as error:
+        raise ValueError(
+            f"pairs of minutiae need SciPy, which cannot be imported ({error}): "
+            "pip install 'ifvit[examiner]'"
+        ) from error
+    index0, index1 = linear_sum_assignment(cost)
+    return np.asarray(index0), np.asarray(index1)
