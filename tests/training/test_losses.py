@@ -44,10 +44,10 @@ def test_fine_loss_is_the_laplace_likelihood_of_the_cells_that_count():
     """By scipy, but for the constant 2 log 2; the cell that does not count is far off."""
     error = np.array([[[0.1, -0.3], [0.5, 0.0], [9.0, 9.0]]], np.float32)
     spread = np.array([[0.2, 0.4, 0.1]], np.float32)
-    found = fine_loss(error, spread, np.array([[True, True, False]]))
+    found = fine_loss(*map(jnp.asarray, (error, spread, [[True, True, False]])))
     likely = scipy.stats.laplace.logpdf(error, scale=spread[..., None]).sum(-1)[0, :2]
     assert found == pytest.approx(-likely.mean() - 2 * np.log(2), rel=1e-5)
-    assert fine_loss(error, spread, np.zeros((1, 3), bool)) == 0
+    assert fine_loss(*map(jnp.asarray, (error, spread, [[False] * 3]))) == 0
 
 
 def test_ignored_cells_equal_removed_cells():
