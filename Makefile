@@ -1,6 +1,6 @@
 # make demo: the whole method on prints that it makes itself; make test: lint, types and tests;
 # make test-slow: the tests that take minutes each; make wheel-check: the wheel, installed alone;
-# make fuzz: every reader on damaged files.
+# make fuzz: every reader on damaged files; make docs: the site of the documents, in build/site.
 # Both create .venv and install into it; PYTHON=python3.12 chooses the interpreter.
 
 PYTHON ?= python3
@@ -10,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow wheel-check fuzz bench format clean
+.PHONY: demo test test-slow wheel-check fuzz docs pictures bench format clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
@@ -30,6 +30,13 @@ wheel-check:
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python tests/fuzz_readers.py --files 100000 --seed 0
+
+# Strict: no broken link, no page outside the navigation, nothing loaded from elsewhere.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+pictures: $(VENV)/.installed
+	$(BIN)/python recipes/pictures.py
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/synthesis.py
@@ -68,3 +75,8 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
 	@echo "Installing ifvit and its test tools into $(VENV) (a few minutes the first time)"
 	$(BIN)/python -m pip install --quiet -e '.[convert,dev]'
 	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/pip
+	@echo "Installing ifvit and what builds its site into $(VENV)"
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	@touch $@

@@ -18,7 +18,7 @@ from ifvit.evaluation.protocols import all_pairs, read_comparisons
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_a_synthetic_set_is_read_by_its_folder_and_by_its_table(print_folder):
