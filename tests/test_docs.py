@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import shutil
 from functools import cache
@@ -67,12 +68,12 @@ def test_the_quick_start_shows_what_the_commands_say(examples, capsys):
     """Each command that compares or keeps prints, run in its order; what is shown is said."""
     text = (DOCS / "quick_start.md").read_text(encoding="utf-8")
     answers = 0
-    for block, language in re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
-        if block == "text":
-            assert shown(capsys.readouterr().out) == shown(language)
+    for language, block in re.findall(r"^```(\w*)\n(.*?)^```", text, re.DOTALL | re.MULTILINE):
+        if language == "text":
+            assert shown(capsys.readouterr().out) == shown(block)
             answers += 1
-        elif block == "":
-            for line in language.splitlines():
+        elif language == "":
+            for line in block.splitlines():
                 words = line.split()
                 if words[:1] == ["ifvit"] and words[1] in ("match", "enroll", "search", "verify"):
                     capsys.readouterr()
@@ -142,4 +143,22 @@ def test_every_page_has_its_place_in_the_navigation():
     listed = set(re.findall(r": ([\w/]+\.md)$", settings.split("\nnav:\n")[1], re.MULTILINE))
     there = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
     coming = {page.removeprefix("docs/") for page in COMING} - there
-    assert listed == there | {"reference/command_line.md"} | coming
+    books = {f"notebooks/{path.stem}.md" for path in (ROOT / "notebooks").glob("*.ipynb")}
+    assert len(books) == 3
+    assert listed == there | books | {"reference/command_line.md"} | coming
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=name)
+def test_a_notebook_was_run_to_its_end_and_tells_nothing_of_where(path):
+    """That it still runs is for ``make notebooks``."""
+    text = path.read_text(encoding="utf-8")
+    assert len(text) < 800_000
+    book = json.loads(text)
+    code = [cell for cell in book["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in code] == list(range(1, len(code) + 1))
+    for cell in code:
+        ast.parse("".join(cell["source"]))
+        for shown in cell["outputs"]:
+            assert shown["output_type"] != "error"
+            said = "".join(shown.get("text", shown.get("data", {}).get("text/plain", "")))
+            assert not re.search(r"/(tmp|home|root|usr|work)/", said), said

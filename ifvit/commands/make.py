@@ -1,4 +1,4 @@
-"""The commands that make something: prints, weights converted or exported, modules, the demo."""
+"""The commands that make something: prints, weights converted or released, modules, the demo."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class InspectArgs:
 
 
 @dataclass(frozen=True)
-class ExportArgs:
-    """Write a trained pair in half precision, with a record of both files: weights to ship."""
+class ReleaseArgs:
+    """Write a trained pair in half precision, with graphs, record and model card: to share."""
 
     dense_ckpt: str
     matcher_ckpt: str
@@ -64,6 +64,8 @@ class ExportArgs:
     """SPDX identifier of the weights' licence."""
     summary: str | None = None
     """What they are, in a line; made from the settings if not given."""
+    card: str | None = None
+    """A model card in Markdown, without metadata; made from what the files tell if not given."""
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ def run_inspect(args: InspectArgs) -> None:
     print(describe(args.ckpt))
 
 
-def run_export(args: ExportArgs) -> None:
+def run_release(args: ReleaseArgs) -> None:
     """Write a pair of modules to ship."""
     from ifvit.export.release import export_pair
 
@@ -187,6 +189,7 @@ def run_export(args: ExportArgs) -> None:
         name=args.name,
         licence=args.licence,
         summary=args.summary,
+        card=args.card,
     )
     for name, value in asdict(record).items():
         print(f"{name:<14} {value}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import cv2
@@ -80,14 +81,16 @@ def test_a_print_is_found_on_a_background_of_noise():
 
 
 @pytest.mark.slow
-def test_a_thousand_synthetic_prints_are_taken(tmp_path):
+def test_many_synthetic_prints_are_taken(tmp_path):
     """Some of them fine as children's, and a part of each. Of hard ones, which can show no clear
-    ridge at all, one in a hundred may be refused: two of 504 are (docs/reliability.md)."""
-    rng = np.random.default_rng(0)
+    ridge at all, one in a hundred may be refused: two of 504 are (docs/reliability.md).
+
+    A hundred and sixty prints; ``make test-long`` takes a thousand, IFVIT_FINGERS=63."""
+    rng, fingers = np.random.default_rng(0), int(os.environ.get("IFVIT_FINGERS", "10"))
     for hard, first in ((0.0, 700), (1.0, 900)):
-        spec = DatasetSpec(fingers=63, impressions=8, hard=hard, first_finger=first, people=True)
+        spec = DatasetSpec(fingers, impressions=8, hard=hard, first_finger=first, people=True)
         images = [read_image(path) for path in write_dataset(tmp_path / str(first), spec)]
-        allowed = len(images) // 100 if hard else 0
+        allowed = -(-len(images) // 100) if hard else 0
         assert sum(map(refused, images)) <= allowed
         assert sum(refused(part(image, 180, rng)) for image in images) <= allowed
 
