@@ -29,9 +29,9 @@ test: $(VENV)/.installed-dev
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/pytest -m slow
 
-# The same with a thousand prints and two hundred kills, of which test-slow takes a part.
+# The same with a thousand prints, all sizes and two hundred kills, of which test-slow takes a part.
 test-long: $(VENV)/.installed-dev
-	IFVIT_FINGERS=63 IFVIT_KILLS=200 $(BIN)/pytest -m slow
+	IFVIT_LONG=1 IFVIT_KILLS=200 $(BIN)/pytest -m slow
 
 wheel-check:
 	PYTHON=$(PYTHON) tests/check_wheel.sh

@@ -7,7 +7,7 @@ import logging
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -32,9 +32,11 @@ def compiled_folder() -> Path:
 # JAX_COMPILATION_CACHE_DIR="" all is compiled. Where the folder has a limit JAX locks it, so that
 # no process reads what another has half written.
 if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
-    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compiled_folder())
-    os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(10**9)
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+    with suppress(OSError):
+        compiled_folder().mkdir(parents=True, exist_ok=True)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compiled_folder())
+        os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(10**9)
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 # No test reads or fills the user's cache; those that are about a cache have one of their own.
 os.environ["IFVIT_CACHE"] = "off"

@@ -126,6 +126,9 @@ def test_links_lead_to_what_is_there(page):
         file, _, anchor = target.partition("#")
         if re.match(r"https?:|mailto:", target) or file.endswith("command_line.md"):
             continue
+        if file.startswith("notebooks/"):  # a page that is made of a notebook
+            assert (ROOT / file).with_suffix(".ipynb").exists()
+            continue
         path = (page.parent / file).resolve() if file else page
         if path.is_relative_to(ROOT) and path.relative_to(ROOT).as_posix() in COMING:
             continue

@@ -54,11 +54,15 @@ def test_nor_is_it_a_print_when_shifted_and_turned(kind):
     assert taken(moved) == []
 
 
+LONG = os.environ.get("IFVIT_LONG") == "1"
+"""Whether to try a thousand prints and all sizes, as ``make test-long`` does."""
+
+SIZES = [((640, 480), 500), ((300, 300), 400), ((400, 352), 500), ((374, 388), 569)]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(
-    ("shape", "ppi"), [((400, 352), 500), ((640, 480), 500), ((374, 388), 569), ((300, 300), 400)]
-)
+@pytest.mark.parametrize(("shape", "ppi"), SIZES if LONG else SIZES[:2])
 def test_no_print_of_any_size_is_refused(kind, shape, ppi):
     # One of a kind may pass at a size, as docs/reliability.md says; none of the fast test's list.
     assert len(taken(Maker(*shape, seed=sum(shape)).all_of(kind), ppi)) <= 1
@@ -85,8 +89,8 @@ def test_many_synthetic_prints_are_taken(tmp_path):
     """Some of them fine as children's, and a part of each. Of hard ones, which can show no clear
     ridge at all, one in a hundred may be refused: two of 504 are (docs/reliability.md).
 
-    A hundred and sixty prints; ``make test-long`` takes a thousand, IFVIT_FINGERS=63."""
-    rng, fingers = np.random.default_rng(0), int(os.environ.get("IFVIT_FINGERS", "10"))
+    A hundred and sixty prints, or a thousand where there is time."""
+    rng, fingers = np.random.default_rng(0), 63 if LONG else 10
     for hard, first in ((0.0, 700), (1.0, 900)):
         spec = DatasetSpec(fingers, impressions=8, hard=hard, first_finger=first, people=True)
         images = [read_image(path) for path in write_dataset(tmp_path / str(first), spec)]
