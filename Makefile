@@ -1,6 +1,6 @@
 # make demo: the whole method on prints that it makes itself; make test: lint, types and tests;
 # make test-slow: the tests that take minutes each; make wheel-check: the wheel, installed alone;
-# make fuzz: every reader on damaged files.
+# make fuzz: every reader on damaged files; make docs: the site of the documents, in build/site.
 # Both create .venv and install into it; PYTHON=python3.12 chooses the interpreter.
 
 PYTHON ?= python3
@@ -10,11 +10,15 @@ VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test test-slow wheel-check fuzz bench format clean
+.PHONY: demo demo-check test test-slow test-long wheel-check fuzz docs notebooks audit \
+  audit-packages dist pictures bench format clean
 .DEFAULT_GOAL := test
 
 demo: $(VENV)/.installed
 	$(BIN)/ifvit demo --out demo
+
+demo-check: demo
+	$(BIN)/python tests/check_demo.py demo/report.json
 
 test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
@@ -25,11 +29,44 @@ test: $(VENV)/.installed-dev
 test-slow: $(VENV)/.installed-dev
 	$(BIN)/pytest -m slow
 
+# The same with a thousand prints, all sizes and two hundred kills, of which test-slow takes a part.
+test-long: $(VENV)/.installed-dev
+	IFVIT_LONG=1 IFVIT_KILLS=200 $(BIN)/pytest -m slow
+
 wheel-check:
 	PYTHON=$(PYTHON) tests/check_wheel.sh
 
 fuzz: $(VENV)/.installed-dev
 	$(BIN)/python tests/fuzz_readers.py --files 100000 --seed 0
+
+# Strict: no broken link, no page outside the navigation, nothing loaded from elsewhere.
+docs: $(VENV)/.installed-docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+# Each from its first cell to the last, in an empty folder; WRITE=1 keeps what they show.
+notebooks: $(VENV)/.installed-notebooks
+	$(BIN)/python tests/run_notebooks.py $(if $(WRITE),--write)
+
+# The code and the workflows looked through; then what they depend on, of which the index is asked.
+audit: $(VENV)/.installed-audit
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml ifvit
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms \
+	  .github/ISSUE_TEMPLATE/[!c]*.yml
+	$(BIN)/check-jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
+
+audit-packages: $(VENV)/.installed-audit
+	$(BIN)/pip-audit --local --skip-editable
+
+# The wheel and the source, for a release. TAG, if it is given, has to be that of the version.
+dist: $(BIN)/pip
+	@test -z "$(TAG)" || grep --quiet '^version = "$(TAG:v%=%)"$$' pyproject.toml || { \
+	  echo "the tag $(TAG) is not that of the version in pyproject.toml" >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet build
+	$(BIN)/python -m build --outdir dist .
+
+pictures: $(VENV)/.installed
+	$(BIN)/python recipes/pictures.py
 
 bench: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/synthesis.py
@@ -67,4 +104,19 @@ $(VENV)/.installed: pyproject.toml | $(BIN)/pip
 $(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
 	@echo "Installing ifvit and its test tools into $(VENV) (a few minutes the first time)"
 	$(BIN)/python -m pip install --quiet -e '.[convert,dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)/.installed-docs: pyproject.toml | $(BIN)/pip
+	@echo "Installing ifvit and what builds its site into $(VENV)"
+	$(BIN)/python -m pip install --quiet -e '.[docs]'
+	@touch $@
+
+$(VENV)/.installed-audit: pyproject.toml | $(BIN)/pip
+	@echo "Installing ifvit and what audits it into $(VENV)"
+	$(BIN)/python -m pip install --quiet -e '.[audit]'
+	@touch $@
+
+$(VENV)/.installed-notebooks: pyproject.toml | $(BIN)/pip
+	@echo "Installing ifvit and what runs its notebooks into $(VENV)"
+	$(BIN)/python -m pip install --quiet -e '.[notebooks]'
 	@touch $@ $(VENV)/.installed

@@ -7,6 +7,7 @@ imported once that is in place.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -20,7 +21,7 @@ from ifvit.verbs import usage
 TRAINING = ("jax", "flax", "optax", "orbax", "onnx")
 """Packages of the extra ``train``."""
 
-OUTPUTS = ("out", "output", "checkpoint_dir")
+OUTPUTS = ("out", "output", "stages", "checkpoint_dir")
 """Fields that name what a command writes; all others that name files are what it reads."""
 
 
@@ -54,7 +55,8 @@ def parse(command: str, arguments: list[str]) -> Any:
     if command in presets:
         options["default"] = _take_preset(arguments, presets[command])
         names = ", ".join(sorted(presets[command]))
-        options["description"] = f"{cls.__doc__} --preset NAME first sets all values: {names}."
+        about = inspect.cleandoc(cls.__doc__ or "")
+        options["description"] = f"{about}\n\n--preset NAME first sets all values: {names}."
     return tyro.cli(cls, args=arguments, prog=f"ifvit {command}", **options)
 
 

@@ -23,7 +23,8 @@ from ifvit.registration.aligner import Aligner
 from ifvit.registration.pairing import in_order
 from ifvit.runtime.calls import Engine
 from ifvit.runtime.engines import load_engine
-from ifvit.weights.pretrained import DEFAULT, checkpoint_pair, pretrained_files
+from ifvit.weights.hub import named_files
+from ifvit.weights.pretrained import DEFAULT, checkpoint_pair
 
 T = TypeVar("T")
 
@@ -110,9 +111,12 @@ class Matcher:
         )
 
     @classmethod
-    def from_pretrained(cls, name: str = DEFAULT) -> Matcher:
-        """Load weights that ship with ifvit by name; raises as ``pretrained_files`` does."""
-        return cls.from_checkpoints(*pretrained_files(name))
+    def from_pretrained(cls, name: str | Path = DEFAULT) -> Matcher:
+        """Load weights that ship with ifvit by name, those of a folder, or a hub's ``owner/name``.
+
+        A folder is one that ``ifvit release`` wrote. Raises as ``named_files`` does.
+        """
+        return cls.from_checkpoints(*named_files(name))
 
     def extract(
         self, given: PrintSource | Features, ppi: float | None = None, name: str = ""

@@ -13,7 +13,7 @@ VERBS: dict[str, dict[str, str]] = {
         "train-match": "Module 2, the fixed-length matcher",
         "runs": "the trainings below a folder, and how their settings differ",
         "inspect": "what a file of weights says of itself",
-        "export": "a trained pair in half precision, to ship",
+        "release": "a trained pair in half precision, to ship and share",
         "export-onnx": "the networks as ONNX graphs, for use without JAX",
     },
     "compare": {

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The weights called small, from nothing: trainings on synthetic prints alone, then an export.
+# The weights called small, from nothing: trainings on synthetic prints alone, then a release.
 # Each training goes on where it was stopped when this is run again, and a finished one has nothing
 # left to do. On a CPU, or, as the batches of 128 prints that Module 2 is shown ask for, on a GPU.
 # The folder to write to is runs/small; IFVIT names another ifvit to run.
@@ -37,7 +37,7 @@ mild=(--hard 0 --zoom 1 1)
   --pretrained-ckpt runs/dense_long/dense_reg_ckpt.safetensors --checkpoint-dir runs/match_prints
 
 if [[ ! -e runs/small/weights.json ]]; then
-  "$ifvit" export --name small --out runs/small \
+  "$ifvit" release --name small --out runs/small \
     --dense-ckpt runs/dense_long/dense_reg_ckpt.safetensors \
     --matcher-ckpt runs/match_prints/matcher_ckpt.safetensors
 fi

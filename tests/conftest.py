@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
+import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,27 @@ from jaxtyping import install_import_hook
 # Compiling, not computing, is what takes the time here. To be set before jax is imported, which
 # jaxtyping does not do; a test run with the compiler at its best: JAX_DISABLE_MOST_OPTIMIZATIONS=0.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+
+def compiled_folder() -> Path:
+    """Return where tests keep compiled programs, those of all checkouts on this processor."""
+    cpu = Path("/proc/cpuinfo")
+    lines = cpu.read_text(encoding="utf-8").splitlines() if cpu.exists() else []
+    flags = next((line for line in lines if line.startswith(("flags", "Features"))), "")
+    kind = hashlib.sha256(f"{platform.machine()} {flags}".encode()).hexdigest()[:16]
+    user = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return user / "ifvit-tests" / kind
+
+
+# What one process has compiled the others need not, nor does the next run; with
+# JAX_COMPILATION_CACHE_DIR="" all is compiled. Where the folder has a limit JAX locks it, so that
+# no process reads what another has half written.
+if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
+    with suppress(OSError):
+        compiled_folder().mkdir(parents=True, exist_ok=True)
+        os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compiled_folder())
+        os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(10**9)
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
 
 # No test reads or fills the user's cache; those that are about a cache have one of their own.
 os.environ["IFVIT_CACHE"] = "off"
@@ -30,6 +53,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let pass beartype's remark on how flax declares ``nnx.List``: it is not about this code."""
     remark = "beartype.roar.BeartypeDecorHintPep585DeprecationWarning"
     config.addinivalue_line("filterwarnings", f"ignore::{remark}")
+    # A cache that cannot be written to, or is damaged, makes the tests slower and no more.
+    cache = "Error (reading|writing) persistent compilation cache entry"
+    config.addinivalue_line("filterwarnings", f"ignore:{cache}:UserWarning")
 
 
 MAPPINGS = 30_000

@@ -324,7 +324,7 @@ def test_no_output_takes_the_place_of_its_inputs(capsys, tmp_path, ckpts):
     flags = [str(tmp_path / Path(path).name) for path in (ckpts.dense, ckpts.matcher)]
     arguments = ["--dense-ckpt", flags[0], "--matcher-ckpt", flags[1]]
     for out in (tmp_path, tmp_path / "." / "x" / ".."):
-        line = complaint(capsys, "export", *arguments, "--out", str(out))
+        line = complaint(capsys, "release", *arguments, "--out", str(out))
         assert "is what this command reads" in line
     torch.save({"x": torch.ones(2)}, tmp_path / "loftr.pt")
     line = complaint(

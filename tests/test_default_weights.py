@@ -140,7 +140,7 @@ def test_calibrate_writes_into_the_package_only_when_told_to(capsys, folder, tmp
 def test_export_prints_its_record(capsys, trained_pair, exported, tmp_path):
     dense, matcher = map(str, trained_pair)
     out = str(tmp_path / "tried")
-    arguments = ["export", "--dense-ckpt", dense, "--matcher-ckpt", matcher, "--out", out]
+    arguments = ["release", "--dense-ckpt", dense, "--matcher-ckpt", matcher, "--out", out]
     assert main([*arguments, "--name", "small"]) == 0
     shown = capsys.readouterr().out
     record = (exported / "small/weights.json").read_text()

@@ -30,7 +30,7 @@ ARGUMENTS = {
     "train-match": [],
     "runs": [],
     "inspect": ["x"],
-    "export": ["--dense-ckpt", "x", "--matcher-ckpt", "y", "--out", "z"],
+    "release": ["--dense-ckpt", "x", "--matcher-ckpt", "y", "--out", "z"],
     "export-onnx": ["x"],
     "match": ["a", "b"],
     "register": ["a", "b"],

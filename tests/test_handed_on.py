@@ -11,14 +11,14 @@ import pytest
 
 from ifvit.cli import parse
 from ifvit.commands import COMMANDS
-from ifvit.commands.make import model_options, quoted
+from ifvit.commands.make import model_options, quoted, run_train_dense
 from ifvit.config import ModelConfig
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.protocols import all_pairs, read_comparisons
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_a_synthetic_set_is_read_by_its_folder_and_by_its_table(print_folder):
@@ -62,6 +62,16 @@ def test_the_next_line_gives_the_same_model(model, path):
         settings = parse(command, arguments)
         assert settings.model == model
         assert getattr(settings, option.replace("-", "_")) == path
+
+
+@pytest.mark.parametrize("root", ["synthetic", "my prints/of 2026"])
+def test_the_next_line_names_the_same_prints(root, monkeypatch, capsys):
+    """Whoever follows it after a folder of prints trains Module 2 on them too."""
+    monkeypatch.setattr("ifvit.training.dense.train_dense", lambda config: Path("m1.safetensors"))
+    run_train_dense(replace(DENSE_PRESETS["tiny"], dataset_root=root))
+    _, line = capsys.readouterr().out.splitlines()
+    words = shlex.split(line.removeprefix("next: ifvit "))
+    assert parse(words[0], words[1:]).dataset_root == root
 
 
 def examples() -> list[str]:

@@ -56,6 +56,6 @@ def test_all_files_of_the_package_are_in_it_and_nothing_else(tree, wheel):
 def test_weights_are_in_it_to_the_byte(tree, wheel):
     folder = tree / "ifvit/weights/shipped"
     paths = [path for path in folder.rglob("*") if path.is_file()]
-    assert len(paths) == 7 + sum(path.is_file() for path in SHIPPED.rglob("*"))
+    assert len(paths) == 9 + sum(path.is_file() for path in SHIPPED.rglob("*"))
     for path in paths:
         assert wheel.read(path.relative_to(tree).as_posix()) == path.read_bytes()

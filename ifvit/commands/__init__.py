@@ -17,7 +17,7 @@ COMMANDS: dict[str, tuple[Any, Callable[[Any], None]]] = {
     "train-match": (MatchConfig, make.run_train_match),
     "runs": (make.RunsArgs, make.run_runs),
     "inspect": (make.InspectArgs, make.run_inspect),
-    "export": (make.ExportArgs, make.run_export),
+    "release": (make.ReleaseArgs, make.run_release),
     "export-onnx": (graphs.ExportOnnxArgs, graphs.run_export_onnx),
     "match": (match.MatchArgs, match.run_match),
     "register": (use.RegisterArgs, use.run_register),

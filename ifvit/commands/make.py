@@ -1,4 +1,4 @@
-"""The commands that make something: prints, weights converted or exported, modules, the demo."""
+"""The commands that make something: prints, weights converted or released, modules, the demo."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ class InspectArgs:
 
 
 @dataclass(frozen=True)
-class ExportArgs:
-    """Write a trained pair in half precision, with a record of both files: weights to ship."""
+class ReleaseArgs:
+    """Write a trained pair in half precision, with graphs, record and model card: to share."""
 
     dense_ckpt: str
     matcher_ckpt: str
@@ -64,6 +64,8 @@ class ExportArgs:
     """SPDX identifier of the weights' licence."""
     summary: str | None = None
     """What they are, in a line; made from the settings if not given."""
+    card: str | None = None
+    """A model card in Markdown, without metadata; made from what the files tell if not given."""
 
 
 @dataclass(frozen=True)
@@ -108,6 +110,9 @@ def run_train_dense(config: DenseConfig) -> None:
 
     path = train_dense(config)
     own = model_options(config.model, {k: v.model for k, v in MATCH_PRESETS.items()})
+    if config.dataset_root != "synthetic":
+        # Without it Module 2 would be trained on other prints, and say nothing of it.
+        own += f" --dataset-root {quoted(config.dataset_root)}"
     print(f"Module 1 is in {path}\nnext: ifvit train-match{own} --pretrained-ckpt {quoted(path)}")
 
 
@@ -176,7 +181,7 @@ def run_inspect(args: InspectArgs) -> None:
     print(describe(args.ckpt))
 
 
-def run_export(args: ExportArgs) -> None:
+def run_release(args: ReleaseArgs) -> None:
     """Write a pair of modules to ship."""
     from ifvit.export.release import export_pair
 
@@ -187,6 +192,7 @@ def run_export(args: ExportArgs) -> None:
         name=args.name,
         licence=args.licence,
         summary=args.summary,
+        card=args.card,
     )
     for name, value in asdict(record).items():
         print(f"{name:<14} {value}")

@@ -20,7 +20,7 @@ from ifvit.endings import flushed
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.features import Features
 from ifvit.features.minutiae import skeletonizer
-from ifvit.files import check_output
+from ifvit.files import check_folder, check_output
 from ifvit.matcher import Matcher
 from ifvit.texts import shortened
 from ifvit.weights.pretrained import checkpoint_pair
@@ -36,6 +36,8 @@ class MatchArgs:
     candidates: Annotated[tuple[str, ...], tyro.conf.Positional]
     out: str | None = None
     """Write a picture of the match, of several that of the best, to this PNG file."""
+    stages: str | None = None
+    """Write a picture of each stage of the match, of several that of the best, to this folder."""
     json: bool = False
     """Print whole results as JSON, a line each."""
     minutiae: bool = False
@@ -74,7 +76,9 @@ def run_match(args: MatchArgs) -> None:
                 raise
             logger.warning("%s", error)
             unreadable.append(path)
-    results = sorted(matcher.match_many(probe, read), key=lambda result: -result.score)
+    found = matcher.match_many(probe, read)
+    order = sorted(range(len(found)), key=lambda place: -found[place].score)
+    results = [found[place] for place in order]
     limit = None
     if args.threshold is not None and matcher.decision.impostor is not None:
         limit = matcher.decision.threshold(args.threshold)
@@ -88,11 +92,23 @@ def run_match(args: MatchArgs) -> None:
 
         flushed()
         draw_match(results[0], args.out)
+    if args.stages is not None and results:
+        _draw_stages(matcher, probe, read[order[0]], args.stages)
     if unreadable:
         raise ValueError(
             f"{len(unreadable)} of {len(args.candidates)} candidates could not be compared, the "
             f"reasons stand above: {shortened(', '.join(unreadable), 250)}"
         )
+
+
+def _draw_stages(matcher: Matcher, probe: Features, other: Features, folder: str) -> None:
+    from ifvit.viz.stages import draw_stages
+
+    flushed()
+    drawn = draw_stages(matcher, (probe, other), folder)
+    logger.info(
+        "%d pictures, %s to %s, are in %s", *(len(drawn), drawn[0].name, drawn[-1].name, folder)
+    )
 
 
 def _extracted(matcher: Matcher, path: str, ppi: float | None) -> Features:
@@ -131,6 +147,8 @@ def _check(args: MatchArgs) -> None:
 
         picture_format(args.out)
         check_output(args.out)
+    if args.stages is not None:
+        check_folder(args.stages, "--stages")
     if args.threshold is None:
         return
     if args.enhancer != "gabor" or args.canvas is not None:

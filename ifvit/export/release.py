@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from ifvit.export.card import CARD_FILE, CONFIG_FILE, config_json, model_card
 from ifvit.export.onnx_export import export_onnx
-from ifvit.files import check_output, guarded, keep_earlier
+from ifvit.files import check_output, guarded, keep_earlier, write_text
+from ifvit.texts import read_text
 from ifvit.weights.checkpoint import check_same_shape, load_pair, save_weights
 from ifvit.weights.metadata import Metadata, link_to
 from ifvit.weights.pretrained import RECORD_FILE, Pretrained, graphs_sha256, write_record
@@ -25,15 +27,17 @@ def export_pair(
     name: str | None = None,
     licence: str = "Apache-2.0",
     summary: str | None = None,
+    card: str | Path | None = None,
     frames: Float[np.ndarray, "2 S S"] | None = None,
 ) -> Pretrained:
-    """Write both modules, their graphs and their record to the folder ``out``; return the record.
+    """Write both modules, their graphs, record and card to the folder ``out``; return the record.
 
     Parameters become float16 where that only rounds them, and graphs compute what such checkpoints
     do (:func:`ifvit.export.onnx_export.export_onnx`). Each checkpoint names the checkpoint that it
     was made from in its lineage, and of the paths in its settings keeps the last part alone.
-    ``name`` is that of the folder if not given, ``frames`` the prints that the graphs are checked
-    with, if others. Raises FileNotFoundError and ValueError as
+    ``name`` is that of the folder if not given; ``card`` is a file with the text of the model card,
+    if that is not to be made (:mod:`ifvit.export.card`); ``frames`` are the prints that the graphs
+    are checked with, if others. Raises FileNotFoundError and ValueError as
     :func:`load_pair` and ``export_onnx`` do, and ValueError where the modules differ in shape, or
     ``out`` holds an export already or these very checkpoints. Other files of these names are kept
     aside.
@@ -41,13 +45,16 @@ def export_pair(
     out = Path(out)
     if (out / RECORD_FILE).exists():
         raise ValueError(f"{out} holds exported weights already: remove it, or give another --out")
+    own_card = "" if card is None else read_text(card, "a model card in Markdown")
     graphs = [graph_file(out, name) for name in MODULE_OF]
-    with guarded([dense_ckpt, matcher_ckpt]):
-        for file in (out / DENSE_FILE, out / MATCHER_FILE, *graphs):
+    about = out / CONFIG_FILE, out / CARD_FILE
+    files = out / DENSE_FILE, out / MATCHER_FILE, *graphs, *about
+    with guarded([dense_ckpt, matcher_ckpt, *([] if card is None else [card])]):
+        for file in files:
             check_output(file)
     (dense, dense_meta), (matcher, meta) = load_pair(dense_ckpt, matcher_ckpt)
     check_same_shape(dense, matcher)
-    for file in (out / DENSE_FILE, out / MATCHER_FILE, *graphs):
+    for file in files:
         keep_earlier(file)  # of no finished export, and perhaps the only one of its kind
     dense_record = _exported(Path(dense_ckpt), dense_meta)
     dense_sha256 = save_weights(out / DENSE_FILE, dense, dense_record, half=True)
@@ -56,9 +63,11 @@ def export_pair(
     # What was written is read back once: the graphs are made from it.
     export_onnx(out, out / DENSE_FILE, out / MATCHER_FILE, licence=licence, frames=frames)
     name = name or out.resolve().name
-    card = f"docs/models/{name}.md"
+    told = f"docs/models/{name}.md"
     said, made = summary or _summary(meta), graphs_sha256(out)
-    record = Pretrained(name, said, licence, card, dense_sha256, matcher_sha256, made)
+    record = Pretrained(name, said, licence, told, dense_sha256, matcher_sha256, made)
+    write_text(about[0], config_json(record, dense_meta))
+    write_text(about[1], model_card(record, dense_meta, meta, own_card))
     # Last: a folder without it is not finished.
     write_record(out / RECORD_FILE, record)
     return record

@@ -1,7 +1,7 @@
 """The weights that ship with ifvit: a folder a name, checked before they are used.
 
 ``shipped/NAME`` holds both modules, the decision that their scores calibrate, and ``weights.json``,
-the record of them that ``ifvit export`` writes. To replace weights is to replace that folder.
+the record of them that ``ifvit release`` writes. To replace weights is to replace that folder.
 """
 
 from __future__ import annotations
@@ -79,6 +79,14 @@ def pretrained_files(name: str = DEFAULT) -> PretrainedFiles:
     return _verified(SHIPPED / name, known[name])
 
 
+def released_files(folder: Path) -> PretrainedFiles:
+    """Return the files of a folder that ``ifvit release`` wrote, verified when first asked for.
+
+    Raises as :func:`read_record` and :func:`pretrained_files` do.
+    """
+    return _verified(folder, read_record(folder / RECORD_FILE))
+
+
 def checkpoint_pair(
     dense_ckpt: str | Path | None = None, matcher_ckpt: str | Path | None = None
 ) -> PretrainedFiles:
@@ -101,7 +109,7 @@ def checkpoint_pair(
 
 def read_record(path: Path) -> Pretrained:
     """Read a record; raises FileNotFoundError, and ValueError for a file that is not one."""
-    expected = f"a {RECORD_FILE} that `ifvit export` writes"
+    expected = f"a {RECORD_FILE} that `ifvit release` writes"
     check_exists(path, expected)
     values = read_json(path, expected)
     names = [field.name for field in fields(Pretrained)]

@@ -84,3 +84,21 @@ def test_bad_input_is_refused(metric) -> None:
         metric([], [0.5])
     with pytest.raises(ValueError, match="impostor scores hold 1 NaN"):
         metric([0.5], [np.nan, 0.2])
+
+
+def test_a_weight_counts_a_comparison_several_times_or_not_at_all() -> None:
+    genuine, impostor = [0.9, 0.4, 0.7], [0.5, 0.1]
+    weighed = error_curve(genuine, impostor, [1, 3, 0], [2, 1])
+    repeated = error_curve([0.9, 0.4, 0.4, 0.4], [0.5, 0.5, 0.1])
+    kept = np.isin(weighed.thresholds, repeated.thresholds)
+    for name in ("thresholds", "fmr", "fnmr"):
+        found, wanted = getattr(weighed, name)[kept], getattr(repeated, name)
+        np.testing.assert_allclose(found, wanted, atol=1e-12)
+
+
+def test_weights_that_leave_nothing_are_refused() -> None:
+    for weights in ([[0, 0], [1]], [[1, 1], [0]]):
+        with pytest.raises(ValueError, match="the weights are all 0"):
+            error_curve([0.9, 0.8], [0.1], *weights)
+    # However little they come to, it is something.
+    assert error_curve([0.9], [0.1], [1e-12], [1e-12]).fnmr[-1] == 0

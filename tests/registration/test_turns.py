@@ -12,14 +12,13 @@ from ifvit.presets import TINY_MODEL
 from ifvit.registration.align import AlignConfig, search_angles
 from ifvit.registration.turns import likely_turns
 from ifvit.sources.dense_synthetic import draw_pairs, render_frames
-from ifvit.sources.masters import masters_of
 
-FINGERS = 6
-TURNS = np.deg2rad([0.0, 35.0, -80.0, 120.0, 175.0, -150.0])
+FINGERS = 4
+TURNS = np.deg2rad([35.0, -80.0, 175.0, -150.0])
 
 
 @pytest.fixture(scope="module")
-def pairs() -> list[tuple[FrameFeatures, FrameFeatures]]:
+def pairs(masters) -> list[tuple[FrameFeatures, FrameFeatures]]:
     """Two impressions of each of some fingers, the second turned by :data:`TURNS`."""
     finger = jnp.repeat(jnp.arange(FINGERS)[:, None], 2, axis=1)
     impression = jnp.tile(jnp.array([0, 1]), (FINGERS, 1))
@@ -27,7 +26,7 @@ def pairs() -> list[tuple[FrameFeatures, FrameFeatures]]:
     params = params[0], params[1]._replace(turn=jnp.asarray(TURNS, jnp.float32))
     made = []
     for each in params:
-        frames = np.asarray(render_frames(masters_of(0, 0, FINGERS), each, TINY_MODEL))
+        frames = np.asarray(render_frames(masters, each, TINY_MODEL))
         made.append([frame_features(frame, None, TINY_MODEL) for frame in frames])
     assert frames.shape[1] == frame_side(TINY_MODEL)
     return list(zip(*made, strict=True))

@@ -236,13 +236,16 @@ def files(folder: Path) -> list[Path]:
 
 
 @orphans
-@pytest.mark.parametrize("damage", [flip, cut, Path.unlink])
-def test_a_damaged_state_is_passed_over(tmp_path, whole, caplog, damage):
-    """Whichever of its files is hit: the run ends as if nothing had been."""
+@pytest.mark.parametrize(("damage", "step"), [(flip, 1), (cut, 3), (Path.unlink, 1)])
+def test_a_damaged_state_is_passed_over(tmp_path, whole, caplog, damage, step):
+    """Whichever of its files is hit: the run ends as if nothing had been.
+
+    A file that is cut, which is easier to notice, is tried in every third.
+    """
     stop_at(Toy(tmp_path / "run"), 5)
     state = Path("state", "6", "state")
     firsts = []
-    for number, file in enumerate(files(tmp_path / "run" / state)):
+    for number, file in enumerate(files(tmp_path / "run" / state)[::step]):
         copy = tmp_path / str(number)
         shutil.copytree(tmp_path / "run", copy)
         damage(copy / file.relative_to(tmp_path / "run"))

@@ -60,7 +60,7 @@ def test_files_are_verified_once(folder, monkeypatch):
 @pytest.mark.parametrize("content", ["", "[]", '{"name": "small"}'])
 def test_a_damaged_record_is_named(folder, content):
     (folder / "small" / RECORD_FILE).write_text(content)
-    with pytest.raises(ValueError, match=r"weights\.json cannot be read .* `ifvit export`"):
+    with pytest.raises(ValueError, match=r"weights\.json cannot be read .* `ifvit release`"):
         pretrained_files("small")
 
 

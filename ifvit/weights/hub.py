@@ -1,0 +1,66 @@
+"""Weights that others share: a folder that ``ifvit release`` wrote, or a repository of such a hub.
+
+Only :func:`downloaded` uses the network, and only where a hub's name is given.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from ifvit.weights.pretrained import (
+    DEFAULT,
+    RECORD_FILE,
+    PretrainedFiles,
+    list_weights,
+    pretrained_files,
+    released_files,
+)
+
+HUB_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
+"""``owner/name``, and a tag, branch or commit where one is asked for."""
+
+WANTED = ("*.json", "*.safetensors", "*.onnx", "README.md")
+"""What of a repository is downloaded."""
+
+
+def named_files(name: str | Path = DEFAULT) -> PretrainedFiles:
+    """Return the files of weights by their name: one that ships, a folder, or ``owner/name``.
+
+    They are verified by the record beside them. Raises ValueError for what is none of these, and
+    as ``pretrained_files`` and :func:`downloaded` do.
+    """
+    text, folder = str(name), Path(name)
+    if text in list_weights():
+        return pretrained_files(text)
+    if folder.is_dir():
+        return released_files(folder)
+    found = HUB_NAME.fullmatch(text)
+    if found is None or folder.is_absolute() or text.startswith("."):
+        raise ValueError(
+            f"no weights called {text!r}: expected one of {', '.join(list_weights())}, a folder "
+            f"with the {RECORD_FILE} that `ifvit release` writes, or a hub's owner/name"
+        )
+    return released_files(downloaded(found["repo"], found["revision"]))
+
+
+def downloaded(repo: str, revision: str | None = None) -> Path:
+    """Return the folder of a repository of the Hugging Face Hub, downloaded where it is not yet.
+
+    Raises ValueError where the package for that is missing, and where nothing can be downloaded.
+    """
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise ValueError(
+            f"{repo} is no folder, and to download it as a hub's repository the package "
+            "huggingface_hub is needed: pip install 'ifvit[hub]'"
+        ) from error
+    try:
+        return Path(snapshot_download(repo, revision=revision, allow_patterns=list(WANTED)))
+    except Exception as error:  # each kind of failure has a type of its own, of several packages
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise ValueError(
+            f"{repo} cannot be downloaded from the hub ({reason}): expected a folder, or the "
+            "owner/name of a repository that is public or yours"
+        ) from error
