@@ -32,12 +32,17 @@ mild=(--hard 0 --zoom 1 1)
   --pairs-per-epoch 8000 --batch-size 32 --learning-rate 0.0012 --ema 0.999 \
   --init-from runs/dense_skin2/dense_reg_ckpt.safetensors --checkpoint-dir runs/dense_long
 
+# Twice as many pairs again. The trainings before this one were made when Module 1 had no fine level.
+"$ifvit" train-dense --preset small --hard 0.5 --seed 8 --fingers 8000 --epochs 31 \
+  --pairs-per-epoch 16000 --batch-size 64 --learning-rate 0.0012 --ema 0.999 \
+  --init-from runs/dense_long/dense_reg_ckpt.safetensors --checkpoint-dir runs/dense_fine
+
 # Module 2 starts from all that Module 1 has by then: 3,300 steps.
 "$ifvit" train-match --preset small --seed 7 --compute-dtype bfloat16 \
   --pretrained-ckpt runs/dense_long/dense_reg_ckpt.safetensors --checkpoint-dir runs/match_prints
 
 if [[ ! -e runs/small/weights.json ]]; then
   "$ifvit" release --name small --out runs/small \
-    --dense-ckpt runs/dense_long/dense_reg_ckpt.safetensors \
+    --dense-ckpt runs/dense_fine/dense_reg_ckpt.safetensors \
     --matcher-ckpt runs/match_prints/matcher_ckpt.safetensors
 fi
