@@ -29,7 +29,7 @@ from ifvit.export.onnx_export import export_onnx
 from ifvit.runtime.calls import Engine
 from ifvit.runtime.jax_runtime import JaxEngine
 from ifvit.runtime.onnx_runtime import OnnxEngine
-from ifvit.weights.pretrained import checkpoint_pair
+from ifvit.weights.pretrained import module_files
 
 CANVASES = (160, 224)
 BATCHES = (1, 8)
@@ -123,7 +123,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=2, help="of ONNX Runtime, for one call")
     parser.add_argument("--repeats", type=int, default=15)
     args = parser.parse_args()
-    pair = checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
+    pair = module_files(args.dense_ckpt, args.matcher_ckpt)
     with TemporaryDirectory() as folder:
         graphs = args.graphs or str(export_onnx(Path(folder) / "graphs", *pair).paths[0].parent)
         print(f"{machine()}; onnxruntime {onnxruntime.__version__}, {args.threads} threads")

@@ -33,7 +33,7 @@ from ifvit.sources.masters import masters_of
 from ifvit.sources.posed import PoseError
 from ifvit.sources.print_synthetic import SyntheticPrints
 from ifvit.sources.truth import PairBatch
-from ifvit.training.compute import set_compute
+from ifvit.training.gradients import set_compute
 from ifvit.training.loop import make_optimizer
 from ifvit.training.print_steps import LossSettings, PrintTrainer, print_step
 from ifvit.training.steps import dense_step

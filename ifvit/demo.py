@@ -32,7 +32,7 @@ from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.sources.dense_synthetic import synthetic_source
 from ifvit.sources.masters import TEST_FINGERS
 from ifvit.synthesis.dataset import DatasetSpec, write_dataset
-from ifvit.training.dense import cell_accuracy, held_batches, train_dense
+from ifvit.training.dense import cell_accuracy, train_dense, validation_batches
 from ifvit.training.match import train_match
 from ifvit.viz.figures import save
 from ifvit.viz.matches import draw_match
@@ -131,7 +131,7 @@ def measure_module1(dense_ckpt: Path, config: DenseConfig) -> dict[str, float]:
     """Measure registration on genuine pairs of the unseen fingers."""
     model, _ = load_dense(dense_ckpt)
     source = synthetic_source(config, TEST_FINGERS, TEST_SPEC.fingers, genuine_only=True)
-    return cell_accuracy(model, held_batches(source, CELL_PAIRS, config.batch_size))
+    return cell_accuracy(model, validation_batches(source, CELL_PAIRS, config.batch_size))
 
 
 def measure_pairs(matcher: Matcher, folder: Path, seed: int) -> list[ScoreRow]:

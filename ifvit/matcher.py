@@ -24,7 +24,7 @@ from ifvit.registration.pairing import in_order
 from ifvit.runtime.calls import Engine
 from ifvit.runtime.engines import load_engine
 from ifvit.weights.hub import named_files
-from ifvit.weights.pretrained import DEFAULT, checkpoint_pair
+from ifvit.weights.pretrained import DEFAULT, module_files
 
 T = TypeVar("T")
 
@@ -69,7 +69,7 @@ class Matcher:
         ``canvas`` is the side of the canvas in pixels at the network's resolution, if it is to be
         the same for all prints; otherwise each pair has one that it fits in.
         ``calibration`` is a file of ``ifvit calibrate``, if not the one beside Module 2.
-        Raises FileNotFoundError and ValueError as ``load_engine`` and ``checkpoint_pair`` do, and
+        Raises FileNotFoundError and ValueError as ``load_engine`` and ``module_files`` do, and
         ValueError for a canvas that is too small, or a calibration that does not hold.
         """
         usual = enhancer == "gabor" and canvas is None
@@ -78,7 +78,7 @@ class Matcher:
                 f"{calibration} does not hold for the enhancer {enhancer!r} and canvas {canvas}: "
                 "a calibration is of both as they are by default"
             )
-        dense_ckpt, matcher_ckpt = checkpoint_pair(dense_ckpt, matcher_ckpt)
+        dense_ckpt, matcher_ckpt = module_files(dense_ckpt, matcher_ckpt)
         engine, settings = load_engine(dense_ckpt, matcher_ckpt)
         weights = engine.dense_sha256, engine.matcher_sha256
         decision = decision_of(matcher_ckpt, calibration, weights)

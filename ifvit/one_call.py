@@ -11,7 +11,7 @@ from ifvit.comparison.result import MatchResult
 from ifvit.data.given import Ppi, PrintSource
 from ifvit.features.enhancer import EnhancerName
 from ifvit.matcher import Matcher
-from ifvit.weights.pretrained import checkpoint_pair
+from ifvit.weights.pretrained import module_files
 
 
 @lru_cache(maxsize=1)
@@ -71,7 +71,7 @@ def match(
     checkpoints that do not belong together, one without the other, and for an enhancer that cannot
     be had.
     """
-    dense, module2 = checkpoint_pair(dense_ckpt, matcher_ckpt)
+    dense, module2 = module_files(dense_ckpt, matcher_ckpt)
     files = dense, module2, Path(calibration or module2.with_name(DECISION_FILE))
     written = tuple(path.stat().st_mtime_ns if path.exists() else 0 for path in files)
     matcher = _loaded(dense, module2, enhancer, canvas, calibration, written)

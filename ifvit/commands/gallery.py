@@ -14,7 +14,7 @@ from ifvit.data.tags import warn_of_tags
 from ifvit.endings import flushed
 from ifvit.matcher import Matcher
 from ifvit.texts import shortened
-from ifvit.weights.pretrained import checkpoint_pair
+from ifvit.weights.pretrained import module_files
 
 Positional = tyro.conf.Positional
 
@@ -115,7 +115,7 @@ def opened(args: Any, create: bool = False, matcher: Matcher | None = None) -> A
         key = read_key(args.key_file)
         load: Any = matcher
         if matcher is None and isinstance(args, MatchingArgs | MaintainArgs):
-            checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
+            module_files(args.dense_ckpt, args.matcher_ckpt)
 
             def load() -> Matcher:
                 return Matcher.from_checkpoints(args.dense_ckpt, args.matcher_ckpt)

@@ -23,7 +23,7 @@ from ifvit.features.minutiae import skeletonizer
 from ifvit.files import check_folder, check_output
 from ifvit.matcher import Matcher
 from ifvit.texts import shortened
-from ifvit.weights.pretrained import checkpoint_pair
+from ifvit.weights.pretrained import module_files
 
 logger = logging.getLogger("ifvit")
 
@@ -136,7 +136,7 @@ def _print(result: MatchResult, args: MatchArgs, limit: float | None) -> None:
 
 def _check(args: MatchArgs) -> None:
     """Find out what is wrong with the arguments before anything takes its time."""
-    checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
+    module_files(args.dense_ckpt, args.matcher_ckpt)
     if not args.candidates:
         raise ValueError("a print to compare with is missing: expected at least one file")
     if args.minutiae:
@@ -159,14 +159,14 @@ def _check(args: MatchArgs) -> None:
 def _calibration(args: MatchArgs) -> Decision:
     if args.calibration is not None:
         return load_decision(args.calibration)
-    path = checkpoint_pair(args.dense_ckpt, args.matcher_ckpt).matcher.with_name(DECISION_FILE)
+    path = module_files(args.dense_ckpt, args.matcher_ckpt).matcher.with_name(DECISION_FILE)
     if not path.exists():
         raise ValueError(_uncalibrated(args))
     return load_decision(path)
 
 
 def _uncalibrated(args: MatchArgs) -> str:
-    matcher_ckpt = checkpoint_pair(args.dense_ckpt, args.matcher_ckpt).matcher
+    matcher_ckpt = module_files(args.dense_ckpt, args.matcher_ckpt).matcher
     return (
         f"--threshold is a false match rate, but {matcher_ckpt} is not calibrated for this: "
         "run `ifvit evaluate` on prints like yours, then `ifvit calibrate`"

@@ -21,7 +21,7 @@ from ifvit.evaluation.scores import ScoreRow
 from ifvit.features.features import Features
 from ifvit.files import check_folder, check_output, sha256_of
 from ifvit.matcher import Matcher
-from ifvit.weights.pretrained import checkpoint_pair, pretrained_files
+from ifvit.weights.pretrained import module_files, pretrained_files
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class ReportArgs:
 
 def run_evaluate(config: EvaluateConfig) -> None:
     """Score a data set's comparisons."""
-    checkpoint_pair(config.dense_ckpt, config.matcher_ckpt)
+    module_files(config.dense_ckpt, config.matcher_ckpt)
     check_folder(config.out)
     path = evaluate(config)
     print(f"scores are in {path}\nnext: ifvit report {shlex.quote(str(path))}")
@@ -82,7 +82,7 @@ def run_calibrate(args: CalibrateArgs) -> None:
 
 def run_identify(config: IdentifyConfig) -> None:
     """Search a gallery, and print the rates."""
-    checkpoint_pair(config.dense_ckpt, config.matcher_ckpt)
+    module_files(config.dense_ckpt, config.matcher_ckpt)
     check_output(config.out)
     found = identify(config)
     print(f"{found.probes} probes, gallery of {found.gallery}")

@@ -9,7 +9,7 @@ from typing import Any
 from ifvit.commands.gallery import GalleryArgs, opened
 from ifvit.endings import flushed
 from ifvit.matcher import Matcher
-from ifvit.weights.pretrained import checkpoint_pair
+from ifvit.weights.pretrained import module_files
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def run_serve(args: ServeArgs) -> None:
     _check(args)
     check_address(args.host, args.token_file is not None)
     keys = None if args.token_file is None else Keys.read(args.token_file)
-    checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
+    module_files(args.dense_ckpt, args.matcher_ckpt)
     with listening(args.host, args.port) as listens:
         service = _service(args, keys)
         listens.listen()  # who reads the line below may ask at once

@@ -19,7 +19,7 @@ from ifvit.features.enhancer import EnhancerName
 from ifvit.files import check_output, write_result
 from ifvit.matcher import Matcher
 from ifvit.texts import shortened
-from ifvit.weights.pretrained import checkpoint_pair
+from ifvit.weights.pretrained import module_files
 
 REGISTERED = (
     *("aligned.png", "overlay.png", "checkerboard.png", "field.png"),
@@ -114,7 +114,7 @@ def run_embed(args: EmbedArgs) -> None:
     check_ppi(REFERENCE_PPI if args.ppi is None else args.ppi)
     check_names(args.paths)
     warn_of_tags((path, args.ppi) for path in args.paths)
-    checkpoint_pair(args.dense_ckpt, args.matcher_ckpt)
+    module_files(args.dense_ckpt, args.matcher_ckpt)
     matcher = Matcher.from_checkpoints(args.dense_ckpt, args.matcher_ckpt)
     templates, unreadable = embed_files(matcher, args.paths, args.ppi)
     if templates is not None:

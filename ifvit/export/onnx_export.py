@@ -24,8 +24,8 @@ from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.runtime.graph_record import GraphRecord
 from ifvit.runtime.onnx_runtime import OnnxEngine
-from ifvit.weights.checkpoint import Metadata, check_same_shape, load_pair, sha256_of
-from ifvit.weights.pretrained import RECORD_FILE, checkpoint_pair, read_record
+from ifvit.weights.checkpoint import Metadata, check_same_shape, load_modules, sha256_of
+from ifvit.weights.pretrained import RECORD_FILE, module_files, read_record
 from ifvit.weights.settings import without_folders
 from ifvit.weights.storage import MODULE_OF, graph_file
 
@@ -51,13 +51,13 @@ def export_onnx(
     weights, an SPDX identifier; if not given, that of the record beside them, or Apache-2.0.
     ``frames`` are the prints to check with, if not those of
     :func:`ifvit.export.parity.synthetic_frames`. Equal checkpoints give equal files, and earlier
-    ones in ``out`` are replaced. Raises FileNotFoundError and ValueError as ``load_pair`` does, and
+    ones in ``out`` are replaced. Raises FileNotFoundError and ValueError as ``load_modules`` does, and
     ValueError for modules that differ in shape, for graphs that are further from JAX than
     :data:`ifvit.export.parity.LIMITS`, and where the extra ``train`` is not installed; nothing is
     then written.
     """
-    files = checkpoint_pair(dense_ckpt, matcher_ckpt)
-    (dense, dense_meta), (matcher, meta) = load_pair(*files)
+    files = module_files(dense_ckpt, matcher_ckpt)
+    (dense, dense_meta), (matcher, meta) = load_modules(*files)
     check_same_shape(dense, matcher)
     shas = sha256_of(files.dense), sha256_of(files.matcher)
     metadata = {"dense_reg": dense_meta, "matcher": meta}

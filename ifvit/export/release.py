@@ -12,7 +12,7 @@ from ifvit.export.card import CARD_FILE, CONFIG_FILE, config_json, model_card
 from ifvit.export.onnx_export import export_onnx
 from ifvit.files import check_output, guarded, keep_earlier, write_text
 from ifvit.texts import read_text
-from ifvit.weights.checkpoint import check_same_shape, load_pair, save_weights
+from ifvit.weights.checkpoint import check_same_shape, load_modules, save_weights
 from ifvit.weights.metadata import Metadata, link_to
 from ifvit.weights.pretrained import RECORD_FILE, Pretrained, graphs_sha256, write_record
 from ifvit.weights.settings import without_folders
@@ -38,7 +38,7 @@ def export_pair(
     ``name`` is that of the folder if not given; ``card`` is a file with the text of the model card,
     if that is not to be made (:mod:`ifvit.export.card`); ``frames`` are the prints that the graphs
     are checked with, if others. Raises FileNotFoundError and ValueError as
-    :func:`load_pair` and ``export_onnx`` do, and ValueError where the modules differ in shape, or
+    :func:`load_modules` and ``export_onnx`` do, and ValueError where the modules differ in shape, or
     ``out`` holds an export already or these very checkpoints. Other files of these names are kept
     aside.
     """
@@ -52,7 +52,7 @@ def export_pair(
     with guarded([dense_ckpt, matcher_ckpt, *([] if card is None else [card])]):
         for file in files:
             check_output(file)
-    (dense, dense_meta), (matcher, meta) = load_pair(dense_ckpt, matcher_ckpt)
+    (dense, dense_meta), (matcher, meta) = load_modules(dense_ckpt, matcher_ckpt)
     check_same_shape(dense, matcher)
     for file in files:
         keep_earlier(file)  # of no finished export, and perhaps the only one of its kind

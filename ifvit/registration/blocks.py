@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.features.frame_features import Ridges
-from ifvit.registration.laid import laid_on
+from ifvit.registration.laid import warp_ridges
 
 ROWS = 4
 """Rows of a block's products that are summed before its Gaussian window, which hardly changes over
@@ -49,7 +49,7 @@ def correlation(
     """
     factor = REFERENCE_PPI // config.ppi
     most = -(-reach // factor)
-    image1, inside = laid_on(ridges1, H, displacement, config)
+    image1, inside = warp_ridges(ridges1, H, displacement, config)
     soft0, soft1 = ridges0.mask.astype(np.float32), inside.astype(np.float32)
     image0, window = ridges0.image * soft0, _window(config, block)
     rows = window.reshape(config.cells, -1, ROWS).mean(axis=2)

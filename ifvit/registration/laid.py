@@ -21,7 +21,7 @@ def network_transform(
     return coarser(H, REFERENCE_PPI / config.ppi)
 
 
-def laid_on(
+def warp_ridges(
     ridges: Ridges,
     H: Float[np.ndarray, "2 3"],
     displacement: Float[np.ndarray, "h w 2"],
@@ -41,7 +41,7 @@ def agreement(
     config: ModelConfig,
 ) -> tuple[float, float]:
     """Return NCC over the overlap, and the overlap's share of the frame."""
-    laid = laid_on(ridges1, H, displacement, config)
+    laid = warp_ridges(ridges1, H, displacement, config)
     mask = ridges0.mask & laid.mask
     image0, image1 = ridges0.image[mask].astype(float), laid.image[mask].astype(float)
     power = (image0 @ image0) * (image1 @ image1)

@@ -25,7 +25,7 @@ from ifvit.features.frame_features import Ridges
 from ifvit.geometry.transforms import apply, invert
 from ifvit.geometry.warp import sample
 from ifvit.registration.hypotheses import Hypotheses
-from ifvit.registration.laid import laid_on
+from ifvit.registration.laid import warp_ridges
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ def starts_of(found: Hypotheses, centres: Float[np.ndarray, "N 2"]) -> list[Star
     return made
 
 
-class Flat(NamedTuple):
+class Rectified(NamedTuple):
     """Print 1 laid in print 0's frame by an alignment and its field, and where its matches lie."""
 
     ridges: Ridges
@@ -235,12 +235,12 @@ class Flat(NamedTuple):
     spread: Float[np.ndarray, " K"]
 
 
-def lay_flat(ridges1: Ridges, start: Start, config: ModelConfig) -> Flat:
+def rectify(ridges1: Ridges, start: Start, config: ModelConfig) -> Rectified:
     """Draw print 1 in print 0's frame, without the distortion that the matches show."""
     there = apply(invert(start.H_0to1), start.points1)
     there = there - between_cells(start.displacement, start.points0, config)
-    ridges = laid_on(ridges1, start.H_0to1, start.displacement, config)
-    return Flat(ridges, start.points0, there, start.weight, start.spread)
+    ridges = warp_ridges(ridges1, start.H_0to1, start.displacement, config)
+    return Rectified(ridges, start.points0, there, start.weight, start.spread)
 
 
 def between_cells(

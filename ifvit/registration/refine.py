@@ -25,7 +25,7 @@ from ifvit.geometry.transforms import apply, compose, fit_similarity, invert
 from ifvit.registration.correlate import Search, search
 from ifvit.registration.elastic import ELASTIC_CONFIG, ElasticConfig, Told, elastic
 from ifvit.registration.laid import agreement
-from ifvit.registration.rectify import Flat, Start, between_cells, certainty, lay_flat
+from ifvit.registration.rectify import Rectified, Start, between_cells, certainty, rectify
 
 WIDE = Search((-6, -4, -2, 0, 2, 4, 6), (1.0,), 32)
 FINE = Search((-1.5, -0.75, 0, 0.75, 1.5), (0.97, 1.0, 1.03), 6)
@@ -106,7 +106,7 @@ def refine(
     each alignment are followed, many roughly and few to the end; and what Module 1 matched, which
     minutiae and curvature told it, is evidence beside the ridges.
     """
-    flats = [lay_flat(ridges1, start, config) for start in starts]
+    flats = [rectify(ridges1, start, config) for start in starts]
     most = max(max(float(start.weight.sum()) for start in starts), 1e-6)
     steps = _Steps(ridges0, flats, most, config, settings)
     places = [place for start in range(len(flats)) for place in steps.place(start)]
@@ -148,7 +148,7 @@ class _Steps(NamedTuple):
     """
 
     ridges0: Ridges
-    flats: list[Flat]
+    flats: list[Rectified]
     most: float
     config: ModelConfig
     settings: RefineConfig
@@ -198,7 +198,7 @@ class _Steps(NamedTuple):
         return _Place(start, laid, laid.evidence + self._support(H, displacement, flat))
 
     def _support(
-        self, H: Float[np.ndarray, "2 3"], displacement: Float[np.ndarray, "h w 2"], flat: Flat
+        self, H: Float[np.ndarray, "2 3"], displacement: Float[np.ndarray, "h w 2"], flat: Rectified
     ) -> float:
         """Return how many matches bear a placement out, by their confidence and its nearness."""
         moved = displacement.reshape(-1, 2)[nearest_cell(flat.points0, self.config)]
@@ -209,7 +209,7 @@ class _Steps(NamedTuple):
 
 
 def _told(
-    flat: Flat, H: Float[np.ndarray, "2 3"], config: ModelConfig, settings: RefineConfig
+    flat: Rectified, H: Float[np.ndarray, "2 3"], config: ModelConfig, settings: RefineConfig
 ) -> Told:
     """Return where the matches put their cells, as displacements before ``H`` is applied."""
     cells = config.cells

@@ -25,7 +25,7 @@ def load_engine(dense_ckpt: str | Path, matcher_ckpt: str | Path | None = None) 
     Graphs that lie beside a checkpoint execute it (``ifvit export-onnx``): they must be its own.
     Without them it is executed by JAX, which compiles it first. Raises FileNotFoundError for a file
     that is not there; ValueError as :class:`ifvit.runtime.onnx_runtime.OnnxEngine` and
-    ``load_pair`` do, and where there is neither a graph nor JAX.
+    ``load_modules`` do, and where there is neither a graph nor JAX.
     """
     folder = Path(dense_ckpt if matcher_ckpt is None else matcher_ckpt).parent
     wanted = [name for name in MODULE_OF if matcher_ckpt or MODULE_OF[name] == "dense_reg"]
@@ -39,7 +39,7 @@ def load_engine(dense_ckpt: str | Path, matcher_ckpt: str | Path | None = None) 
 def _by_jax(dense_ckpt: str | Path, matcher_ckpt: str | Path | None) -> Loaded:
     try:
         from ifvit.runtime.jax_runtime import JaxEngine
-        from ifvit.weights.checkpoint import load_dense, load_pair, sha256_of
+        from ifvit.weights.checkpoint import load_dense, load_modules, sha256_of
     except ImportError as error:
         raise ValueError(
             f"{dense_ckpt} has no graphs beside it, and the networks need JAX then, which cannot "
@@ -50,7 +50,7 @@ def _by_jax(dense_ckpt: str | Path, matcher_ckpt: str | Path | None) -> Loaded:
         dense, meta = load_dense(dense_ckpt)
         engine = JaxEngine(dense, sha256=(sha256_of(dense_ckpt), ""))
     else:
-        (dense, meta), (matcher, _) = load_pair(dense_ckpt, matcher_ckpt)
+        (dense, meta), (matcher, _) = load_modules(dense_ckpt, matcher_ckpt)
         engine = JaxEngine(dense, matcher, (sha256_of(dense_ckpt), sha256_of(matcher_ckpt)))
     settings = meta.settings()
     assert isinstance(settings, DenseConfig), "load_dense takes no other"

@@ -17,8 +17,8 @@ from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
 from ifvit.shapes import check_mask_shape, check_print_shapes
-from ifvit.weights.checkpoint import check_same_shape, load_pair
-from ifvit.weights.pretrained import checkpoint_pair
+from ifvit.weights.checkpoint import check_same_shape, load_modules
+from ifvit.weights.pretrained import module_files
 from ifvit.weights.tensors import state_sha256
 
 
@@ -69,10 +69,10 @@ class JaxEngine:
     ) -> JaxEngine:
         """Load both modules, which must belong together, or those that ship with ifvit.
 
-        Raises FileNotFoundError and ValueError as ``load_pair`` and ``checkpoint_pair`` do.
+        Raises FileNotFoundError and ValueError as ``load_modules`` and ``module_files`` do.
         """
-        files = checkpoint_pair(dense_ckpt, matcher_ckpt)
-        (dense, _), (matcher, _) = load_pair(*files)
+        files = module_files(dense_ckpt, matcher_ckpt)
+        (dense, _), (matcher, _) = load_modules(*files)
         return cls(dense, matcher, (sha256_of(files.dense), sha256_of(files.matcher)))
 
     def backbone(self, image: Float[np.ndarray, "B H W"]) -> Float[np.ndarray, "B h w D"]:

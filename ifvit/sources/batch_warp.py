@@ -13,7 +13,7 @@ from jaxtyping import Array, Bool, Float
 from ifvit.geometry.warp import sample
 
 
-def warp_pairs(
+def warp_affine_batch(
     image: Float[Array, "B S S"],
     mask: Bool[Array, "B S S"],
     transforms: Float[Array, "B 2 3"],

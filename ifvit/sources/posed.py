@@ -11,7 +11,7 @@ from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 from ifvit.config import MatchConfig, ModelConfig
 from ifvit.features.network_view import network_input
 from ifvit.features.pose import Pose, upright
-from ifvit.sources.batch_warp import warp_pairs
+from ifvit.sources.batch_warp import warp_affine_batch
 
 
 class PoseError(NamedTuple):
@@ -65,5 +65,5 @@ def views_of(
     model: ModelConfig,
 ) -> Views:
     """Return frames at 500 ppi as they are, and drawn through the transforms ``laid``."""
-    posed = network_input(*warp_pairs(frames, mask, laid), model)
+    posed = network_input(*warp_affine_batch(frames, mask, laid), model)
     return Views(*network_input(frames, mask, model), *posed)

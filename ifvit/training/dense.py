@@ -17,12 +17,12 @@ from ifvit.sources.dense_folder import folder_sources
 from ifvit.sources.dense_synthetic import Ease, synthetic_source
 from ifvit.sources.masters import VALIDATION_FINGERS
 from ifvit.sources.truth import PairBatch
-from ifvit.training.ahead import Ahead
-from ifvit.training.averages import Averages
-from ifvit.training.compute import as_used, set_compute
 from ifvit.training.devices import Devices, connect, gathered
+from ifvit.training.ema import Ema
+from ifvit.training.gradients import as_used, set_compute
 from ifvit.training.loop import Task, fit, make_optimizer, steps_per_epoch
 from ifvit.training.pictures import match_pictures
+from ifvit.training.prefetch import Prefetch
 from ifvit.training.run import open_run
 from ifvit.training.steps import cell_hits, dense_step
 from ifvit.weights.checkpoint import save_weights
@@ -49,7 +49,7 @@ class DenseSource(Protocol):
         ...
 
 
-def held_batches(source: DenseSource, pairs: int, batch_size: int) -> list[PairBatch]:
+def validation_batches(source: DenseSource, pairs: int, batch_size: int) -> list[PairBatch]:
     """Make the batches to measure on, once for all epochs: at least ``pairs`` pairs."""
     return [source.batch(i, batch_size) for i in range(-(-pairs // batch_size))]
 
@@ -153,31 +153,34 @@ def _task(
     logger.info("Module 1, %s from seed %d\n%s", rest, config.seed, parameter_summary(model))
     set_compute(model, config)
     devices, optimizer = Devices(config), make_optimizer(model, config)
-    averages = Averages(model, config.ema)
-    modules = {"model": model, "optimizer": optimizer, **averages.modules}
+    ema = Ema(model, config.ema)
+    modules = {"model": model, "optimizer": optimizer, **ema.modules}
     devices.replicate(modules)
     batches = [
-        devices.shard(batch) for batch in held_batches(held, VALIDATION_PAIRS, config.batch_size)
+        devices.shard(batch)
+        for batch in validation_batches(held, VALIDATION_PAIRS, config.batch_size)
     ]
 
-    ahead = Ahead(lambda index: train.batch(index, config.batch_size), config)
+    prefetch = Prefetch(lambda index: train.batch(index, config.batch_size), config)
 
     def step(index: int) -> dict:
-        batch = devices.shard(ahead(index))
+        batch = devices.shard(prefetch(index))
         weights = config.lambda_D, config.lambda_F
         losses = dense_step(model, optimizer, batch, *weights, config.accumulate)
-        averages.follow(index)
-        return ahead.of(losses)
+        ema.follow(index)
+        return prefetch.of(losses)
 
     def validate() -> dict[str, float]:
-        measured = cell_accuracy(averages.weights, batches)
+        measured = cell_accuracy(ema.weights, batches)
         return {f"val_{name}": value for name, value in measured.items()}
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> None:
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
-        save_weights(path, averages.weights, meta)
+        save_weights(path, ema.weights, meta)
 
     def pictures() -> dict[str, bytes]:
-        return match_pictures(averages.weights, batches[0])
+        return match_pictures(ema.weights, batches[0])
 
-    return Task(("L_D", "L_F"), modules, path, step, validate, save, pictures, lambda: ahead.waited)
+    return Task(
+        ("L_D", "L_F"), modules, path, step, validate, save, pictures, lambda: prefetch.waited
+    )

@@ -17,10 +17,10 @@ from flax import nnx
 from tqdm import tqdm
 
 from ifvit.config import TrainConfig
-from ifvit.training.board import Board, Pictures
 from ifvit.training.devices import agreed, is_first
 from ifvit.training.guard import stop_asked
 from ifvit.training.run import Run
+from ifvit.training.tensorboard import Pictures, TensorBoard
 
 NAN_CHECK_EVERY = 20
 """Steps between looks at the losses: each look waits for the device."""
@@ -110,7 +110,7 @@ def fit(task: Task, config: TrainConfig, run: Run, extra: dict | None = None) ->
         mininterval=1.0,
         disable=not is_first(),
     )
-    board = Board(run.directory / "tensorboard", config.tensorboard, clock.step)
+    board = TensorBoard(run.directory / "tensorboard", config.tensorboard, clock.step)
     with stop_asked() as asked, bar, closing(board):
         while clock.step < total:
             start, epoch = time.perf_counter(), clock.step // steps + 1
@@ -136,7 +136,7 @@ def fit(task: Task, config: TrainConfig, run: Run, extra: dict | None = None) ->
 
 
 def _train_to(
-    end: int, task: Task, run: Run, bar: tqdm, asked: Callable[[], int], board: Board
+    end: int, task: Task, run: Run, bar: tqdm, asked: Callable[[], int], board: TensorBoard
 ) -> None:
     """Run the steps up to an epoch's end, looking at the losses of several at once."""
     waiting: list[dict] = []

@@ -12,14 +12,14 @@ from ifvit.evaluation.plots import det_plot
 from ifvit.models.embedding import MatcherModel
 from ifvit.sources.print_folder import folder_sources
 from ifvit.sources.print_synthetic import synthetic_sources
-from ifvit.training.ahead import Ahead
-from ifvit.training.averages import Averages
-from ifvit.training.compute import set_compute
 from ifvit.training.devices import Devices, connect
-from ifvit.training.held import PrintSource, held_prints, verify
+from ifvit.training.ema import Ema
+from ifvit.training.gradients import set_compute
 from ifvit.training.loop import Task, fit, make_optimizer
+from ifvit.training.prefetch import Prefetch
 from ifvit.training.print_steps import LOSSES, LossSettings, PrintTrainer, print_step
 from ifvit.training.run import open_run
+from ifvit.training.validation import PrintSource, validation_prints, verify
 from ifvit.weights.checkpoint import save_weights
 from ifvit.weights.describe import parameter_summary
 from ifvit.weights.metadata import Metadata
@@ -116,28 +116,28 @@ def _task(
     set_compute(trainer, config)
     # Both prints of a finger go to one device.
     devices, optimizer = Devices(config, together=2), make_optimizer(trainer, config)
-    averages = Averages(model, config.ema)
-    modules = {"model": trainer, "optimizer": optimizer, **averages.modules}
+    ema = Ema(model, config.ema)
+    modules = {"model": trainer, "optimizer": optimizer, **ema.modules}
     devices.replicate(modules)
-    batches = [devices.shard(batch) for batch in held_prints(held, config, VALIDATION_PRINTS)]
+    batches = [devices.shard(batch) for batch in validation_prints(held, config, VALIDATION_PRINTS)]
     settings = LossSettings.of(config)
-    ahead = Ahead(lambda index: train.batch(index, config.batch_size), config)
+    prefetch = Prefetch(lambda index: train.batch(index, config.batch_size), config)
 
     def step(index: int) -> dict:
-        batch = devices.shard(ahead(index))
+        batch = devices.shard(prefetch(index))
         losses = print_step(trainer, optimizer, batch, settings, config.accumulate)
-        averages.follow(index)
-        return ahead.of(losses)
+        ema.follow(index)
+        return prefetch.of(losses)
 
     def validate() -> dict[str, float]:
-        return verify(averages.weights, batches).metrics()
+        return verify(ema.weights, batches).metrics()
 
     def save(epoch: int, step: int, metrics: dict[str, float]) -> None:
         meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
-        save_weights(path, averages.weights, meta)
+        save_weights(path, ema.weights, meta)
 
     def pictures() -> dict[str, bytes]:
-        found = verify(averages.weights, batches)
+        found = verify(ema.weights, batches)
         return {"DET": det_plot({"dense map": found.maps, "index vector": found.indices})}
 
-    return Task(LOSSES, modules, path, step, validate, save, pictures, lambda: ahead.waited)
+    return Task(LOSSES, modules, path, step, validate, save, pictures, lambda: prefetch.waited)

@@ -11,8 +11,8 @@ from ifvit.evaluation.plots import match_plot
 from ifvit.models.coarse_matching import mutual_matches
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.sources.truth import PairBatch
-from ifvit.training.compute import as_used
 from ifvit.training.devices import gathered
+from ifvit.training.gradients import as_used
 
 SHOWN = 2
 """Pairs that are drawn."""

@@ -14,7 +14,7 @@ from ifvit.config import REFERENCE_PPI, STRIDE, MatchConfig, ModelConfig
 from ifvit.features.pose import Pose, pose_at
 from ifvit.models.embedding import MatcherModel
 from ifvit.sources.posed import PrintBatch
-from ifvit.training.compute import gradients
+from ifvit.training.gradients import gradients
 from ifvit.training.losses import arcface_loss, contrastive_loss, dense_loss, pose_loss
 
 Scalar = Float[Array, ""] | float

@@ -16,10 +16,10 @@ from flax import nnx
 from ifvit.config import TrainConfig
 from ifvit.files import keep_earlier
 from ifvit.locks import folder_lock
-from ifvit.training.board import check_board
 from ifvit.training.devices import is_first, wait_for_all
 from ifvit.training.guard import Stopped
 from ifvit.training.states import Checkpoints, shapes_of
+from ifvit.training.tensorboard import check_tensorboard
 from ifvit.weights.settings import RETIRED, to_json
 
 logger = logging.getLogger("ifvit")
@@ -172,7 +172,7 @@ def open_run(config: TrainConfig, path: Path, score: Callable[[Any], float]) -> 
     the directory, or where its run has other settings and ``config`` does not override them;
     OSError where nothing can be written.
     """
-    check_board(config.tensorboard)
+    check_tensorboard(config.tensorboard)
     directory = path.parent
     directory.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:

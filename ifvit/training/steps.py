@@ -11,7 +11,7 @@ from ifvit.config import REFERENCE_PPI, STRIDE
 from ifvit.models.coarse_matching import cell_matches
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.sources.truth import PairBatch
-from ifvit.training.compute import gradients
+from ifvit.training.gradients import gradients
 from ifvit.training.losses import dense_loss, fine_loss
 
 NEAR = 1.5

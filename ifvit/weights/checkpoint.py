@@ -111,7 +111,7 @@ def load_matcher(path: str | Path) -> tuple[MatcherModel, Metadata]:
     return model, meta
 
 
-def load_pair(
+def load_modules(
     dense_ckpt: str | Path, matcher_ckpt: str | Path
 ) -> tuple[tuple[DenseRegModel, Metadata], tuple[MatcherModel, Metadata]]:
     """Build both modules. The matcher must come from this very Module 1 checkpoint.

@@ -87,7 +87,7 @@ def released_files(folder: Path) -> PretrainedFiles:
     return _verified(folder, read_record(folder / RECORD_FILE))
 
 
-def checkpoint_pair(
+def module_files(
     dense_ckpt: str | Path | None = None, matcher_ckpt: str | Path | None = None
 ) -> PretrainedFiles:
     """Return the two checkpoints that are given, or those that ship with ifvit if none is.

@@ -14,7 +14,7 @@ from ifvit.config import DenseConfig, MatchConfig
 from ifvit.export.release import export_pair
 from ifvit.models import DenseRegModel, MatcherModel
 from ifvit.weights import Metadata, read_metadata, save_weights, sha256_of
-from ifvit.weights.checkpoint import load_pair
+from ifvit.weights.checkpoint import load_modules
 from ifvit.weights.describe import describe
 from ifvit.weights.pretrained import RECORD_FILE, read_record
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
@@ -111,10 +111,10 @@ def test_a_foreign_module_1_is_refused_before_and_after(trained_pair, exported, 
         export_pair(stranger, trained_pair[1], out)
     assert not out.exists()
     module2 = exported / "small" / MATCHER_FILE
-    load_pair(trained_pair[0], module2)
-    load_pair(exported / "small" / DENSE_FILE, module2)
+    load_modules(trained_pair[0], module2)
+    load_modules(exported / "small" / DENSE_FILE, module2)
     with pytest.raises(ValueError, match="was not trained from"):
-        load_pair(stranger, module2)
+        load_modules(stranger, module2)
 
 
 def test_modules_of_two_shapes_are_refused(trained_pair, micro, tmp_path):

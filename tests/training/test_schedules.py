@@ -11,8 +11,8 @@ from flax import nnx
 from ifvit.config import DenseConfig, TrainConfig
 from ifvit.models import DenseRegModel
 from ifvit.sources.dense_synthetic import Ease, SyntheticPairs, draw_pairs
-from ifvit.training.averages import Averages
 from ifvit.training.dense import dense_sources, ease_of
+from ifvit.training.ema import Ema
 from ifvit.training.loop import make_optimizer
 
 GROWING = DenseConfig(
@@ -87,7 +87,7 @@ def test_parts_learn_at_rates_of_their_own(micro):
 
 def test_the_average_follows_the_weights(micro):
     model = nnx.BatchNorm(3, rngs=nnx.Rngs(0))
-    averages = Averages(model, 0.5)
+    averages = Ema(model, 0.5)
     assert list(averages.modules) == ["average"]
     wanted = np.ones(3)
     for index, value in enumerate((3.0, 5.0, 9.0, 2.0)):
@@ -103,6 +103,6 @@ def test_the_average_follows_the_weights(micro):
 
 def test_without_a_decay_the_weights_are_the_models_own():
     model = nnx.BatchNorm(3, rngs=nnx.Rngs(0))
-    averages = Averages(model, 0.0)
+    averages = Ema(model, 0.0)
     averages.follow(0)
     assert averages.weights is model and averages.modules == {}

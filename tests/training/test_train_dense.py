@@ -17,7 +17,7 @@ from ifvit.sources.augment import source_side
 from ifvit.sources.dense_folder import CorruptionPairs
 from ifvit.sources.dense_synthetic import SyntheticPairs
 from ifvit.training import dense
-from ifvit.training.dense import cell_accuracy, dense_sources, held_batches, train_dense
+from ifvit.training.dense import cell_accuracy, dense_sources, train_dense, validation_batches
 from ifvit.training.steps import dense_step
 from ifvit.weights.checkpoint import load_dense, read_metadata
 
@@ -106,7 +106,7 @@ def test_batch_statistics_move_in_training_and_not_in_validation(micro, pairs):
     dense_step(model, optimizer, pairs.batch(0, 2), 1.0, 1.0)
     trained = values(model, nnx.BatchStat)
     assert not any(same(before, trained))
-    measured = cell_accuracy(model, held_batches(pairs, 4, 2))
+    measured = cell_accuracy(model, validation_batches(pairs, 4, 2))
     assert all(same(trained, values(model, nnx.BatchStat)))
     assert 0 <= measured["cell_accuracy"] <= measured["within_one_cell"] <= 1
     # The model itself still trains: validation used a view.

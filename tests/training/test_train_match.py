@@ -13,9 +13,9 @@ from flax import nnx
 
 from ifvit.files import sha256_of
 from ifvit.training import held
-from ifvit.training.held import held_prints, verify
 from ifvit.training.loop import Task
 from ifvit.training.match import check_classes, start_weights, train_match
+from ifvit.training.validation import validation_prints, verify
 from ifvit.weights.checkpoint import load_dense, load_matcher, read_metadata
 
 
@@ -90,7 +90,7 @@ def test_what_is_measured_by_hand(prints, micro, match_run, monkeypatch):
 def test_verification_leaves_the_model_alone(prints, match_config, match_run):
     model, _ = load_matcher(match_run[0])
     before = values(model)
-    batches = held_prints(prints, match_config, 8)
+    batches = validation_prints(prints, match_config, 8)
     assert len(batches) == 2
     measured = verify(model, batches).metrics()
     assert set(measured) == {"val_eer", "val_index_eer", "val_pose"}

@@ -7,7 +7,7 @@ import shutil
 import pytest
 
 from ifvit.weights import pretrained
-from ifvit.weights.pretrained import RECORD_FILE, checkpoint_pair, list_weights, pretrained_files
+from ifvit.weights.pretrained import RECORD_FILE, list_weights, module_files, pretrained_files
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
 
 
@@ -25,7 +25,7 @@ def test_a_name_gives_its_files(folder):
         folder / "small" / DENSE_FILE,
         folder / "small" / MATCHER_FILE,
     )
-    assert checkpoint_pair() == pretrained_files()
+    assert module_files() == pretrained_files()
     assert list(list_weights()) == ["small"] and list_weights()["small"].licence == "Apache-2.0"
 
 
@@ -65,12 +65,12 @@ def test_a_damaged_record_is_named(folder, content):
 
 
 def test_both_checkpoints_or_neither(folder):
-    assert [str(path) for path in checkpoint_pair("a", "b")] == ["a", "b"]
+    assert [str(path) for path in module_files("a", "b")] == ["a", "b"]
     with pytest.raises(
         ValueError, match=r"--dense-ckpt a is given without --matcher-ckpt: .* both"
     ):
-        checkpoint_pair("a", None)
+        module_files("a", None)
     with pytest.raises(
         ValueError, match=r"--matcher-ckpt b is given without --dense-ckpt: .* both"
     ):
-        checkpoint_pair(None, "b")
+        module_files(None, "b")

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 from ifvit.comparison.decision import DECISION_FILE, load_decision
 from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
-from ifvit.weights.checkpoint import check_same_shape, load_pair, read_metadata
+from ifvit.weights.checkpoint import check_same_shape, load_modules, read_metadata
 from ifvit.weights.pretrained import DEFAULT, RECORD_FILE, SHIPPED, list_weights, pretrained_files
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE, MODULE_OF, graph_file
 
@@ -40,7 +40,7 @@ def test_the_files_are_those_of_the_record(name):
     assert record.dense_sha256[:12] in card and record.matcher_sha256[:12] in card
     assert "<!-- figures -->" not in card, f"{record.model_card} still waits for its figures"
     files = pretrained_files(name)
-    (dense, _), (matcher, _) = load_pair(*files)
+    (dense, _), (matcher, _) = load_modules(*files)
     check_same_shape(dense, matcher)
     decision = load_decision(files.matcher.with_name(DECISION_FILE))
     assert decision.weights == (record.dense_sha256, record.matcher_sha256)

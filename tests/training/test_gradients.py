@@ -11,7 +11,7 @@ from flax import nnx
 
 from ifvit.config import TrainConfig
 from ifvit.models import DenseRegModel
-from ifvit.training.compute import as_used, gradients, set_compute
+from ifvit.training.gradients import as_used, gradients, set_compute
 from ifvit.training.losses import dense_loss
 from ifvit.training.steps import dense_step
 

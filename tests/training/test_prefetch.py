@@ -13,7 +13,7 @@ from safetensors.numpy import load_file
 
 from ifvit.config import DenseConfig
 from ifvit.training import dense
-from ifvit.training.ahead import Ahead
+from ifvit.training.prefetch import Prefetch
 
 CONFIG = DenseConfig(epochs=2, pairs_per_epoch=6, batch_size=2, prefetch=True)  # six steps
 
@@ -27,7 +27,7 @@ def test_the_next_batch_is_begun_when_one_is_handed_out():
             begun.set()
         return 10 * index
 
-    ahead = Ahead(make, CONFIG)
+    ahead = Prefetch(make, CONFIG)
     assert ahead(3) == 30
     assert begun.wait(5), "batch 4 is made before it is asked for"
     assert [ahead(4), ahead(5)] == [40, 50]
@@ -42,13 +42,13 @@ def test_without_a_thread_a_batch_is_made_when_it_is_asked_for():
         made.append(index)
         return index
 
-    ahead = Ahead(make, replace(CONFIG, prefetch=False))
+    ahead = Prefetch(make, replace(CONFIG, prefetch=False))
     assert [ahead(2), ahead(2), ahead(0)] == [2, 2, 0] and made == [2, 2, 0]
 
 
 def test_a_run_that_goes_on_begins_with_the_batch_it_asks_for():
     """Whatever was made ahead before."""
-    ahead = Ahead(lambda index: index, CONFIG)
+    ahead = Prefetch(lambda index: index, CONFIG)
     assert [ahead(0), ahead(4), ahead(1), ahead(2)] == [0, 4, 1, 2]
 
 
@@ -59,7 +59,7 @@ def test_what_making_raises_comes_with_its_own_batch(prefetch):
             raise FileNotFoundError("1_1.png is gone")
         return index
 
-    ahead = Ahead(make, replace(CONFIG, prefetch=prefetch))
+    ahead = Prefetch(make, replace(CONFIG, prefetch=prefetch))
     assert ahead(0) == 0
     with pytest.raises(FileNotFoundError, match=r"1_1\.png is gone"):
         ahead(1)
@@ -75,7 +75,7 @@ class Busy:
 
 
 def test_a_batch_made_while_the_step_ran_was_not_waited_for():
-    ahead = Ahead(lambda index: time.sleep(0.02), CONFIG)
+    ahead = Prefetch(lambda index: time.sleep(0.02), CONFIG)
     ahead(0)
     before = ahead.waited
     assert before > 0, "nothing could run before the first"
@@ -86,7 +86,7 @@ def test_a_batch_made_while_the_step_ran_was_not_waited_for():
 
 @pytest.mark.parametrize("prefetch", [True, False])
 def test_what_outlasts_the_step_was_waited_for(prefetch):
-    ahead = Ahead(lambda index: time.sleep(0.1), replace(CONFIG, prefetch=prefetch))
+    ahead = Prefetch(lambda index: time.sleep(0.1), replace(CONFIG, prefetch=prefetch))
     for index in range(4):
         ahead(index)
     assert 0.3 < ahead.waited < 3

@@ -14,8 +14,8 @@ from ifvit.config import MatchConfig
 from ifvit.evaluation.metrics import eer
 from ifvit.models.embedding import MatcherModel
 from ifvit.sources.posed import PrintBatch
-from ifvit.training.compute import as_used
 from ifvit.training.devices import gathered
+from ifvit.training.gradients import as_used
 from ifvit.training.print_steps import core_cells, on_canvas, print_codes
 
 NEAR_PX, NEAR_DEGREES = 16.0, 10.0
@@ -53,7 +53,7 @@ class Verification:
         return {f"val_{name}": value for name, value in found.items()}
 
 
-def held_prints(source: PrintSource, config: MatchConfig, prints: int) -> list[PrintBatch]:
+def validation_prints(source: PrintSource, config: MatchConfig, prints: int) -> list[PrintBatch]:
     """Make the batches to measure on, once for all epochs: at least ``prints`` prints."""
     size = config.batch_size
     return [source.batch(index, size) for index in range(-(-prints // size))]

@@ -17,7 +17,7 @@ Pictures = Callable[[], Mapping[str, bytes]]
 """Makes pictures of what validation sees now: PNG by name."""
 
 
-def check_board(wanted: bool) -> None:
+def check_tensorboard(wanted: bool) -> None:
     """Raise ValueError where TensorBoard is wanted and cannot be written for."""
     if wanted and find_spec("tensorboardX") is None:
         raise ValueError(
@@ -26,7 +26,7 @@ def check_board(wanted: bool) -> None:
         )
 
 
-class Board:
+class TensorBoard:
     """Writes a run's events to a folder; nothing at all where it is not wanted."""
 
     def __init__(self, folder: Path, wanted: bool, step: int) -> None:

@@ -10,7 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 
-class Averages:
+class Ema:
     """A model, and the exponential moving average of its weights if it has one.
 
     The average also has that of the batch statistics: theirs go with the weights.

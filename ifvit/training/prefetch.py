@@ -15,7 +15,7 @@ from ifvit.training.loop import steps_per_epoch
 Batch = TypeVar("Batch")
 
 
-class Ahead(Generic[Batch]):
+class Prefetch(Generic[Batch]):
     """Batch ``i`` when it is asked for; ``i + 1`` is begun, in a thread, as ``i`` is handed out.
 
     A batch is a function of its number, so that what was made ahead is no state: a run that stops
