@@ -51,8 +51,8 @@ def export_onnx(
     weights, an SPDX identifier; if not given, that of the record beside them, or Apache-2.0.
     ``frames`` are the prints to check with, if not those of
     :func:`ifvit.export.parity.synthetic_frames`. Equal checkpoints give equal files, and earlier
-    ones in ``out`` are replaced. Raises FileNotFoundError and ValueError as ``load_modules`` does, and
-    ValueError for modules that differ in shape, for graphs that are further from JAX than
+    ones in ``out`` are replaced. Raises FileNotFoundError and ValueError as ``load_modules`` does,
+    and ValueError for modules that differ in shape, for graphs that are further from JAX than
     :data:`ifvit.export.parity.LIMITS`, and where the extra ``train`` is not installed; nothing is
     then written.
     """

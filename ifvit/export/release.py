@@ -37,10 +37,9 @@ def export_pair(
     was made from in its lineage, and of the paths in its settings keeps the last part alone.
     ``name`` is that of the folder if not given; ``card`` is a file with the text of the model card,
     if that is not to be made (:mod:`ifvit.export.card`); ``frames`` are the prints that the graphs
-    are checked with, if others. Raises FileNotFoundError and ValueError as
-    :func:`load_modules` and ``export_onnx`` do, and ValueError where the modules differ in shape, or
-    ``out`` holds an export already or these very checkpoints. Other files of these names are kept
-    aside.
+    are checked with, if others. Raises FileNotFoundError and ValueError as :func:`load_modules` and
+    ``export_onnx`` do, and ValueError where the modules differ in shape, or ``out`` holds an export
+    already or these very checkpoints. Other files of these names are kept aside.
     """
     out = Path(out)
     if (out / RECORD_FILE).exists():
