@@ -36,7 +36,7 @@ if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         compiled_folder().mkdir(parents=True, exist_ok=True)
         os.environ["JAX_COMPILATION_CACHE_DIR"] = str(compiled_folder())
         os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] = str(10**9)
-        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.1"
+        os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
 
 # No test reads or fills the user's cache; those that are about a cache have one of their own.
 os.environ["IFVIT_CACHE"] = "off"

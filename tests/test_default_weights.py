@@ -137,7 +137,7 @@ def test_calibrate_writes_into_the_package_only_when_told_to(capsys, folder, tmp
     assert (folder / "small" / DECISION_FILE).read_bytes() == mine.read_bytes()
 
 
-def test_export_prints_its_record(capsys, trained_pair, exported, tmp_path):
+def test_release_prints_its_record(capsys, trained_pair, exported, tmp_path, unchecked):
     dense, matcher = map(str, trained_pair)
     out = str(tmp_path / "tried")
     arguments = ["release", "--dense-ckpt", dense, "--matcher-ckpt", matcher, "--out", out]

@@ -24,8 +24,9 @@ PAGES = [
 COMING = {"docs/service.md", "docs/page.md", "docs/security.md"}
 """Pages that have their place in the navigation and need not be there."""
 
-RUN_ELSEWHERE = {"onnx.md"}
-"""Pages whose Python has a test of its own: ``tests/export/test_plain_script.py``."""
+RUN_ELSEWHERE = {"onnx.md", "service.md", "page.md"}
+"""Pages whose Python needs more than prints, such as graphs or a server, and has its own tests:
+``tests/export/test_plain_script.py`` for the first."""
 
 
 def name(page: Path) -> str:

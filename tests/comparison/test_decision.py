@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -65,6 +66,33 @@ def test_it_is_kept_in_a_file(tmp_path: Path):
         load_decision(tmp_path / "none.json")
     with pytest.raises(ValueError, match="expected a decision with impostor scores"):
         save_decision(path, Decision())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("version", 3, "is no text"),
+        ("fingerprint", None, "is no text"),
+        ("impostor", [0.1, "0.5"], "are not numbers"),
+        ("impostor", [0.1, True], "are not numbers"),
+        ("impostor", [0.1, 1.5], "1 of them not in"),
+        ("fusion", {"ridge": 0.5, "block": 0.5, "match": 0.5}, "are no shares"),
+        ("fusion", {"ridge": -0.1, "block": 0.1, "match": 0.1}, "are no shares"),
+        ("rule", {"min_inliers": "8", "min_ridge_ncc": 0.3}, "are not numbers"),
+    ],
+)
+def test_values_that_could_not_have_been_written_are_refused(tmp_path: Path, name, value, reason):
+    path = tmp_path / "decision.json"
+    save_decision(path, NINE)
+    path.write_text(json.dumps(json.loads(path.read_text()) | {name: value}))
+    with pytest.raises(ValueError, match=reason):
+        load_decision(path)
+
+
+def test_a_score_of_one_calibrates_and_a_cosine_may_be_rounded_beyond_it():
+    assert Decision().calibrated([1.0, -1.0, 1.00005], "s").fmr(1.0) == pytest.approx(3 / 4)
+    with pytest.raises(ValueError, match="1 of them not in"):
+        Decision().calibrated([1.001], "s")
 
 
 def test_what_is_not_known_is_not_claimed():

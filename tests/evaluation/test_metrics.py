@@ -100,5 +100,6 @@ def test_weights_that_leave_nothing_are_refused() -> None:
     for weights in ([[0, 0], [1]], [[1, 1], [0]]):
         with pytest.raises(ValueError, match="the weights are all 0"):
             error_curve([0.9, 0.8], [0.1], *weights)
-    # However little they come to, it is something.
+    # However little they come to, it is something; and the lowest score may count for nothing.
+    assert error_curve([0.9, 0.4], [0.1], [1, 0], [1]).fnmr[1] == 0
     assert error_curve([0.9], [0.1], [1e-12], [1e-12]).fnmr[-1] == 0
