@@ -26,7 +26,8 @@ class FinePlaces(NamedTuple):
     correction: Float[Array, "B N 2"]
     """What must be added to the coarse position, (column, row) in cells."""
     spread: Float[Array, "B N"]
-    """Scale of the Laplace distribution that the error of each coordinate is believed to have."""
+    """Scale of the Laplace distribution that the error of each coordinate is believed to have, in
+    cells, if the partner is right: what is matched wrongly never taught it."""
 
 
 class FineMatchingHead(nnx.Module):

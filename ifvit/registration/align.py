@@ -41,8 +41,8 @@ class AlignConfig:
     """Residual of an inlier: three quarters of a coarse cell at 250 ppi, for the cell's own
     coarseness and the skin's distortion."""
     near_px: float = 5.0
-    """Residual of a match that counts for the score, by its confidence: a third of a coarse cell.
-    The fine level of Module 1 misses by 3.6 px at the mean (``val_fine_px``)."""
+    """Residual of a match that counts for the score, by its confidence: a third of a coarse cell,
+    about what the fine level of Module 1 errs by."""
     scale_range: tuple[float, float] = (0.8, 1.25)
     """Prints have a known resolution, so a scale far from 1 is an error, not a zoom."""
     iterations: int = 2000

@@ -44,8 +44,8 @@ class Alignment:
     block_share: float | None = None
     """Share of the overlap's blocks whose ridges agree, each where its own skin lies, in [0, 1]."""
     coverage: float | None = None
-    """Confidence, a coarse cell of the overlap, of the matches that lie within half a cell of where
-    the alignment puts them, in [0, 1]."""
+    """Confidence, a coarse cell of the overlap, of the matches that lie within a third of a cell
+    of where the alignment puts them, in [0, 1]."""
     overlap_mm2: float | None = None
     """Area that shows ridges in both prints, square millimetres of the finger."""
 

@@ -28,7 +28,8 @@ class Hypotheses(NamedTuple):
     confidence: Float[np.ndarray, "A N"]
     """Of that; 0 for a cell that was not found."""
     spread: Float[np.ndarray, "A N"]
-    """How far off Module 1 believes it to be, pixels: the scale of a Laplace distribution."""
+    """How far off it is if the cell is the right one, as Module 1 believes: pixels, the scale of a
+    Laplace distribution."""
     inliers: Bool[np.ndarray, "A N"]
     """Cells that agree with similarity and displacement."""
 

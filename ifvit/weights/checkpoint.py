@@ -7,6 +7,7 @@ Tensors are named by their place in the model, ``params/ResNet18/...`` and
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -28,9 +29,13 @@ from ifvit.weights.metadata import (
 from ifvit.weights.storage import foreign_kind
 from ifvit.weights.tensors import tensor_problems
 
+LOG = logging.getLogger("ifvit")
+
 METADATA_KEY = "ifvit"
 
 COLLECTIONS = {nnx.Param: "params", nnx.BatchStat: "batch_stats"}
+
+FINE_LEVEL = "FineMatchingHead"
 
 HALF_ERROR = 2.0**-10
 """Most that float16 may change a parameter by, as a share of the largest value beside it."""
@@ -63,18 +68,31 @@ def read_metadata(path: str | Path) -> Metadata:
         return _metadata_of(path, file)
 
 
-def load_weights(path: str | Path, module: nnx.Module) -> Metadata:
+def load_weights(path: str | Path, module: nnx.Module, *, start: bool = False) -> Metadata:
     """Fill ``module`` in place from a checkpoint and return the metadata.
 
-    Half-precision tensors become float32. Raises FileNotFoundError, and ValueError for a broken
-    file, another module's checkpoint, or tensors that are missing, left over, of another shape or
-    not finite, all of them listed; the module is then unchanged.
+    As the ``start`` of a training the file may lack Module 1's fine level, which is younger than
+    the rest and then stays as it is. Half-precision tensors become float32.
+    Raises FileNotFoundError, and ValueError for a broken file, another module's checkpoint, or
+    tensors that are missing, left over, of another shape or not finite, all of them listed; the
+    module is then unchanged.
     """
     with _open(path) as file:
         meta = _metadata_of(path, file)
         _check_module(str(path), meta.module, module)
         tensors = _tensors(path, file)
     variables = _variables(module)
+    older = any(FINE_LEVEL in n for n, *_ in variables) and not any(
+        FINE_LEVEL in n for n in tensors
+    )
+    if older and not start:
+        raise ValueError(
+            f"{path} was trained before Module 1 had a fine level: train it on by "
+            "`ifvit train-dense --init-from`"
+        )
+    if older:
+        LOG.info("%s has no fine level, which starts anew", path)
+        variables = [one for one in variables if FINE_LEVEL not in one[0]]
     wanted = {name: var.shape for name, _, var in variables}
     problems = tensor_problems(wanted, tensors) + _negative(tensors)
     if problems:

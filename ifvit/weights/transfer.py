@@ -162,7 +162,7 @@ def load_module1_start(
             f"training cannot go on from {path}: {'; '.join(differences)}; give the same model.*, "
             "or the same --preset"
         )
-    load_weights(path, model)
+    load_weights(path, model, start=True)
     LOG.info("starting from all of Module 1, epoch %d, in %s", meta.epoch, path)
     return (*meta.lineage, link_to(path, meta, "trained on from here"))
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib import import_module
+
 import pytest
 
 from ifvit.comparison import fingerprint
@@ -27,6 +31,19 @@ def test_a_constant_of_the_method_is_part_of_it(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(correlate, "MIN_OVERLAP", 0.09)
     assert fingerprint_of({"a": 1}) != before
     constants.cache_clear()
+
+
+def test_what_only_shows_a_decision_is_no_part_of_it() -> None:
+    """No match imports these files, and their constants are not in the fingerprint."""
+    script = "import sys, ifvit; m = ifvit.match(*ifvit.example_prints()[:2]); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    names = [f"ifvit.{name}" for name in fingerprint.SHOWN]
+    assert "ifvit.registration.elastic" in ran.stdout.split()
+    assert not set(names) & set(ran.stdout.split())
+    for name in names:
+        own = {key for key, value in vars(import_module(name)).items() if key.isupper()}
+        elsewhere = {"STRIDE", "REFERENCE_PPI", "MIN_OVERLAP", "AGREES"}
+        assert not (own - elsewhere) & set(constants()), name
 
 
 def test_where_a_constant_stands_does_not_matter(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 
 from ifvit.files import sha256_of
-from ifvit.training import held
+from ifvit.training import validation
 from ifvit.training.loop import Task
 from ifvit.training.match import check_classes, start_weights, train_match
 from ifvit.training.validation import validation_prints, verify
@@ -75,7 +75,9 @@ def test_what_is_measured_by_hand(prints, micro, match_run, monkeypatch):
         core=core + jnp.array([[9.0, 0.0], [0.0, 17.0], [0.0, 0.0], [0.0, 0.0]]),
         rotation=jnp.array([3.1 + 0.1 - 2 * np.pi, 0.0, 0.5 + np.deg2rad(11.0), 0.0]),
     )
-    monkeypatch.setattr(held, "print_codes", lambda *_: (pose, *map(jnp.asarray, (cells, index))))
+    monkeypatch.setattr(
+        validation, "print_codes", lambda *_: (pose, *map(jnp.asarray, (cells, index)))
+    )
     model, _ = load_matcher(match_run[0])
     found = verify(model, [batch])
     assert set(found.metrics()) == {"val_eer", "val_index_eer", "val_pose"}
