@@ -14,9 +14,9 @@ from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.geometry.transforms import apply, invert, similarity
 from ifvit.geometry.warp import warp
 from ifvit.presets import TINY_MODEL
-from ifvit.registration.elastic import elastic
+from ifvit.registration.elastic import Told, elastic
 from ifvit.registration.laid import agreement, network_transform
-from ifvit.registration.rectify import Start
+from ifvit.registration.rectify import Start, certainty
 from ifvit.registration.refine import Refined, refine
 
 SIDE = frame_side(TINY_MODEL)
@@ -168,6 +168,26 @@ def test_straight_ridges_say_nothing_along_themselves():
     np.testing.assert_allclose(inner[..., 0], 1.5, atol=0.3)
     np.testing.assert_allclose(inner[..., 1], 0.0, atol=0.1)
     assert float(quality[8, 8]) > 0.9
+
+
+@pytest.mark.parametrize(("along", "heard"), [(4.0, True), (40.0, False)])
+def test_matches_are_heard_along_the_ridges_and_not_across_them_nor_from_afar(along, heard):
+    """Ridges know how far a shift goes across them, 1.5 px here; matches say 3 px, and how far it
+    goes along. One that lies far from all else is wrong."""
+    x = np.mgrid[:128, :128][1]
+    mask = np.ones((128, 128), bool)
+    wave = [np.sin(2 * np.pi * (x - d) / 4.5) for d in (0.0, 0.75)]
+    pair = [Ridges(w.astype(np.float32), mask) for w in wave]
+    cells = (TINY_MODEL.cells, TINY_MODEL.cells)
+    told = Told(np.broadcast_to([3.0, along], (*cells, 2)), np.full(cells, 0.005))
+    displacement, _ = elastic(*pair, np.eye(2, 3), TINY_MODEL, told=told)
+    inner = displacement[6:-6, 6:-6]
+    np.testing.assert_allclose(inner[..., 0], 1.5, atol=0.5)
+    np.testing.assert_allclose(inner[..., 1], along if heard else 0.0, atol=1.0)
+
+
+def test_a_match_counts_for_half_at_its_spread():
+    np.testing.assert_allclose(certainty(np.array([0.0, 3.0, 300.0]), 3.0), [1, 0.5, 0], atol=1e-3)
 
 
 def test_network_transform_moves_the_same_skin():

@@ -1,11 +1,14 @@
 """Which cell matches which, in cases that can be drawn by hand."""
 
+from dataclasses import replace
+
 import jax.numpy as jnp
 import numpy as np
+import pytest
 
 from ifvit.features.network_view import frame_foreground, prepare
 from ifvit.geometry.grid import cell_centres
-from ifvit.sources.truth import IGNORE, UNMATCHED, cell_matches, impostor_matches
+from ifvit.sources.truth import IGNORE, UNMATCHED, cell_matches, impostor_matches, places_of
 
 CELL = 16
 """Pixels of a frame at 500 ppi per cell of a network at 250 ppi."""
@@ -71,6 +74,14 @@ def test_a_match_is_mutual(micro):
     found = cell_matches(everywhere, jnp.ones(36, bool), back, whole, whole, micro)
     assert np.flatnonzero(np.asarray(found) >= 0).tolist() == [14]
     assert found[14] == 0 and (np.delete(found, 14) == IGNORE).all()
+
+
+@pytest.mark.parametrize("ppi", [250, 500])
+def test_the_centre_of_a_cell_lies_at_its_column_and_row(micro, ppi):
+    model = replace(micro, ppi=ppi)
+    found = places_of(jnp.asarray(cell_centres(model)), model)
+    row, column = np.divmod(np.arange(36), 6)
+    np.testing.assert_allclose(found, np.stack([column, row], axis=-1), atol=1e-5)
 
 
 def test_impostors_match_nowhere():
