@@ -132,6 +132,24 @@ def test_settings_of_another_version(graphs, config) -> None:
         replace(record, config=config).model_config()
 
 
+@pytest.mark.parametrize(("graph", "lacks"), [("dense", "spread0"), ("pose", "up")])
+def test_a_graph_that_gives_other_arrays_is_refused_when_it_is_loaded(
+    graphs, tmp_path, graph, lacks
+) -> None:
+    """As the version before wrote it: record, module and checkpoints are the right ones."""
+    import onnx
+
+    own = shutil.copytree(graphs, tmp_path / "own")
+    model = onnx.load(own / f"{graph}.onnx")
+    (output,) = (one for one in model.graph.output if one.name == lacks)
+    model.graph.output.remove(output)
+    onnx.save(model, own / f"{graph}.onnx")
+    said = rf"own.{graph}\.onnx was written by another version of ifvit .*export-onnx.*{lacks}"
+    with pytest.raises(ValueError, match=said) as caught:
+        OnnxEngine(own)
+    assert "\n" not in str(caught.value)
+
+
 def test_without_onnx_runtime_the_error_names_it(graphs, monkeypatch) -> None:
     monkeypatch.setattr(onnx_runtime, "onnxruntime", None)
     with pytest.raises(ValueError, match="pip install onnxruntime"):
