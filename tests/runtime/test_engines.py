@@ -97,7 +97,7 @@ def test_a_checkpoint_that_the_graphs_did_not_come_from(trained_pair, graphs, ot
 def test_graphs_of_two_exports(trained_pair, graphs, other_matcher, tmp_path, monkeypatch) -> None:
     mixed = tmp_path / "mixed"
     monkeypatch.setattr(onnx_export, "expected_of", lambda *_: None)
-    monkeypatch.setattr(onnx_export, "differences", lambda *_: Differences(*[0] * 8))
+    monkeypatch.setattr(onnx_export, "differences", lambda *_: Differences(*[0] * 9))
     onnx_export.export_onnx(mixed, trained_pair[0], other_matcher, frames=np.zeros((2, 9, 9)))
     OnnxEngine(mixed)
     shutil.copy(graphs / "code.onnx", mixed)
