@@ -221,7 +221,7 @@ def _unchecked() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(onnx_export, "expected_of", lambda *_: None)
         patch.setattr(onnx_export, "synthetic_frames", lambda config: None)
-        patch.setattr(onnx_export, "differences", lambda *_: Differences(*[0] * 7, 1e-6))
+        patch.setattr(onnx_export, "differences", lambda *_: Differences(*[0] * 8, 1e-6))
         yield
 
 

@@ -21,9 +21,6 @@ PAGES = [
     *sorted(page for page in DOCS.rglob("*.md")),
 ]
 
-COMING = {"docs/service.md", "docs/page.md", "docs/security.md"}
-"""Pages that have their place in the navigation and need not be there."""
-
 RUN_ELSEWHERE = {"onnx.md", "service.md", "page.md"}
 """Pages whose Python needs more than prints, such as graphs or a server, and has its own tests:
 ``tests/export/test_plain_script.py`` for the first."""
@@ -131,8 +128,6 @@ def test_links_lead_to_what_is_there(page):
             assert (ROOT / file).with_suffix(".ipynb").exists()
             continue
         path = (page.parent / file).resolve() if file else page
-        if path.is_relative_to(ROOT) and path.relative_to(ROOT).as_posix() in COMING:
-            continue
         assert path.exists(), f"{target} leads nowhere"
         if anchor and path.suffix == ".md":
             headings = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
@@ -146,10 +141,9 @@ def test_every_page_has_its_place_in_the_navigation():
     settings = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     listed = set(re.findall(r": ([\w/]+\.md)$", settings.split("\nnav:\n")[1], re.MULTILINE))
     there = {page.relative_to(DOCS).as_posix() for page in DOCS.rglob("*.md")}
-    coming = {page.removeprefix("docs/") for page in COMING} - there
     books = {f"notebooks/{path.stem}.md" for path in (ROOT / "notebooks").glob("*.ipynb")}
     assert len(books) == 3
-    assert listed == there | books | {"reference/command_line.md"} | coming
+    assert listed == there | books | {"reference/command_line.md"}
 
 
 @pytest.mark.parametrize("path", sorted((ROOT / "notebooks").glob("*.ipynb")), ids=name)

@@ -24,7 +24,7 @@ LARGEST = 2.0
 """Side of the largest canvas that is checked, times the one trained with."""
 
 ACCEPTED = 0.05
-"""Confidence from which a match is used, and its position is compared."""
+"""Confidence from which a match is used, and its position and spread are compared."""
 
 
 class Differences(NamedTuple):
@@ -39,6 +39,8 @@ class Differences(NamedTuple):
     one that is as good."""
     position: float
     """Of an accepted match's position, cells."""
+    spread: float
+    """Of the spread of that position, as a share of it: registration weighs matches by it."""
     core: float
     """Of the logarithm of a cell's probability to show the core, as a share of it, or of 1."""
     direction: float
@@ -58,6 +60,7 @@ LIMITS = Differences(
     confidence=1e-4,
     partner=1e-3,
     position=1e-3,
+    spread=1e-4,
     core=1e-4,
     direction=1e-3,
     cell=1e-4,
@@ -186,12 +189,14 @@ def _module1(engine: Engine, shown: Shown) -> Differences:
     own = engine.dense(features, turned[0], shown.masks, turned[1])
     same = (own.partner0 == other.partner0) & (other.confidence0 > ACCEPTED)
     position = np.abs(own.position0 - other.position0)[same]
+    spread = np.abs(own.spread0 / other.spread0 - 1)[same]
     lost = _shortfall(shown.log_p, own.partner0, 2), _shortfall(shown.log_p, own.partner1, 1)
     return Differences(
         features=float(np.abs(features - shown.features).max() / np.abs(shown.features).max()),
         confidence=float(np.abs(own.confidence0 - other.confidence0).max()),
         partner=max(lost),
         position=float(position.max(initial=0.0)),
+        spread=float(spread.max(initial=0.0)),
         core=0.0,
         direction=0.0,
         cell=0.0,
@@ -210,6 +215,7 @@ def _module2(engine: Engine, masked: Masked) -> Differences:
         confidence=0.0,
         partner=0.0,
         position=0.0,
+        spread=0.0,
         core=_furthest(poses.log_p / size, masked.poses.log_p / size),
         direction=float(np.maximum(offset, up)),
         cell=_furthest(codes.cells, masked.codes.cells),

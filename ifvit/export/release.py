@@ -62,9 +62,8 @@ def export_pair(
     # What was written is read back once: the graphs are made from it.
     export_onnx(out, out / DENSE_FILE, out / MATCHER_FILE, licence=licence, frames=frames)
     name = name or out.resolve().name
-    told = f"docs/models/{name}.md"
     said, made = summary or _summary(meta), graphs_sha256(out)
-    record = Pretrained(name, said, licence, told, dense_sha256, matcher_sha256, made)
+    record = Pretrained(name, said, licence, CARD_FILE, dense_sha256, matcher_sha256, made)
     write_text(about[0], config_json(record, dense_meta))
     write_text(about[1], model_card(record, dense_meta, meta, own_card))
     # Last: a folder without it is not finished.

@@ -29,7 +29,8 @@ class CellMatches(NamedTuple):
     partner1: Int[np.ndarray, "B M"]
     """Index of the cell of image 0 that each cell of image 1 fits best, int32."""
     spread0: Float[np.ndarray, "B N"]
-    """Scale of the Laplace distribution that the position's error is believed to have, cells."""
+    """Scale of the Laplace distribution that the position's error is believed to have if the
+    partner is right, cells."""
 
     def mutual(self, threshold: float) -> Int[np.ndarray, "B N"]:
         """Return each cell's partner where both choose each other, or -1, int32.

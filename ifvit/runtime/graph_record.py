@@ -78,10 +78,18 @@ class GraphRecord:
         except (KeyError, TypeError, ValueError) as error:
             raise self._foreign(error) from error
 
-    def _foreign(self, error: Exception) -> ValueError:
+    def check_outputs(
+        self, folder: Path, found: tuple[str, ...], expected: tuple[str, ...]
+    ) -> None:
+        """Raise ValueError where the graph in ``folder`` gives other arrays than are expected."""
+        if found != expected:
+            gives = f"it gives {', '.join(found)}, expected {', '.join(expected)}"
+            raise self._foreign(gives, folder)
+
+    def _foreign(self, reason: Exception | str, folder: Path = Path()) -> ValueError:
         return ValueError(
-            f"{self.graph}.onnx was written by another version of ifvit ({self.version}): "
-            f"export it again by `ifvit export-onnx` ({error})"
+            f"{graph_file(folder, self.graph)} was written by another version of ifvit "
+            f"({self.version}): write it again by `ifvit export-onnx` ({reason})"
         )
 
 

@@ -25,6 +25,15 @@ except ImportError:  # pragma: no cover - a machine that only trains can be with
     onnxruntime = None
 
 
+OUTPUTS = {
+    "backbone": ("features",),
+    "dense": CellMatches._fields,
+    "pose": CellPoses._fields,
+    "code": CodedPrints._fields,
+}
+"""What each graph gives, in this order."""
+
+
 class OnnxEngine:
     """The graphs of one export; see :class:`ifvit.runtime.calls.Engine`.
 
@@ -43,8 +52,9 @@ class OnnxEngine:
 
         The checkpoints, where they are given, must be those that the graphs came from. ``threads``
         is how many compute one call, all cores if not given. Raises FileNotFoundError for a file
-        that is not there, and ValueError for one that is no graph of ifvit, for graphs and
-        checkpoints that do not belong together, and where ONNX Runtime is not installed.
+        that is not there, and ValueError for one that is no graph of ifvit or of another version,
+        for graphs and checkpoints that do not belong together, and where ONNX Runtime is not
+        installed.
         """
         folder = Path(folder)
         if onnxruntime is None:
@@ -59,6 +69,9 @@ class OnnxEngine:
             )
             for name, session in self._sessions.items()
         }
+        for name, session in self._sessions.items():
+            found = tuple(output.name for output in session.get_outputs())
+            self.records[name].check_outputs(folder, found, OUTPUTS[name])
         check_together(folder, list(self.records.values()), dense_ckpt, matcher_ckpt)
         record = self.records["dense"]
         self.config = record.model_config()

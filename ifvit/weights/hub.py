@@ -5,6 +5,7 @@ Only :func:`downloaded` uses the network, and only where a hub's name is given.
 
 from __future__ import annotations
 
+import logging
 import re
 from pathlib import Path
 
@@ -17,8 +18,13 @@ from ifvit.weights.pretrained import (
     released_files,
 )
 
-HUB_NAME = re.compile(r"(?P<repo>[\w.-]+/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?")
-"""``owner/name``, and a tag, branch or commit where one is asked for."""
+logger = logging.getLogger("ifvit")
+
+HUB_NAME = re.compile(
+    r"(?P<surely>hf:)?(?P<repo>(?P<owner>[\w.-]+)/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?"
+)
+"""``owner/name``, and a tag, branch or commit where one is asked for; ``hf:`` before it says that
+no folder is meant."""
 
 WANTED = ("*.json", "*.safetensors", "*.onnx", "README.md")
 """What of a repository is downloaded."""
@@ -27,8 +33,9 @@ WANTED = ("*.json", "*.safetensors", "*.onnx", "README.md")
 def named_files(name: str | Path = DEFAULT) -> PretrainedFiles:
     """Return the files of weights by their name: one that ships, a folder, or ``owner/name``.
 
-    They are verified by the record beside them. Raises ValueError for what is none of these, and
-    as ``pretrained_files`` and :func:`downloaded` do.
+    They are verified by the record beside them. Where ``owner`` is a folder here, a hub is asked
+    only for ``hf:owner/name``. Raises ValueError for what is none of these, and as
+    ``pretrained_files`` and :func:`downloaded` do.
     """
     text, folder = str(name), Path(name)
     if text in list_weights():
@@ -40,6 +47,12 @@ def named_files(name: str | Path = DEFAULT) -> PretrainedFiles:
         raise ValueError(
             f"no weights called {text!r}: expected one of {', '.join(list_weights())}, a folder "
             f"with the {RECORD_FILE} that `ifvit release` writes, or a hub's owner/name"
+        )
+    if not found["surely"] and Path(found["owner"]).is_dir():
+        # A slip in a path would ask strangers for what lies here, and take what they answer.
+        raise ValueError(
+            f"{text} does not exist, but {found['owner']} is a folder here: expected a folder with "
+            f"the {RECORD_FILE} that `ifvit release` writes, or hf:{text} for a hub's repository"
         )
     return released_files(downloaded(found["repo"], found["revision"]))
 
@@ -56,6 +69,7 @@ def downloaded(repo: str, revision: str | None = None) -> Path:
             f"{repo} is no folder, and to download it as a hub's repository the package "
             "huggingface_hub is needed: pip install 'ifvit[hub]'"
         ) from error
+    logger.info("asking the Hugging Face Hub for %s", repo + (f"@{revision}" if revision else ""))
     try:
         return Path(snapshot_download(repo, revision=revision, allow_patterns=list(WANTED)))
     except Exception as error:  # each kind of failure has a type of its own, of several packages

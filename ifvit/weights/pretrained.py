@@ -39,7 +39,8 @@ class Pretrained:
     licence: str
     """SPDX identifier, of the weights."""
     model_card: str
-    """Where data, recipe, results, limits and intended use are told."""
+    """Where data, recipe, results, limits and intended use are told: ``README.md`` beside it, or,
+    of weights that ship with ifvit, a page of its documents."""
     dense_sha256: str
     matcher_sha256: str
     graphs_sha256: str

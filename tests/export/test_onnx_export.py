@@ -13,7 +13,13 @@ from flax import nnx
 from ifvit.cli import main
 from ifvit.export import onnx_export
 from ifvit.export.onnx_export import export_onnx, graph_bytes
-from ifvit.export.parity import LIMITS, Differences, check_limits, synthetic_frames
+from ifvit.export.parity import (
+    LIMITS,
+    Differences,
+    check_limits,
+    differences,
+    synthetic_frames,
+)
 from ifvit.files import sha256_of
 from ifvit.runtime.onnx_runtime import OnnxEngine
 from ifvit.weights import read_metadata
@@ -83,9 +89,26 @@ def test_graphs_that_compute_something_else_are_refused(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_spread_that_is_off_is_beyond_the_limit(graphs, expected_answers, monkeypatch) -> None:
+    """Registration weighs by it, and nothing else in the answer shows it."""
+    engine = OnnxEngine(graphs)
+    right = engine.dense
+    check_limits(differences(engine, expected_answers))
+
+    def wrong(*args):
+        found = right(*args)
+        return found._replace(spread0=found.spread0 * np.float32(1.01))
+
+    monkeypatch.setattr(engine, "dense", wrong)
+    found = differences(engine, expected_answers)
+    assert found.spread == pytest.approx(0.01, abs=1e-3) and found.position < LIMITS.position
+    with pytest.raises(ValueError, match=r"checkpoints do: spread 0\.01, at most 0\.0001;"):
+        check_limits(found)
+
+
 def test_what_is_no_number_is_beyond_every_limit() -> None:
     check_limits(LIMITS)
-    none = Differences(*[0] * 8)
+    none = Differences(*[0] * 9)
     with pytest.raises(ValueError, match=r"features nan, at most 0\.0001; nothing was written"):
         check_limits(none.largest(none._replace(features=float("nan"))))
 

@@ -97,7 +97,7 @@ def test_a_checkpoint_that_the_graphs_did_not_come_from(trained_pair, graphs, ot
 def test_graphs_of_two_exports(trained_pair, graphs, other_matcher, tmp_path, monkeypatch) -> None:
     mixed = tmp_path / "mixed"
     monkeypatch.setattr(onnx_export, "expected_of", lambda *_: None)
-    monkeypatch.setattr(onnx_export, "differences", lambda *_: Differences(*[0] * 8))
+    monkeypatch.setattr(onnx_export, "differences", lambda *_: Differences(*[0] * 9))
     onnx_export.export_onnx(mixed, trained_pair[0], other_matcher, frames=np.zeros((2, 9, 9)))
     OnnxEngine(mixed)
     shutil.copy(graphs / "code.onnx", mixed)
@@ -130,6 +130,24 @@ def test_settings_of_another_version(graphs, config) -> None:
     record = OnnxEngine(graphs).records["dense"]
     with pytest.raises(ValueError, match=r"dense\.onnx was written by another version of ifvit"):
         replace(record, config=config).model_config()
+
+
+@pytest.mark.parametrize(("graph", "lacks"), [("dense", "spread0"), ("pose", "up")])
+def test_a_graph_that_gives_other_arrays_is_refused_when_it_is_loaded(
+    graphs, tmp_path, graph, lacks
+) -> None:
+    """As the version before wrote it: record, module and checkpoints are the right ones."""
+    import onnx
+
+    own = shutil.copytree(graphs, tmp_path / "own")
+    model = onnx.load(own / f"{graph}.onnx")
+    (output,) = (one for one in model.graph.output if one.name == lacks)
+    model.graph.output.remove(output)
+    onnx.save(model, own / f"{graph}.onnx")
+    said = rf"own.{graph}\.onnx was written by another version of ifvit .*export-onnx.*{lacks}"
+    with pytest.raises(ValueError, match=said) as caught:
+        OnnxEngine(own)
+    assert "\n" not in str(caught.value)
 
 
 def test_without_onnx_runtime_the_error_names_it(graphs, monkeypatch) -> None:

@@ -62,18 +62,24 @@ def test_a_folder_without_a_record_is_none(tmp_path):
     [
         ("owner/name", "owner/name", None),
         ("o.w-n_er/na.me", "o.w-n_er/na.me", None),
+        ("hf:owner/name", "owner/name", None),
+        ("hf:owner/name@v1.2", "owner/name", "v1.2"),
         ("owner/name@v1.2", "owner/name", "v1.2"),
         ("owner/name@refs/pr/1", "owner/name", "refs/pr/1"),
     ],
 )
-def test_a_hubs_name_is_downloaded(asked, name, repo, revision):
+def test_a_hubs_name_is_downloaded(asked, caplog, name, repo, revision):
+    caplog.set_level("INFO", "ifvit")
     assert hub.named_files(name) == pretrained_files()
     assert asked == [(repo, revision, hub.WANTED)]
+    said = f"asking the Hugging Face Hub for {name.removeprefix('hf:')}"
+    assert [record.getMessage() for record in caplog.records] == [said]
     assert {"*.safetensors", "*.onnx", "*.json"} <= set(hub.WANTED)
 
 
 @pytest.mark.parametrize(
-    "name", ["nobody", "a/b/c", "../other/place", "./there", "/no/where", "owner/", "a b/c"]
+    "name",
+    ["nobody", "a/b/c", "../other/place", "./there", "/no/where", "owner/", "a b/c", "hf:name"],
 )
 def test_what_is_none_of_them_is_refused_without_asking(asked, name):
     with pytest.raises(ValueError, match=r"no weights called .*small.*folder.*owner/name"):
@@ -99,3 +105,13 @@ def test_a_folder_comes_before_a_hub(exported, tmp_path, monkeypatch, asked):
     monkeypatch.chdir(tmp_path)
     assert hub.named_files("owner/name").dense == Path("owner/name") / DENSE_FILE
     assert asked == []
+
+
+def test_a_slip_in_a_folders_name_asks_nobody(tmp_path, monkeypatch, asked):
+    (tmp_path / "runs" / "small").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match=r"runs/smal does not exist, .*hf:runs/smal") as caught:
+        ifvit.load("runs/smal")
+    assert asked == [] and "\n" not in str(caught.value)
+    hub.named_files("hf:runs/smal")
+    assert asked == [("runs/smal", None, hub.WANTED)]

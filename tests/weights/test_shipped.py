@@ -36,6 +36,7 @@ def test_a_folder_holds_what_ships_and_nothing_else(name):
 def test_the_files_are_those_of_the_record(name):
     record = list_weights()[name]
     assert record.name == name and record.licence == "Apache-2.0"
+    assert record.model_card == f"docs/models/{name}.md", "`ifvit release` names its own README.md"
     card = (ROOT / record.model_card).read_text(encoding="utf-8")
     assert record.dense_sha256[:12] in card and record.matcher_sha256[:12] in card
     assert "<!-- figures -->" not in card, f"{record.model_card} still waits for its figures"
