@@ -70,13 +70,14 @@ def searched(gallery: Any, given: Given, limits: Limits) -> dict[str, Any]:
     with refusing():
         answer = gallery.search(probe, top=values["top"], fpir=values["fpir"])
     limit = answer.threshold
+    shown = limits.evidence if values["evidence"] else 0
     return {
         "size": answer.size,
         "fpir": answer.fpir,
         "decided": answer.decided,
         "threshold": None if limit is None else asdict(limit),
         "found": [one.id for one in answer.found],
-        "candidates": [_candidate(one, values["evidence"]) for one in answer.candidates],
+        "candidates": [_candidate(one, at < shown) for at, one in enumerate(answer.candidates)],
     }
 
 

@@ -11,6 +11,7 @@ from fake_service import print_file
 from jsonschema_rs import validate
 
 from ifvit.service import replies
+from ifvit.service.limits import Limits
 
 ANN = "an<b>n</b> / ä"
 
@@ -67,6 +68,17 @@ def test_evidence_comes_with_candidates_whose_prints_are_kept(client):
     found = client.post("/api/search", files=[("probe", print_file(1, 2))], data=data).json()
     with_evidence = {one["subject"]: "evidence" in one for one in found["candidates"]}
     assert with_evidence == {"ann": True, "bob": False}
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_evidence_comes_with_the_best_alone(client_of, most):
+    client = client_of(gallery=True, limits=Limits(threads=1, waiting=4, evidence=most))
+    enroll(client, 1, "ann")
+    enroll(client, 2, "bob")
+    data = {"evidence": "1", "top": "2"}
+    found = client.post("/api/search", files=[("probe", print_file(1, 2))], data=data).json()
+    assert sum("evidence" in one for one in found["candidates"]) == most
+    assert "evidence" in found["candidates"][0]
 
 
 def test_what_is_not_enrolled_is_told(client):

@@ -98,7 +98,7 @@ function searchForm() {
         const body = new FormData();
         addPrint(body, "probe", probe);
         body.append("evidence", String(evidence));
-        body.append("top", "6");
+        body.append("top", "4");
         return ask("/api/search", { method: "POST", body, signal });
       };
       try {
