@@ -54,7 +54,7 @@ class Examined(NamedTuple):
 def examined(result: MatchResult) -> Examined:
     """Find the minutiae of both prints of a match, and pair them by its alignment.
 
-    Raises ValueError where scikit-image is not installed.
+    Raises ValueError where a print has too many, and where scikit-image is not installed.
     """
     images = result.image0, result.image1
     first, second = (extract_minutiae(one, ridge_area(one, REFERENCE_PPI)) for one in images)

@@ -33,6 +33,10 @@ every ridge ends."""
 LEAST_COHERENCE = 0.4
 """Where the flow is less clear than this, what the filter draws is not to be relied on."""
 
+MOST = 2000
+"""Minutiae of one image at most. A rolled finger has some two hundred; what pairs them takes memory
+by their number squared."""
+
 REACH_PX = 8
 """How far along the skeleton the direction of a minutia is looked for."""
 
@@ -76,7 +80,8 @@ def extract_minutiae(image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "
     """Find the minutiae of a print at 500 ppi, grey in [0, 1], ridges dark.
 
     ``ridges`` is where it shows ridges (:func:`ifvit.data.prints.ridge_area`). Minutiae are in
-    reading order, from top to bottom. Raises ValueError where scikit-image is not installed.
+    reading order, from top to bottom. Raises ValueError where there are more than :data:`MOST`, and
+    where scikit-image is not installed.
     """
     thin = skeletonizer()
     inside = well_inside(ridges)
@@ -88,6 +93,11 @@ def extract_minutiae(image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "
     clear = inside & (made.coherence >= LEAST_COHERENCE)
     clear &= ~spurious(skeleton, crossing, made.orientation)
     at = np.argwhere(((crossing == 1) | (crossing == 3)) & clear)
+    if len(at) > MOST:
+        raise ValueError(
+            f"{len(at)} minutiae in one image: expected at most {MOST}, a finger shows some "
+            "hundred; give the print alone, at its resolution"
+        )
     directions = [_direction(skeleton, float(made.orientation[y, x]), y, x) for y, x in at.tolist()]
     forks = crossing[tuple(at.T)] == 3
     return Minutiae(at[:, ::-1].astype(float), np.array(directions, float), forks)
@@ -96,7 +106,7 @@ def extract_minutiae(image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "
 def crossing_numbers(skeleton: Bool[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
     """Return half the changes around each pixel of a skeleton: 1 where a line ends, 3 where it
     forks; 0 beside the skeleton."""
-    padded = np.pad(skeleton, 1).astype(int)
+    padded = np.pad(skeleton, 1).astype(np.int8)
     ring = [np.roll(padded, shift, (0, 1))[1:-1, 1:-1] for shift in AROUND]
     changes = sum(np.abs(ring[i] - ring[(i + 1) % 8]) for i in range(8)) // 2
     return np.where(skeleton, changes, 0)

@@ -8,6 +8,9 @@ Recognition", section 3.7).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from itertools import product
+
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
@@ -59,20 +62,38 @@ def tied(
 
 def _adjacent(forks: Int[np.ndarray, "F 2"]) -> list[list[tuple[int, int]]]:
     """Return pairs of forks so close that nothing is left of the branch between them."""
-    apart = np.abs(forks[:, None] - forks[None]).max(-1)
-    places = [(y, x) for y, x in forks.tolist()]
-    return [[places[i], places[j]] for i, j in np.argwhere(np.triu(apart <= 3, 1))]
+    found = []
+    for down, right, there in _stepped(forks, 3):
+        if (down, right) > (0, 0):  # each pair once
+            found += [[(y, x), (y + down, x + right)] for y, x in forks[there].tolist()]
+    return found
 
 
 def _facing(
     ends: Int[np.ndarray, "E 2"], orientation: Float[np.ndarray, "H W"]
 ) -> Int[np.ndarray, " M"]:
-    """Return the ends whose nearest neighbour lies across a gap along the flow."""
-    if len(ends) < 2:
-        return np.zeros(0, int)
-    step = (ends[None] - ends[:, None]).astype(float)
-    distance = np.hypot(step[..., 0], step[..., 1])
-    angle = orientation[tuple(ends.T)][:, None]
-    along = np.abs(step[..., 1] * np.cos(angle) + step[..., 0] * np.sin(angle))
-    facing = (distance > 0) & (distance < GAP_PX) & (along > 0.7 * distance)
-    return np.nonzero(facing.any(1))[0]
+    """Return the ends that have another one across a gap along the flow."""
+    angle = orientation[tuple(ends.T)]
+    cos, sin = np.cos(angle).astype(float), np.sin(angle).astype(float)
+    facing = np.zeros(len(ends), bool)
+    for down, right, there in _stepped(ends, int(GAP_PX)):
+        distance = np.hypot(down, right)
+        if distance < GAP_PX:
+            facing |= there & (np.abs(right * cos + down * sin) > 0.7 * distance)
+    return np.nonzero(facing)[0]
+
+
+def _stepped(
+    places: Int[np.ndarray, "P 2"], reach: int
+) -> Iterator[tuple[int, int, Bool[np.ndarray, " P"]]]:
+    """Yield each step of up to ``reach`` rows and columns, and which places it leads to another.
+
+    Step by step, since all places by all places take gigabytes where a large image is noise.
+    """
+    y, x = places.T + reach
+    shown = np.zeros((y.max(initial=0) + reach + 1, x.max(initial=0) + reach + 1), bool)
+    shown[y, x] = True
+    steps = range(-reach, reach + 1)
+    for down, right in product(steps, steps):
+        if down or right:
+            yield down, right, shown[y + down, x + right]

@@ -20,6 +20,10 @@ STRIPE = 1 << 16
 """Index vectors read at once."""
 
 
+class NobodyError(ValueError):
+    """No row is of the id or the subject that was asked for."""
+
+
 class RowReader:
     """A table of rows, of one version until :meth:`refresh`.
 
@@ -75,7 +79,7 @@ class RowReader:
     def find(self, name: str, finger: str = "") -> list[int]:
         """Return the numbers of an id's row, or else of a subject's, perhaps of one finger alone.
 
-        Raises ValueError where nobody is called so.
+        Raises :class:`NobodyError` where nobody is called so.
         """
         for column in ("id", "subject"):
             where = f"{column} = {_quoted(name)}"
@@ -86,7 +90,7 @@ class RowReader:
             if found:
                 return [int(number) for number in found]
         whose = f"{name!r}, finger {finger!r}" if finger else repr(name)
-        raise ValueError(
+        raise NobodyError(
             f"nobody in the gallery is called {whose}: expected an id or a subject of `ifvit list`"
         )
 

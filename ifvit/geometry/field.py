@@ -31,6 +31,8 @@ class Displacement:
     """Middle (x, y) of the first cell in image 0."""
     first1: Point
     """Middle of the first cell of image 1, whose grid is as large."""
+    turned: Displacement | None = None
+    """What it is the inverse of: turned round twice it is what it was, to the last digit."""
 
     @classmethod
     def of_frames(cls, values: Float[np.ndarray, "h w 2"], config: ModelConfig) -> Displacement:
@@ -55,10 +57,12 @@ class Displacement:
 
         By fixed-point iteration, which converges because skin does not fold.
         """
+        if self.turned is not None:
+            return self.turned
         rows, columns = self.values.shape[:2]
         y, x = np.mgrid[:rows, :columns].reshape(2, -1)
         centres = self.cell_px * np.stack([x, y], axis=1) + np.array(self.first1)
         target = apply(invert(H_0to1), centres)
         points0 = settled(self.values, target, self.cell_px, self.first0, INVERSE_STEPS)
         values = (apply(H_0to1, points0) - centres).reshape(self.values.shape)
-        return Displacement(values, self.cell_px, self.first1, self.first0)
+        return Displacement(values, self.cell_px, self.first1, self.first0, self)

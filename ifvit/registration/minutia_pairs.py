@@ -26,19 +26,23 @@ class MinutiaPairs(NamedTuple):
     index0: Int[np.ndarray, " P"]
     index1: Int[np.ndarray, " P"]
     residual_px: Float[np.ndarray, " P"]
-    """How far minutia 0, where the registration puts it, lies from minutia 1: pixels at 500 ppi of
-    print 1."""
+    """How far each lies from where the registration puts the other: the mean of both prints, pixels
+    at 500 ppi."""
 
 
 def pair_minutiae(minutiae0: Minutiae, minutiae1: Minutiae, alignment: Alignment) -> MinutiaPairs:
     """Pair the minutiae of two prints by their registration, the skin's distortion included.
 
-    Of all ways to pair them one to one, that of least residual in sum. Prints that are not aligned
-    have no pairs. Types may differ: pressure turns an ending into a bifurcation.
+    Of all ways to pair them one to one, that of least residual in sum. It is measured in both
+    prints, so that swapped prints with the transposed alignment have the same pairs. Prints that
+    are not aligned have none. Types may differ: pressure turns an ending into a bifurcation.
     """
-    if not alignment.ok:
-        return nearest_pairs(minutiae0.of(np.zeros(0, int)), minutiae1)
-    return nearest_pairs(placed(minutiae0, alignment), minutiae1)
+    if not alignment.ok or not len(minutiae0) or not len(minutiae1):
+        return _paired(np.zeros((0, 0)), np.zeros((0, 0)), WITHIN_PX, WITHIN_RAD)
+    there = _differences(placed(minutiae0, alignment), minutiae1)
+    back = _differences(placed(minutiae1, alignment.transposed()), minutiae0)
+    apart, turn = (0.5 * (one + other.T) for one, other in zip(there, back, strict=True))
+    return _paired(apart, turn, WITHIN_PX, WITHIN_RAD)
 
 
 def placed(minutiae: Minutiae, alignment: Alignment) -> Minutiae:
@@ -61,11 +65,27 @@ def nearest_pairs(
     As many as lie within ``within_px`` pixels and ``within_rad`` radians are paired. Raises
     ValueError where SciPy, which comes with scikit-image, is not installed.
     """
-    if not len(minutiae0) or not len(minutiae1):
-        return MinutiaPairs(np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+    return _paired(*_differences(minutiae0, minutiae1), within_px, within_rad)
+
+
+def _differences(
+    minutiae0: Minutiae, minutiae1: Minutiae
+) -> tuple[Float[np.ndarray, "M N"], Float[np.ndarray, "M N"]]:
+    """Return how far apart minutiae of one plane lie, and how far their directions, radians."""
     apart = np.linalg.norm(minutiae0.places[:, None] - minutiae1.places[None], axis=-1)
     turn = minutiae0.directions[:, None] - minutiae1.directions[None]
-    same = (apart <= within_px) & (np.abs(np.angle(np.exp(1j * turn))) <= within_rad)
+    return apart, np.abs(np.angle(np.exp(1j * turn)))
+
+
+def _paired(
+    apart: Float[np.ndarray, "M N"],
+    turn: Float[np.ndarray, "M N"],
+    within_px: float,
+    within_rad: float,
+) -> MinutiaPairs:
+    if not apart.size:
+        return MinutiaPairs(np.zeros(0, int), np.zeros(0, int), np.zeros(0))
+    same = (apart <= within_px) & (turn <= within_rad)
     # A pair that is none costs more than any number of others can save.
     index0, index1 = _assigned(np.where(same, apart, within_px * (1 + max(apart.shape))))
     kept = same[index0, index1]

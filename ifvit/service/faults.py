@@ -24,8 +24,9 @@ KINDS: dict[str, tuple[int, str]] = {
     "wrong_type": (415, "send multipart/form-data or application/json"),
     "bad_value": (422, "mend the field that the message names"),
     "unusable_print": (422, "send another image of the print that the message names"),
-    "gallery_refused": (409, "look at the gallery with `ifvit gallery check`"),
+    "gallery_refused": (409, "send the request again later; the log of the service says why"),
     "unforeseen": (500, "look at the log of the service, and report it"),
+    "gallery_failed": (500, "tell the operator of the service, whose log says why"),
     "busy": (503, "send the request again after the seconds of the header Retry-After"),
     "out_of_time": (503, "send fewer prints at once, or the request again later"),
 }

@@ -9,9 +9,10 @@ from fastapi import FastAPI, Query, Request
 from starlette.responses import Response
 
 from ifvit.service import gallery_work, replies
-from ifvit.service.access import ADMIN, ENROLL, MATCH
+from ifvit.service.access import ADMIN, ENROLL, MATCH, require_role
 from ifvit.service.faults import ServiceError
 from ifvit.service.forms import EVIDENCE, Form, PrintField, ValueField
+from ifvit.service.limits import Limits
 from ifvit.service.routing import asked, described, worked
 from ifvit.service.uploads import Given
 
@@ -58,7 +59,11 @@ SEARCH_FORM = Form(
                 "description": "Share of strangers that may find somebody.",
             },
         ),
-        EVIDENCE,
+        ValueField(
+            EVIDENCE.name,
+            EVIDENCE.schema
+            | {"description": f"{EVIDENCE.schema['description']} Needs the role {ENROLL}."},
+        ),
     ),
 )
 
@@ -84,7 +89,14 @@ async def enroll(request: Request) -> Response:
 
 async def search(request: Request) -> Response:
     """Search the gallery for a print's finger: candidates with their rates, and who it is."""
-    return await _worked(request, SEARCH_FORM, gallery_work.searched)
+
+    def work(gallery: Any, given: Given, limits: Limits) -> dict[str, Any]:
+        # The evidence shows the prints of all candidates, found or not: who may enrol sees them.
+        if given.values[EVIDENCE.name]:
+            require_role(request, ENROLL)
+        return gallery_work.searched(gallery, given, limits)
+
+    return await _worked(request, SEARCH_FORM, work)
 
 
 async def subjects(

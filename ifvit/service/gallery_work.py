@@ -7,6 +7,7 @@ to load, and need not be installed: only who opens a gallery imports it.
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,14 +20,32 @@ from ifvit.service.match_evidence import evidence_of
 from ifvit.service.pair_work import check_size, extracted
 from ifvit.service.uploads import Given
 
+logger = logging.getLogger("ifvit")
+
 
 @contextmanager
-def refusing(code: str = "gallery_refused") -> Iterator[None]:
-    """Turn what a gallery refuses into an answer of this code."""
+def refusing() -> Iterator[None]:
+    """Turn what a gallery refuses into an answer.
+
+    What it says names its folder and commands to be run there: that is for the log alone.
+    """
+    from ifvit.gallery.row_reader import NobodyError
+
     try:
         yield
-    except (ValueError, OSError) as error:
-        raise ServiceError(code, str(error)) from error
+    except NobodyError as error:
+        raise ServiceError("nobody", "nobody in the gallery has this name or id") from error
+    except ValueError as error:
+        logger.error("the gallery refuses: %s", error)
+        refused = (
+            "the gallery refuses this: another process writes to it, or it is damaged or of other "
+            "weights"
+        )
+        raise ServiceError("gallery_refused", refused) from error
+    except OSError as error:
+        logger.error("the gallery fails: %s", error)
+        failed = "the gallery cannot be read or written: its disk may be full"
+        raise ServiceError("gallery_failed", failed) from error
 
 
 def enrolled(gallery: Any, given: Given, limits: Limits) -> dict[str, Any]:
@@ -51,13 +70,14 @@ def searched(gallery: Any, given: Given, limits: Limits) -> dict[str, Any]:
     with refusing():
         answer = gallery.search(probe, top=values["top"], fpir=values["fpir"])
     limit = answer.threshold
+    shown = limits.evidence if values["evidence"] else 0
     return {
         "size": answer.size,
         "fpir": answer.fpir,
         "decided": answer.decided,
         "threshold": None if limit is None else asdict(limit),
         "found": [one.id for one in answer.found],
-        "candidates": [_candidate(one, values["evidence"]) for one in answer.candidates],
+        "candidates": [_candidate(one, at < shown) for at, one in enumerate(answer.candidates)],
     }
 
 
@@ -87,7 +107,7 @@ def subject(gallery: Any, name: str) -> dict[str, Any]:
     """Return the prints of a subject, or the one of an id, without what is biometric."""
     with refusing():
         gallery.store.refresh()
-    with refusing("nobody"):
+    with refusing():
         found = gallery.store.find(name)
     labels = gallery.store.labels_at(found)
     shown = ("id", "subject", "finger", "name", "enrolled")
@@ -102,7 +122,7 @@ def removed(gallery: Any, name: str, finger: str, purge: bool) -> dict[str, Any]
     """Remove the prints of a subject, or the one of an id."""
     with refusing():
         gallery.store.refresh()
-    with refusing("nobody"):
+    with refusing():
         gallery.store.find(name, finger)
     with refusing():
         return {"removed": gallery.remove([name], finger=finger, purge=purge), "purged": purge}

@@ -22,6 +22,8 @@ class Limits:
     """Of one print, in its file and at 500 ppi, by the file's header before it is decoded."""
     prints: int = 32
     """Of one request."""
+    evidence: int = 4
+    """Results of one answer that carry evidence, each with three pictures of up to ``pixels``."""
     threads: int = field(default_factory=cores)
     """That compare prints at the same time."""
     waiting: int = 32

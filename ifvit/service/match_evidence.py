@@ -47,7 +47,7 @@ def evidence_of(result: MatchResult) -> dict[str, Any]:
 def minutiae_of(result: MatchResult) -> dict[str, Any]:
     """Return the minutiae of both prints with their pairs (:meth:`Examined.record`).
 
-    Without scikit-image there are none, and ``note`` says so.
+    Without scikit-image there are none, nor of an image with too many; ``note`` says so.
     """
     try:
         return examined(result).record() | {"note": ""}

@@ -59,6 +59,12 @@ def matched(matcher: Matcher, given: Given, limits: Limits) -> dict[str, Any]:
 
     One after the other, in this one thread: the others are for other requests.
     """
+    count = len(given.prints["candidate"])
+    if given.values["evidence"] and count > limits.evidence:
+        raise ServiceError(
+            "bad_value",
+            f"{count} candidates with evidence: expected at most {limits.evidence}, or no evidence",
+        )
     probe = extracted(matcher, given.prints["probe"][0], limits)
     results = []
     for number, candidate in enumerate(given.prints["candidate"]):

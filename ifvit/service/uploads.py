@@ -46,6 +46,12 @@ class Given:
     values: dict[str, Any]
 
 
+if not hasattr(MultiPartParser, "spool_max_size"):
+    raise ImportError(
+        "this Starlette cannot be told to keep uploads in memory: pip install 'ifvit[serve]'"
+    )
+
+
 class InMemory(MultiPartParser):
     """Starlette's parser, whose files of more than a megabyte would go to the disk."""
 

@@ -20,6 +20,10 @@ from ifvit.service.workers import Workers
 
 logger = logging.getLogger("ifvit")
 
+METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
+"""Those that are counted and logged by their name: any other word is a client's own, and each would
+be a series that is kept for as long as the service runs."""
+
 SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
@@ -101,6 +105,6 @@ class Watch:
                 await told.response()(scope, receive, noted)
         seconds = time.perf_counter() - start
         route = getattr(scope.get("route"), "path", "none")
-        method = scope["method"] if scope["method"].isalpha() else "none"
+        method = scope["method"] if scope["method"] in METHODS else "other"
         self.metrics.note(method, route, status, seconds)
         logger.info("%s %s %d in %.0f ms", method, route, status, 1000 * seconds)

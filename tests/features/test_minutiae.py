@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import builtins
+import tracemalloc
 
 import numpy as np
 import pytest
 
+from ifvit.features import minutiae
 from ifvit.features.minutiae import crossing_numbers, extract_minutiae
 from ifvit.features.ridge_phase import dislocations
-from ifvit.features.structures import spurious, tied
+from ifvit.features.structures import _adjacent, _facing, spurious, tied
 
 pytest.importorskip("skimage")
 
@@ -117,6 +119,42 @@ def test_ends_that_face_each_other_along_the_flow_are_a_break():
     gap = (np.array([15, 15]), np.array([27, 33]))
     assert spurious(broken, crossing, np.zeros(broken.shape))[gap].all()
     assert not spurious(broken, crossing, np.full(broken.shape, np.pi / 2))[gap].any()
+
+
+@pytest.mark.parametrize("crossing", [1, 3], ids=["ends", "forks"])
+def test_what_thousands_of_ends_and_forks_take_grows_with_their_number(crossing):
+    """All by all would be 20,000 by 20,000 here."""
+    dots = np.zeros((900, 1000), bool)
+    dots[4::9, 4::10] = dots[4::9, 7::10] = True
+    tracemalloc.start()
+    try:
+        marked = spurious(dots, np.where(dots, crossing, 0), np.zeros(dots.shape))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert dots.sum() == 20_000 and marked[dots].all()
+    assert most < 100e6
+
+
+def test_neighbours_are_those_that_a_comparison_of_all_finds():
+    draw = np.random.default_rng(3)
+    places = np.unique(draw.integers(0, 60, (150, 2)), axis=0)
+    flow = draw.uniform(-np.pi, np.pi, (60, 60))
+    step = places[None] - places[:, None]
+    distance, angle = np.hypot(*np.moveaxis(step, -1, 0)), flow[tuple(places.T)][:, None]
+    along = np.abs(step[..., 1] * np.cos(angle) + step[..., 0] * np.sin(angle))
+    across = (distance > 0) & (distance < 9) & (along > 0.7 * distance)
+    assert _facing(places, flow).tolist() == np.nonzero(across.any(1))[0].tolist()
+    near = np.argwhere(np.triu(np.abs(step).max(-1) <= 3, 1)).tolist()
+    pairs = [[tuple(places[i].tolist()), tuple(places[j].tolist())] for i, j in near]
+    assert sorted(_adjacent(places)) == sorted(pairs)
+    assert _adjacent(places[:0]) == [] and len(_facing(places[:0], flow)) == 0
+
+
+def test_more_minutiae_than_prints_have_are_an_error(monkeypatch):
+    monkeypatch.setattr(minutiae, "MOST", 0)
+    with pytest.raises(ValueError, match="1 minutiae in one image: expected at most 0"):
+        extract_minutiae(fringes(0, 1, np.pi / 2), np.ones((SIDE, SIDE), bool))
 
 
 def test_without_scikit_image_one_line_says_what_to_install(monkeypatch):

@@ -65,6 +65,28 @@ def test_the_skins_distortion_is_followed():
     assert len(pair_minutiae(first, moved, alignment()).index0) < 4
 
 
+def test_swapped_prints_have_the_same_pairs():
+    """Where skin is stretched, what is near in one print may be too far in the other."""
+    x = np.mgrid[:8, :8][1]
+    stretched = np.stack([0.35 * 30.0 * x, np.zeros(x.shape)], axis=-1)
+    pulled = Displacement(stretched, 30.0, (0.0, 0.0), (100.0, 100.0))
+    found = alignment(displacement=pulled)
+    draw = np.random.default_rng(4)
+    first = Minutiae(draw.uniform(0, 220, (90, 2)), np.full(90, 1.0), np.zeros(90, bool))
+    shaken = first.places + draw.normal(0, 7, first.places.shape)
+    second = placed(Minutiae(shaken, first.directions, first.bifurcations), found)
+    for there in (found, found.transposed()):
+        one, other = (first, second) if there is found else (second, first)
+        pairs = pair_minutiae(one, other, there)
+        swapped = pair_minutiae(other, one, there.transposed())
+        assert len(pairs.index0) > 20
+        both = zip(*(part.tolist() for part in pairs[:2]), strict=True)
+        assert sorted(both) == sorted(
+            zip(swapped.index1.tolist(), swapped.index0.tolist(), strict=True)
+        )
+        np.testing.assert_allclose(np.sort(pairs.residual_px), np.sort(swapped.residual_px))
+
+
 def test_no_pair_lies_too_far_or_points_elsewhere_and_none_is_used_twice():
     def one(*places, direction=0.0):
         return Minutiae(

@@ -73,6 +73,25 @@ def test_a_role_includes_the_lesser_ones(client_of, role):
     assert (listed, gone) == expected[role]
 
 
+@pytest.mark.parametrize("role", [None, *ROLES])
+def test_enrolled_prints_are_shown_to_who_may_enrol(client_of, role):
+    """``None``: without a token file, to its own machine."""
+    client = client_of(gallery=True, tokens=role is not None)
+    client.headers["Authorization"] = f"Bearer {TOKENS['admin']}"
+    data = {"subject": "ann", "keep_prints": "true"}
+    client.post("/api/enroll", files=[("print", print_file(1))], data=data)
+    client.headers["Authorization"] = f"Bearer {TOKENS.get(role, '')}"
+    probe = [("probe", print_file(1, 2))]
+    plain = client.post("/api/search", files=probe)
+    assert plain.status_code == 200 and "data:image" not in plain.text
+    answer = client.post("/api/search", files=probe, data={"evidence": "true"})
+    if role == MATCH:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (403, "lesser_token")
+        assert "expected enroll" in answer.text and "data:image" not in answer.text
+    else:
+        assert answer.json()["candidates"][0]["evidence"]["image1"].startswith("data:image/png")
+
+
 def test_a_request_without_the_right_is_refused_before_its_body_is_read(client_of):
     client = client_of(tokens=True)
     answer = client.post("/api/match", content=b"no form at all")

@@ -93,6 +93,11 @@ def test_the_unit_starts_the_command_as_it_takes_it(unit):
     assert unit["DynamicUser"] == ["yes"] and unit["ProtectSystem"] == ["strict"]
 
 
+def test_the_unit_names_the_documents_where_the_project_has_them(unit):
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert unit["Documentation"] == [project["urls"]["Documentation"]]
+
+
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd-analyze")
 def test_systemd_takes_the_unit_and_finds_it_closed(tmp_path):
     text = (DEPLOY / "ifvit.service").read_text(encoding="utf-8")

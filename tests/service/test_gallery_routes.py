@@ -11,6 +11,7 @@ from fake_service import print_file
 from jsonschema_rs import validate
 
 from ifvit.service import replies
+from ifvit.service.limits import Limits
 
 ANN = "an<b>n</b> / ä"
 
@@ -69,6 +70,17 @@ def test_evidence_comes_with_candidates_whose_prints_are_kept(client):
     assert with_evidence == {"ann": True, "bob": False}
 
 
+@pytest.mark.parametrize("most", [1, 2])
+def test_evidence_comes_with_the_best_alone(client_of, most):
+    client = client_of(gallery=True, limits=Limits(threads=1, waiting=4, evidence=most))
+    enroll(client, 1, "ann")
+    enroll(client, 2, "bob")
+    data = {"evidence": "1", "top": "2"}
+    found = client.post("/api/search", files=[("probe", print_file(1, 2))], data=data).json()
+    assert sum("evidence" in one for one in found["candidates"]) == most
+    assert "evidence" in found["candidates"][0]
+
+
 def test_what_is_not_enrolled_is_told(client):
     enroll(client, 1, "ann")
     again = enroll(client, 1, "ann").json()["prints"]
@@ -106,6 +118,35 @@ def test_a_gallery_that_another_process_writes_to_is_told(client, tmp_path):
     with folder_lock(tmp_path / "gallery", "at work", "gallery"):
         answer = enroll(client, 1, "ann")
     assert (answer.status_code, answer.json()["error"]["code"]) == (409, "gallery_refused")
+
+
+REASONS = {
+    "damaged": (ValueError("/srv/people: reading failed: `ifvit gallery check`"), 409),
+    "full disk": (OSError(28, "/srv/people: writing failed: No space left"), 500),
+    "gone": (FileNotFoundError(2, "No such file", "/srv/people/rows.lance"), 500),
+}
+
+
+@pytest.mark.parametrize("error, status", REASONS.values(), ids=REASONS)
+def test_why_a_gallery_refuses_is_for_the_log_alone(client, monkeypatch, caplog, error, status):
+    """Whatever is asked: that a gallery is damaged does not mean that nobody is called so."""
+
+    def broken(*_, **__):
+        raise error
+
+    enroll(client, 1, "ann")
+    store = client.app.state.service.gallery.store
+    for name in ("find", "add", "index", "refresh"):
+        monkeypatch.setattr(store, name, broken)
+    code = {409: "gallery_refused", 500: "gallery_failed"}[status]
+    answers = [client.get("/api/subjects/ann"), client.delete("/api/subjects/ann")]
+    monkeypatch.setattr(store, "refresh", lambda: 1)
+    answers += [client.get("/api/subjects/ann"), client.delete("/api/subjects/ann")]
+    answers += [enroll(client, 2, "bob")]
+    for answer in answers:
+        assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+        assert "/srv" not in answer.text and "ifvit gallery" not in answer.text
+    assert caplog.text.count("/srv/people") >= len(answers)
 
 
 def test_a_service_without_a_gallery_says_so(client_of):

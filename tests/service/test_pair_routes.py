@@ -13,6 +13,7 @@ from jsonschema_rs import validate
 
 from ifvit.gallery.template import load_templates
 from ifvit.service import replies
+from ifvit.service.limits import Limits
 
 PAIR = [("probe", print_file(1)), ("candidate", print_file(2)), ("candidate", print_file(1, 1))]
 
@@ -47,6 +48,18 @@ def test_evidence_comes_with_each_result_where_it_is_asked_for(client_of):
     evidence = found["candidates"][0]["evidence"]
     assert evidence["image0"].startswith("data:image/png;base64,")
     assert len(evidence["matches"]["points0"]) == 3
+
+
+def test_evidence_is_for_a_few_candidates(client_of):
+    """Each repeats the probe's picture, and adds two."""
+    client, most = client_of(), Limits().evidence
+    files = [PAIR[0], *[PAIR[1]] * (most + 1)]
+    found = client.post("/api/match", files=files[:-1], data={"evidence": "true"}).json()
+    assert all("evidence" in one for one in found["candidates"])
+    answer = client.post("/api/match", files=files, data={"evidence": "true"})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "bad_value")
+    assert "5 candidates with evidence: expected at most 4" in answer.json()["error"]["message"]
+    assert len(client.post("/api/match", files=files).json()["candidates"]) == most + 1
 
 
 def test_each_print_has_its_own_resolution(client_of):

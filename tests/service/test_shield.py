@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 import socket
 import tempfile
 import time
@@ -10,8 +11,9 @@ import tracemalloc
 import pytest
 from fake_service import print_file
 from running import running
+from starlette.formparsers import MultiPartParser
 
-from ifvit.service import shield
+from ifvit.service import shield, uploads
 from ifvit.service.app import Service
 from ifvit.service.limits import Limits
 
@@ -136,6 +138,13 @@ def test_a_request_that_does_not_arrive_is_given_up(matcher):
         )
         assert peer.recv(65536).startswith(b"HTTP/1.1 408")
     assert service.workers.taken == 0
+
+
+def test_a_parser_that_would_write_to_the_disk_is_refused_at_once(monkeypatch):
+    """One whose limit has another name would take no notice of ours."""
+    monkeypatch.delattr(MultiPartParser, "spool_max_size")
+    with pytest.raises(ImportError, match=r"pip install 'ifvit\[serve\]'"):
+        runpy.run_path(uploads.__file__)
 
 
 def test_an_upload_never_touches_the_disk(client_of, monkeypatch):

@@ -64,7 +64,9 @@ function card(candidate, number, found, shown) {
   const button = candidate.evidence ? el("button", { type: "button",
     "aria-label": `Evidence for ${candidate.subject || candidate.name}`,
     onclick: () => showResult(shown, { ...candidate.result, evidence: candidate.evidence }) },
-  "Evidence") : el("p", { class: "quiet" }, "Its print was not kept: by templates alone nothing is decided.");
+  "Evidence") : el("p", { class: "quiet" }, candidate.score === null
+    ? "Its print was not kept: by templates alone nothing is decided."
+    : "The evidence is shown to who has a token of the role enroll.");
   return el("li", { class: found ? "card found" : "card", "aria-labelledby": heading },
     candidate.evidence ? el("img", { src: candidate.evidence.image1, alt: "", class: "thumb" }) : null,
     el("div", {},
@@ -90,13 +92,21 @@ function searchForm() {
     }
     answer.replaceChildren();
     shown.replaceChildren();
-    const told = await withProgress(status, "Searching", (signal) => {
+    const told = await withProgress(status, "Searching", async (signal) => {
       checkSize([probe]);
-      const body = new FormData();
-      addPrint(body, "probe", probe);
-      body.append("evidence", "true");
-      body.append("top", "6");
-      return ask("/api/search", { method: "POST", body, signal });
+      const asked = (evidence) => {
+        const body = new FormData();
+        addPrint(body, "probe", probe);
+        body.append("evidence", String(evidence));
+        body.append("top", "4");
+        return ask("/api/search", { method: "POST", body, signal });
+      };
+      try {
+        return await asked(true);
+      } catch (error) {
+        if (error.code !== "lesser_token") throw error;
+        return asked(false);
+      }
     });
     if (!told) return;
     const count = told.found.length;
