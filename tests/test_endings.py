@@ -43,6 +43,7 @@ ARGUMENTS = {
     "list": ["g"],
     "remove": ["g", "id"],
     "gallery": ["count", "g"],
+    "serve": [],
     "evaluate": ["--dataset-root", "x"],
     "calibrate": ["x"],
     "identify": ["--dataset-root", "x"],

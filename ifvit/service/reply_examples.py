@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from ifvit import __version__
 from ifvit.service.faults import KINDS
 
 POSE: dict[str, Any] = {"core": [166.49, 142.84], "rotation": -0.52, "confidence": 0.952}
@@ -112,7 +113,7 @@ REMOVED = {"removed": ["2f78b8a3b8d5d3a1cce26fb5"], "purged": True}
 
 EXAMPLES = {"examples": [{"name": "1_1.png", "finger": 1, "ppi": 500}]}
 
-HEALTH = {"status": "ok", "version": "0.1.0", "gallery": True, "tokens": False}
+HEALTH = {"status": "ok", "version": __version__, "gallery": True, "tokens": False}
 
 ERROR = {
     "error": {

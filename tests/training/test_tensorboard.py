@@ -10,7 +10,7 @@ from PIL import Image
 
 from ifvit.config import TrainConfig
 from ifvit.evaluation.plots import match_plot
-from ifvit.training import board
+from ifvit.training import tensorboard
 from ifvit.training.loop import Task, fit
 from ifvit.training.run import open_run
 
@@ -65,7 +65,7 @@ def test_nothing_is_drawn_where_nothing_is_wanted(tmp_path):
 
 
 def test_a_missing_package_is_told_before_anything_is_done(tmp_path, monkeypatch):
-    monkeypatch.setattr(board, "find_spec", lambda name: None)
+    monkeypatch.setattr(tensorboard, "find_spec", lambda name: None)
     with pytest.raises(ValueError, match=r"pip install 'ifvit\[tensorboard\]'"):
         train(tmp_path / "run", CONFIG)
     assert not (tmp_path / "run").exists()
