@@ -256,7 +256,7 @@ def two_frames(ridge_print):
 def expected_answers(trained_pair, two_frames):
     """What the trained pair makes of them in JAX, which takes long to compile."""
     from ifvit.export.parity import expected_of
-    from ifvit.weights.checkpoint import load_modules
+    from ifvit.weights.modules import load_modules
 
     (dense, _), (matcher, _) = load_modules(*trained_pair)
     return expected_of(dense, matcher, two_frames)

@@ -19,12 +19,13 @@ from ifvit.export.parity import (
     expected_of,
     synthetic_frames,
 )
-from ifvit.files import write_atomically
+from ifvit.files import sha256_of, write_atomically
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.runtime.graph_record import GraphRecord
 from ifvit.runtime.onnx_runtime import OnnxEngine
-from ifvit.weights.checkpoint import Metadata, check_same_shape, load_modules, sha256_of
+from ifvit.weights.metadata import Metadata
+from ifvit.weights.modules import check_same_shape, load_modules
 from ifvit.weights.pretrained import RECORD_FILE, module_files, read_record
 from ifvit.weights.settings import without_folders
 from ifvit.weights.storage import MODULE_OF, graph_file

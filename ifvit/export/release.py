@@ -12,8 +12,9 @@ from ifvit.export.card import CARD_FILE, CONFIG_FILE, config_json, model_card
 from ifvit.export.onnx_export import export_onnx
 from ifvit.files import check_output, guarded, keep_earlier, write_text
 from ifvit.texts import read_text
-from ifvit.weights.checkpoint import check_same_shape, load_modules, save_weights
+from ifvit.weights.checkpoint import save_weights
 from ifvit.weights.metadata import Metadata, link_to
+from ifvit.weights.modules import check_same_shape, load_modules
 from ifvit.weights.pretrained import RECORD_FILE, Pretrained, graphs_sha256, write_record
 from ifvit.weights.settings import without_folders
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE, MODULE_OF, graph_file

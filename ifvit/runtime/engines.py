@@ -38,8 +38,10 @@ def load_engine(dense_ckpt: str | Path, matcher_ckpt: str | Path | None = None) 
 
 def _by_jax(dense_ckpt: str | Path, matcher_ckpt: str | Path | None) -> Loaded:
     try:
+        from ifvit.files import sha256_of
         from ifvit.runtime.jax_runtime import JaxEngine
-        from ifvit.weights.checkpoint import load_dense, load_modules, sha256_of
+        from ifvit.weights.checkpoint import load_dense
+        from ifvit.weights.modules import load_modules
     except ImportError as error:
         raise ValueError(
             f"{dense_ckpt} has no graphs beside it, and the networks need JAX then, which cannot "

@@ -17,7 +17,7 @@ from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
 from ifvit.shapes import check_mask_shape, check_print_shapes
-from ifvit.weights.checkpoint import check_same_shape, load_modules
+from ifvit.weights.modules import check_same_shape, load_modules
 from ifvit.weights.pretrained import module_files
 from ifvit.weights.tensors import state_sha256
 

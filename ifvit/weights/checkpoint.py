@@ -16,7 +16,7 @@ from flax import nnx
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from ifvit.files import check_exists, sha256_of, write_atomically
+from ifvit.files import check_exists, write_atomically
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.weights.metadata import (
@@ -127,42 +127,6 @@ def load_matcher(path: str | Path) -> tuple[MatcherModel, Metadata]:
     load_weights(path, model)
     model.eval()
     return model, meta
-
-
-def load_modules(
-    dense_ckpt: str | Path, matcher_ckpt: str | Path
-) -> tuple[tuple[DenseRegModel, Metadata], tuple[MatcherModel, Metadata]]:
-    """Build both modules. The matcher must come from this very Module 1 checkpoint.
-
-    Or from one that this Module 1 was trained on from (``--init-from``), or exported from. One that
-    was trained ``--from-scratch`` comes from none, and goes with any.
-    Raises as :func:`load_weights`, and ValueError where the matcher's lineage has nothing to do
-    with ``dense_ckpt``.
-    """
-    dense, dense_meta = load_dense(dense_ckpt)
-    matcher, meta = load_matcher(matcher_ckpt)
-    sha256 = sha256_of(dense_ckpt)
-    ancestors = {entry["sha256"]: entry["file"] for entry in meta.lineage}
-    origin = [entry["sha256"] for entry in meta.lineage if entry["role"] == "dense_reg"]
-    trained_on = {entry["sha256"] for entry in dense_meta.lineage} & set(origin[-1:])
-    if not (sha256 in ancestors or trained_on or "scratch" in meta.roles):
-        known = ", ".join(f"{file} ({key[:12]})" for key, file in ancestors.items())
-        raise ValueError(
-            f"{matcher_ckpt} was not trained from {dense_ckpt} (sha256 {sha256[:12]}): its "
-            f"lineage names {known or 'nothing'}; pass the Module 1 checkpoint it was trained "
-            f"from, or one trained on from that with --init-from, or train Module 2 again with "
-            f"--pretrained-ckpt {dense_ckpt}"
-        )
-    return (dense, dense_meta), (matcher, meta)
-
-
-def check_same_shape(dense: DenseRegModel, matcher: MatcherModel) -> None:
-    """Raise ValueError where the two modules have not one ``ModelConfig``."""
-    if dense.config != matcher.config:
-        raise ValueError(
-            f"Module 1 and Module 2 have different shapes: {dense.config} and "
-            f"{matcher.config}; pass the Module 1 checkpoint that Module 2 was trained from"
-        )
 
 
 def expect_module(path: str | Path, module: str) -> Metadata:

@@ -14,8 +14,8 @@ from ifvit.config import DenseConfig, MatchConfig
 from ifvit.export.release import export_pair
 from ifvit.models import DenseRegModel, MatcherModel
 from ifvit.weights import Metadata, read_metadata, save_weights, sha256_of
-from ifvit.weights.checkpoint import load_modules
 from ifvit.weights.describe import describe
+from ifvit.weights.modules import load_modules
 from ifvit.weights.pretrained import RECORD_FILE, read_record
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
 

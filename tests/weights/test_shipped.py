@@ -12,7 +12,8 @@ from safetensors.numpy import load_file
 from ifvit.comparison.decision import DECISION_FILE, load_decision
 from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
-from ifvit.weights.checkpoint import check_same_shape, load_modules, read_metadata
+from ifvit.weights.checkpoint import read_metadata
+from ifvit.weights.modules import check_same_shape, load_modules
 from ifvit.weights.pretrained import DEFAULT, RECORD_FILE, SHIPPED, list_weights, pretrained_files
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE, MODULE_OF, graph_file
 

@@ -1,0 +1,47 @@
+"""Both modules together: which belong to each other, and may be loaded as one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ifvit.files import sha256_of
+from ifvit.models.dense_reg import DenseRegModel
+from ifvit.models.embedding import MatcherModel
+from ifvit.weights.checkpoint import load_dense, load_matcher
+from ifvit.weights.metadata import Metadata
+
+
+def load_modules(
+    dense_ckpt: str | Path, matcher_ckpt: str | Path
+) -> tuple[tuple[DenseRegModel, Metadata], tuple[MatcherModel, Metadata]]:
+    """Build both modules. The matcher must come from this very Module 1 checkpoint.
+
+    Or from one that this Module 1 was trained on from (``--init-from``), or exported from. One that
+    was trained ``--from-scratch`` comes from none, and goes with any.
+    Raises as :func:`load_weights`, and ValueError where the matcher's lineage has nothing to do
+    with ``dense_ckpt``.
+    """
+    dense, dense_meta = load_dense(dense_ckpt)
+    matcher, meta = load_matcher(matcher_ckpt)
+    sha256 = sha256_of(dense_ckpt)
+    ancestors = {entry["sha256"]: entry["file"] for entry in meta.lineage}
+    origin = [entry["sha256"] for entry in meta.lineage if entry["role"] == "dense_reg"]
+    trained_on = {entry["sha256"] for entry in dense_meta.lineage} & set(origin[-1:])
+    if not (sha256 in ancestors or trained_on or "scratch" in meta.roles):
+        known = ", ".join(f"{file} ({key[:12]})" for key, file in ancestors.items())
+        raise ValueError(
+            f"{matcher_ckpt} was not trained from {dense_ckpt} (sha256 {sha256[:12]}): its "
+            f"lineage names {known or 'nothing'}; pass the Module 1 checkpoint it was trained "
+            f"from, or one trained on from that with --init-from, or train Module 2 again with "
+            f"--pretrained-ckpt {dense_ckpt}"
+        )
+    return (dense, dense_meta), (matcher, meta)
+
+
+def check_same_shape(dense: DenseRegModel, matcher: MatcherModel) -> None:
+    """Raise ValueError where the two modules have not one ``ModelConfig``."""
+    if dense.config != matcher.config:
+        raise ValueError(
+            f"Module 1 and Module 2 have different shapes: {dense.config} and "
+            f"{matcher.config}; pass the Module 1 checkpoint that Module 2 was trained from"
+        )
