@@ -1,8 +1,8 @@
 """Where in its partner's neighbourhood a coarse cell's centre lies: Module 1's fine level.
 
 LoFTR (Sun et al., CVPR 2021, section 3.4) looks for it in windows of a finer feature map. Here the
-coarse features say it themselves, as in XFeat (Potje et al., CVPR 2024, section 3.3): ridges change
-their phase by a third of a period within a few pixels, and both cells' features tell of it.
+coarse features say it themselves, as in XFeat (Potje et al., CVPR 2024, section 3.3): a cell is two
+ridges wide, and its features change with where in it they lie. So nothing more is kept of a print.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class FinePlaces(NamedTuple):
 
 
 class FineMatchingHead(nnx.Module):
-    """A perceptron over what both modules' stages know of a cell and of its partner."""
+    """A perceptron on what backbone and transformer know of a cell and of its partner."""
 
     def __init__(self, d_model: int, *, rngs: nnx.Rngs) -> None:
         """Nothing is corrected at the start: the last layer's weights are zero."""
