@@ -33,10 +33,6 @@ every ridge ends."""
 LEAST_COHERENCE = 0.4
 """Where the flow is less clear than this, what the filter draws is not to be relied on."""
 
-MOST = 2000
-"""Minutiae of one image at most. A rolled finger has some two hundred; what pairs them takes memory
-by their number squared."""
-
 REACH_PX = 8
 """How far along the skeleton the direction of a minutia is looked for."""
 
@@ -76,12 +72,15 @@ class Ridged(NamedTuple):
     coherence: Float[np.ndarray, "H W"]
 
 
-def extract_minutiae(image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"]) -> Minutiae:
+def extract_minutiae(
+    image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"], most: int = 2000
+) -> Minutiae:
     """Find the minutiae of a print at 500 ppi, grey in [0, 1], ridges dark.
 
     ``ridges`` is where it shows ridges (:func:`ifvit.data.prints.ridge_area`). Minutiae are in
-    reading order, from top to bottom. Raises ValueError where there are more than :data:`MOST`, and
-    where scikit-image is not installed.
+    reading order, from top to bottom. Raises ValueError where there are more than ``most``, and
+    where scikit-image is not installed. A rolled finger has some two hundred; what pairs minutiae
+    takes memory by their number squared.
     """
     thin = skeletonizer()
     inside = well_inside(ridges)
@@ -93,9 +92,9 @@ def extract_minutiae(image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "
     clear = inside & (made.coherence >= LEAST_COHERENCE)
     clear &= ~spurious(skeleton, crossing, made.orientation)
     at = np.argwhere(((crossing == 1) | (crossing == 3)) & clear)
-    if len(at) > MOST:
+    if len(at) > most:
         raise ValueError(
-            f"{len(at)} minutiae in one image: expected at most {MOST}, a finger shows some "
+            f"{len(at)} minutiae in one image: expected at most {most}, a finger shows some "
             "hundred; give the print alone, at its resolution"
         )
     directions = [_direction(skeleton, float(made.orientation[y, x]), y, x) for y, x in at.tolist()]

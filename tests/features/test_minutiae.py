@@ -8,7 +8,6 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from ifvit.features import minutiae
 from ifvit.features.minutiae import crossing_numbers, extract_minutiae
 from ifvit.features.ridge_phase import dislocations
 from ifvit.features.structures import _adjacent, _facing, spurious, tied
@@ -151,10 +150,9 @@ def test_neighbours_are_those_that_a_comparison_of_all_finds():
     assert _adjacent(places[:0]) == [] and len(_facing(places[:0], flow)) == 0
 
 
-def test_more_minutiae_than_prints_have_are_an_error(monkeypatch):
-    monkeypatch.setattr(minutiae, "MOST", 0)
+def test_more_minutiae_than_prints_have_are_an_error():
     with pytest.raises(ValueError, match="1 minutiae in one image: expected at most 0"):
-        extract_minutiae(fringes(0, 1, np.pi / 2), np.ones((SIDE, SIDE), bool))
+        extract_minutiae(fringes(0, 1, np.pi / 2), np.ones((SIDE, SIDE), bool), most=0)
 
 
 def test_without_scikit_image_one_line_says_what_to_install(monkeypatch):

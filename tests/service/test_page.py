@@ -211,6 +211,23 @@ def test_enrol_search_and_remove(visit):
     assert visitor.text(".subjects").startswith("Grace")
 
 
+def test_a_search_by_who_may_not_see_enrolled_prints_has_no_evidence(visit, tmp_path):
+    matcher = FastMatcher()
+    gallery = Gallery(tmp_path / "gallery", matcher, create=True)
+    gallery.enroll([print_bytes(1)], subject="Ada", keep_prints=True)
+    keys = Keys(list(TOKENS.items()))
+    with running(Service(matcher, gallery, keys)) as guarded:
+        for role in ("match", "enroll"):
+            page = visit(guarded).page
+            page.fill("#token", TOKENS[role])
+            page.click("#go-gallery")
+            page.set_input_files("[aria-label^='Print to search']", SECOND)
+            page.click("form[aria-label=Search] button.primary")
+            page.wait_for_selector(".card")
+            seen = page.locator(".card img").count(), page.get_by_text("of the role enroll").count()
+            assert seen == ((0, 1) if role == "match" else (1, 0))
+
+
 def test_what_is_no_print_is_told_with_what_to_do(visit):
     visitor = visit()
     visitor.choose(file_of("letter.png", b"Dear Sir or Madam"), SECOND)
