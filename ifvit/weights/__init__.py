@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 _PLACES = {
     **dict.fromkeys(("load_dense", "load_matcher", "load_weights"), "checkpoint"),
-    **dict.fromkeys(("Metadata", "read_metadata", "save_weights", "sha256_of"), "checkpoint"),
+    **dict.fromkeys(("Metadata", "read_metadata", "save_weights"), "checkpoint"),
+    "sha256_of": ".files",
     "parameter_summary": "describe",
     **dict.fromkeys(("TransferReport", "require_module1", "scratch_lineage"), "transfer"),
     **dict.fromkeys(
@@ -58,5 +59,5 @@ def __getattr__(name: str) -> Any:
     """Import a name when it is first asked for (PEP 562)."""
     if name not in _PLACES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = found = getattr(import_module(f"{__name__}.{_PLACES[name]}"), name)
+    globals()[name] = found = getattr(import_module(f".{_PLACES[name]}", __name__), name)
     return found
