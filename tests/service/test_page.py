@@ -339,14 +339,14 @@ def test_all_of_a_match_works_by_keyboard_alone(visit):
         chooser.value.set_files(file)
     reach(page, "#compare-form button.primary")
     page.keyboard.press("Enter")
-    page.wait_for_function("document.activeElement.textContent.includes('Not taken')")
+    page.wait_for_selector(":focus:has-text('Not taken')")
     reach(page, ".decision input[type=range]")
     page.keyboard.press("Home")
     assert page.get_attribute(".decision", "data-accepted") == "true"
     reach(page, "[role=tab][aria-selected=true]")
     for name in ("Minutiae", "Slider", "Blink", "Checkerboard", "Distortion", "Cells"):
         page.keyboard.press("ArrowRight")
-        page.wait_for_function(f"document.activeElement.textContent === '{name}'")
+        page.wait_for_selector(f"[role=tab]:focus:text-is('{name}')")
         assert page.locator("[role=tab][aria-selected=true]").inner_text() == name
     reach(page, ".view input[type=range]")
     before = visitor.text(".lens .caption")
@@ -369,7 +369,7 @@ def test_removing_works_by_keyboard_and_gives_the_focus_back(visit):
     page.wait_for_selector("dialog")
     page.keyboard.press("Escape")
     page.wait_for_selector("dialog", state="detached")
-    page.wait_for_function("document.activeElement.ariaLabel === 'Remove Zoe'")
+    page.wait_for_selector("[aria-label='Remove Zoe']:focus")
     page.keyboard.press("Enter")
     reach(page, "dialog button[value=remove]")
     page.keyboard.press("Enter")
