@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -58,10 +59,10 @@ class Registration:
         counts = f"{found.num_inliers} of {len(found.points0)} matching cells agree"
         return f"turned by {found.angle:.1f}°{ncc}; {counts}, {share}"
 
-    def to_json(self) -> str:
-        """Return everything but the pixels as JSON; positions in the prints, px at 500 ppi."""
+    def record(self) -> dict[str, Any]:
+        """Return all but the pixels as plain values; positions in the prints, px at 500 ppi."""
         found = self.alignment
-        values = {
+        return {
             "name0": self.name0,
             "name1": self.name1,
             "status": self.status,
@@ -72,18 +73,22 @@ class Registration:
             "num_inliers": found.num_inliers,
             "alignment": found.record(),
         }
-        return json.dumps(values, allow_nan=False)
+
+    def to_json(self) -> str:
+        """Return :meth:`record` as JSON."""
+        return json.dumps(self.record(), allow_nan=False)
 
 
 def register_features(aligner: Aligner, print0: Features, print1: Features) -> Registration:
     """Register two prints, and draw one in the other's frame."""
-    found = aligner.register(print0, print1)
-    y, x = np.indices(print0.image.shape)
-    pixels = np.stack([x, y], axis=-1).astype(np.float32)
-    placed = found.place(pixels.reshape(-1, 2).astype(float)).reshape(pixels.shape)
-    placed = placed.astype(np.float32)
-    aligned = _drawn(print1.image, placed, border=1.0)
-    ridges1 = _drawn(print1.ridges.astype(np.float32), placed, border=0.0) > 0.5
+    return registration_of(aligner.register(print0, print1), print0, print1)
+
+
+def registration_of(found: Alignment, print0: Features, print1: Features) -> Registration:
+    """Draw a print in the frame of another, by the alignment that was found."""
+    pixels, placed = pixels_placed(found, print0.image.shape)
+    aligned = read_at(print1.image, placed, border=1.0)
+    ridges1 = read_at(print1.ridges.astype(np.float32), placed, border=0.0) > 0.5
     overlap = print0.ridges & ridges1
     images = print0.image, print1.image
     names = print0.name, print1.name
@@ -127,9 +132,20 @@ def save_displacement(found: Registration, path: str | Path) -> None:
     write_result(path, buffer.getvalue(), b"displacement.npy")
 
 
-def _drawn(
+def pixels_placed(
+    found: Alignment, shape: tuple[int, ...]
+) -> tuple[Float[np.ndarray, "H W 2"], Float[np.ndarray, "H W 2"]]:
+    """Return the pixels (x, y) of print 0 of this shape, and where print 1 shows each."""
+    y, x = np.indices(shape)
+    pixels = np.stack([x, y], axis=-1).astype(np.float32)
+    placed = found.place(pixels.reshape(-1, 2).astype(float)).reshape(pixels.shape)
+    return pixels, placed.astype(np.float32)
+
+
+def read_at(
     image: Float[np.ndarray, "H1 W1"], placed: Float[np.ndarray, "H W 2"], border: float
 ) -> Float[np.ndarray, "H W"]:
+    """Read an image at places (x, y) of its own, bilinear; beyond it lies ``border``."""
     drawn = cv2.remap(
         image,
         placed[..., 0],

@@ -31,9 +31,9 @@ def main(out: Path = IMAGES) -> None:
     pairs = [matcher.match(print0, one) for one in (print1, other)]
     save(reduced(np.concatenate([draw_match(pair) for pair in pairs])), out / "match.jpg")
     with tempfile.TemporaryDirectory() as folder:
-        for path in draw_stages(matcher, (print0, print1), folder):
+        for path in draw_stages(matcher, (print0, print1), folder, pairs[0]):
             keep(path, out / "stages" / f"{path.stem}.jpg")
-        overlay = draw_stages(matcher, (print0, other), folder)[3]
+        overlay = draw_stages(matcher, (print0, other), folder, pairs[1])[3]
         keep(overlay, out / "stages" / "impostor_overlay.jpg")
 
 

@@ -93,7 +93,7 @@ def run_match(args: MatchArgs) -> None:
         flushed()
         draw_match(results[0], args.out)
     if args.stages is not None and results:
-        _draw_stages(matcher, probe, read[order[0]], args.stages)
+        _draw_stages(matcher, (probe, read[order[0]]), results[0], args.stages)
     if unreadable:
         raise ValueError(
             f"{len(unreadable)} of {len(args.candidates)} candidates could not be compared, the "
@@ -101,11 +101,13 @@ def run_match(args: MatchArgs) -> None:
         )
 
 
-def _draw_stages(matcher: Matcher, probe: Features, other: Features, folder: str) -> None:
+def _draw_stages(
+    matcher: Matcher, prints: tuple[Features, Features], result: MatchResult, folder: str
+) -> None:
     from ifvit.viz.stages import draw_stages
 
     flushed()
-    drawn = draw_stages(matcher, (probe, other), folder)
+    drawn = draw_stages(matcher, prints, folder, result)
     logger.info(
         "%d pictures, %s to %s, are in %s", *(len(drawn), drawn[0].name, drawn[-1].name, folder)
     )
@@ -123,7 +125,7 @@ def _print(result: MatchResult, args: MatchArgs, limit: float | None) -> None:
         more: dict[str, Any] = {"threshold": limit, "accepted": accepted}
         if args.minutiae:
             more["minutiae"] = examined(result).record()
-        print(json.dumps(json.loads(result.to_json()) | more))
+        print(json.dumps(result.record() | more, allow_nan=False))
         return
     several = len(args.candidates) > 1
     print(f"{result.name1}: {result.summary()}" if several else result.summary())

@@ -88,8 +88,8 @@ class MatchResult:
             f"turned by {self.alignment.angle:.1f}°{beyond}"
         )
 
-    def to_json(self) -> str:
-        """Return everything but the images as JSON; positions in the prints, px at 500 ppi."""
+    def record(self) -> dict[str, Any]:
+        """Return all but the images as plain values; positions in the prints, px at 500 ppi."""
         values: dict[str, Any] = {
             name: getattr(self, name)
             for name in (
@@ -100,15 +100,13 @@ class MatchResult:
             )
         }
         for number, template in enumerate(self.templates):
-            quality = template.quality
-            values[f"quality{number}"] = None if np.isnan(quality) else quality
-            values[f"pose{number}"] = {
-                "core": np.round(template.core, 2).tolist(),
-                "rotation": round(template.rotation, 2),
-                "confidence": round(template.confidence, 3),
-            }
+            values |= {f"{name}{number}": value for name, value in template.record().items()}
         values["alignment"] = self.alignment.record()
-        return json.dumps(values, allow_nan=False)
+        return values
+
+    def to_json(self) -> str:
+        """Return :meth:`record` as JSON."""
+        return json.dumps(self.record(), allow_nan=False)
 
 
 def result_of(

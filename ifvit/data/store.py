@@ -104,7 +104,7 @@ def _content(prints: Sequence[Print], side: int) -> Callable[[], Iterator[bytes]
 
     def content() -> Iterator[bytes]:
         good = bytearray()
-        with ThreadPoolExecutor(_cores(), "decode") as pool:
+        with ThreadPoolExecutor(cores(), "decode") as pool:
             parts = range(0, len(prints), AT_ONCE)
             decoded = (d for at in parts for d in pool.map(decode, prints[at : at + AT_ONCE]))
             bar = tqdm(decoded, "reading prints", len(prints), unit="print", leave=False)
@@ -152,6 +152,7 @@ def _stamp(path: Path) -> tuple[int, int] | None:
     return stat.st_size, stat.st_mtime_ns
 
 
-def _cores() -> int:
+def cores() -> int:
+    """Return the number of cores that this process may use."""
     allowed = getattr(os, "sched_getaffinity", None)
     return len(allowed(0)) if allowed else os.cpu_count() or 1

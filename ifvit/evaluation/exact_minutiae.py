@@ -82,14 +82,15 @@ def _impressed(
     master: Minutiae, params: ImpressionParams, shape: tuple[int, int]
 ) -> tuple[Minutiae, Bool[np.ndarray, " K"]]:
     """Return all minutiae of a finger where an impression has them, and which of them it shows."""
-    ahead = np.stack([np.cos(master.directions), np.sin(master.directions)], axis=1)
-    both = np.stack([master.places, master.places + ahead])
-    start, end = np.asarray(from_master(params, jnp.asarray(both, jnp.float32), shape), float)
-    directions = np.mod(np.arctan2(*(end - start).T[::-1]), 2 * np.pi)
-    limit = np.array(shape[::-1]) - 1
+
+    def place(points: np.ndarray) -> np.ndarray:
+        return np.asarray(from_master(params, jnp.asarray(points, jnp.float32), shape), float)
+
+    placed = master.through(place, 1.0)
+    start, limit = placed.places, np.array(shape[::-1]) - 1
     shown = np.asarray(in_contact(params, jnp.asarray(start, jnp.float32), shape))
     shown = shown & ((start >= 0) & (start <= limit)).all(axis=1)
-    return Minutiae(start, directions, master.bifurcations), shown
+    return placed, shown
 
 
 class Counted(NamedTuple):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int8
@@ -54,6 +54,17 @@ class Template(NamedTuple):
     """How sure the pose is, 0 to 1: the length of the mean direction."""
     quality: float = math.nan
     """How probably the print is found again, 0 to 100 (:mod:`ifvit.features.quality`)."""
+
+    def record(self) -> dict[str, Any]:
+        """Return quality, None where it is not known, and pose as plain values for JSON."""
+        return {
+            "quality": None if math.isnan(self.quality) else self.quality,
+            "pose": {
+                "core": np.round(self.core, 2).tolist(),
+                "rotation": round(self.rotation, 2),
+                "confidence": round(self.confidence, 3),
+            },
+        }
 
 
 def template_scale(period_px: float, settings: FitConfig = FIT_CONFIG) -> float:

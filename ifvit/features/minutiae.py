@@ -59,6 +59,15 @@ class Minutiae:
         """Return some of them: a mask, or indices in an order of their own."""
         return Minutiae(self.places[chosen], self.directions[chosen], self.bifurcations[chosen])
 
+    def through(self, place: Callable[[np.ndarray], np.ndarray], step_px: float) -> Minutiae:
+        """Return them where a map of points (K, 2) takes them; each direction is followed over
+        ``step_px`` pixels."""
+        ahead = np.stack([np.cos(self.directions), np.sin(self.directions)], axis=1)
+        start, end = place(self.places), place(self.places + step_px * ahead)
+        along = end - start
+        directions = np.mod(np.arctan2(along[:, 1], along[:, 0]), 2 * np.pi)
+        return Minutiae(start, directions, self.bifurcations)
+
     def kind(self, index: int) -> str:
         """Return ``bifurcation`` or ``ending``."""
         return "bifurcation" if self.bifurcations[index] else "ending"

@@ -157,7 +157,7 @@ def _clearest(
     if not sizes.size:
         return None
     part = labels == 1 + int(sizes.argmax())
-    return part if _mm2(part) >= rule.clear_mm2 else None
+    return part if mm2_of(part) >= rule.clear_mm2 else None
 
 
 def ridge_evidence(
@@ -184,7 +184,7 @@ def ridge_evidence(
         share=_share(spectrum, rule),
         alignment=float(np.abs(np.exp(1j * doubled).mean())),
         endings=_endings(spectrum, area, period, rule),
-        area_mm2=_mm2(area),
+        area_mm2=mm2_of(area),
         period_px=period_px,
     )
 
@@ -220,9 +220,9 @@ def _endings(
     inner = cv2.erode(area.astype(np.uint8), np.ones((side, side), np.uint8), borderValue=0) > 0
     clear = (inner & (clearness > rule.least_clear))[:-1, :-1]
     found = float((turns & clear).sum()) + rule.unseen
-    return found / max(_mm2(clear), 1.0)
+    return found / max(mm2_of(clear), 1.0)
 
 
-def _mm2(area: Bool[np.ndarray, "H W"]) -> float:
+def mm2_of(area: Bool[np.ndarray, "H W"]) -> float:
     """Return the size of an area at 500 ppi in square millimetres."""
     return float(area.sum()) * (25.4 / REFERENCE_PPI) ** 2

@@ -47,11 +47,7 @@ def pair_minutiae(minutiae0: Minutiae, minutiae1: Minutiae, alignment: Alignment
 
 def placed(minutiae: Minutiae, alignment: Alignment) -> Minutiae:
     """Return minutiae of print 0 where print 1 should show them."""
-    ahead = np.stack([np.cos(minutiae.directions), np.sin(minutiae.directions)], axis=1)
-    start, end = (alignment.place(minutiae.places + step * ahead) for step in (0.0, STEP_PX))
-    along = end - start
-    directions = np.mod(np.arctan2(along[:, 1], along[:, 0]), 2 * np.pi)
-    return Minutiae(start, directions, minutiae.bifurcations)
+    return minutiae.through(alignment.place, STEP_PX)
 
 
 def nearest_pairs(

@@ -50,11 +50,10 @@ def refusing() -> Iterator[None]:
 
 def enrolled(gallery: Any, given: Given, limits: Limits) -> dict[str, Any]:
     """Enrol prints, and return what became of each."""
-    values = given.values
-    for one in given.prints["print"]:
+    values, prints = given.values, given.prints["print"]
+    for one in prints:
         check_size(one, limits)
     whose = {name: values[name] for name in ("subject", "finger", "metadata")}
-    prints = given.prints["print"]
     entries = [Entry(one.data, ppi=one.ppi, name=one.name, **whose) for one in prints]
     with refusing():
         told = list(
@@ -84,8 +83,7 @@ def searched(gallery: Any, given: Given, limits: Limits) -> dict[str, Any]:
 def _candidate(one: Any, evidence: bool) -> dict[str, Any]:
     if not evidence or one.result is None:
         return one.record
-    result = json.loads(one.result.to_json())
-    return one.record | {"result": result, "evidence": evidence_of(one.result)}
+    return one.record | {"result": one.result.record(), "evidence": evidence_of(one.result)}
 
 
 def subjects(gallery: Any, after: str, limit: int) -> dict[str, Any]:
@@ -107,7 +105,6 @@ def subject(gallery: Any, name: str) -> dict[str, Any]:
     """Return the prints of a subject, or the one of an id, without what is biometric."""
     with refusing():
         gallery.store.refresh()
-    with refusing():
         found = gallery.store.find(name)
     labels = gallery.store.labels_at(found)
     shown = ("id", "subject", "finger", "name", "enrolled")
@@ -122,7 +119,5 @@ def removed(gallery: Any, name: str, finger: str, purge: bool) -> dict[str, Any]
     """Remove the prints of a subject, or the one of an id."""
     with refusing():
         gallery.store.refresh()
-    with refusing():
         gallery.store.find(name, finger)
-    with refusing():
         return {"removed": gallery.remove([name], finger=finger, purge=purge), "purged": purge}

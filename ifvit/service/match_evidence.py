@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import cv2
 import numpy as np
-from jaxtyping import Float
 
 from ifvit.comparison.examined import examined
 from ifvit.comparison.result import MatchResult
 from ifvit.config import REFERENCE_PPI
 from ifvit.geometry.field import Displacement
-from ifvit.registration.alignment import Alignment
+from ifvit.registered_pair import pixels_placed, read_at
 from ifvit.service.data_uri import png_uri
 
 
@@ -28,11 +26,12 @@ def evidence_of(result: MatchResult) -> dict[str, Any]:
     ``minutiae`` are those of both prints with their pairs.
     """
     found = result.alignment
+    _, placed = pixels_placed(found, result.image0.shape)
     return {
         "ppi": REFERENCE_PPI,
         "image0": png_uri(result.image0),
         "image1": png_uri(result.image1),
-        "warped1": png_uri(warped(result.image1, found, result.image0.shape)),
+        "warped1": png_uri(read_at(result.image1, placed, border=1.0)),
         "matches": {
             "points0": np.round(found.points0, 2).tolist(),
             "points1": np.round(found.points1, 2).tolist(),
@@ -53,24 +52,6 @@ def minutiae_of(result: MatchResult) -> dict[str, Any]:
         return examined(result).record() | {"note": ""}
     except ValueError as error:
         return {"print0": [], "print1": [], "pairs": [], "note": str(error)}
-
-
-def warped(
-    image1: Float[np.ndarray, "H1 W1"], found: Alignment, shape: tuple[int, ...]
-) -> Float[np.ndarray, "H W"]:
-    """Return print 1 drawn in print 0's frame of ``shape``, the skin's distortion included."""
-    y, x = np.indices(shape)
-    pixels = np.stack([x, y], axis=-1).reshape(-1, 2).astype(float)
-    placed = found.place(pixels).reshape(*shape, 2).astype(np.float32)
-    drawn = cv2.remap(
-        image1.astype(np.float32),
-        placed[..., 0],
-        placed[..., 1],
-        cv2.INTER_LINEAR,
-        borderMode=cv2.BORDER_CONSTANT,
-        borderValue=1.0,
-    )
-    return np.asarray(drawn)
 
 
 def grid_of(field: Displacement) -> dict[str, Any]:

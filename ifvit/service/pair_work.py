@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import base64
 import io
-import json
 import math
 from typing import Any
-
-import numpy as np
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.images import header_size
 from ifvit.data.prints import fingers_in
-from ifvit.features.coder import Template
 from ifvit.features.features import Features
+from ifvit.features.ridge_evidence import mm2_of
 from ifvit.gallery.template import template_file, templates_of
 from ifvit.matcher import Matcher
 from ifvit.registered_pair import register_features
@@ -23,8 +20,6 @@ from ifvit.service.faults import ServiceError
 from ifvit.service.limits import Limits
 from ifvit.service.match_evidence import evidence_of, grid_of
 from ifvit.service.uploads import Given, GivenPrint
-
-MM2_PER_PX = (25.4 / REFERENCE_PPI) ** 2
 
 
 def check_size(given: GivenPrint, limits: Limits) -> None:
@@ -69,7 +64,7 @@ def matched(matcher: Matcher, given: Given, limits: Limits) -> dict[str, Any]:
     results = []
     for number, candidate in enumerate(given.prints["candidate"]):
         result = matcher.match(probe, extracted(matcher, candidate, limits))
-        record = json.loads(result.to_json()) | {"candidate": number}
+        record = result.record() | {"candidate": number}
         if given.values["evidence"]:
             record["evidence"] = evidence_of(result)
         results.append(record)
@@ -81,8 +76,7 @@ def registered(matcher: Matcher, given: Given, limits: Limits) -> dict[str, Any]
     both = [extracted(matcher, given.prints[name][0], limits) for name in ("print0", "print1")]
     found = register_features(matcher.aligner, *both)
     field = found.alignment.displacement
-    record = json.loads(found.to_json())
-    record["displacement"] = None if field is None else grid_of(field)
+    record = found.record() | {"displacement": None if field is None else grid_of(field)}
     if given.values["evidence"]:
         record["aligned"] = png_uri(found.aligned)
     return record
@@ -100,7 +94,7 @@ def embedded(matcher: Matcher, given: Given, limits: Limits) -> dict[str, Any]:
     file = template_file(templates_of(names, made, sha256))
     return {
         "matcher_sha256": sha256,
-        "prints": [_of_template(*one) for one in zip(names, made, strict=True)],
+        "prints": [{"name": name} | one.record() for name, one in zip(names, made, strict=True)],
         "templates": base64.b64encode(file).decode(),
     }
 
@@ -113,25 +107,14 @@ def measured(matcher: Matcher, given: Given, limits: Limits) -> dict[str, Any]:
         height, width = features.image.shape
         period = features.period.px
         made.append(
-            _of_template(one.name, matcher.coder.template(features))
+            {"name": one.name}
+            | matcher.coder.template(features).record()
             | {
                 "width_px": width,
                 "height_px": height,
-                "area_mm2": round(float(np.count_nonzero(features.ridges)) * MM2_PER_PX, 1),
+                "area_mm2": round(mm2_of(features.ridges), 1),
                 "period_px": None if math.isnan(period) else round(period, 2),
                 "fingers": fingers_in(features.image, REFERENCE_PPI),
             }
         )
     return {"prints": made}
-
-
-def _of_template(name: str, template: Template) -> dict[str, Any]:
-    return {
-        "name": name,
-        "quality": None if math.isnan(template.quality) else template.quality,
-        "pose": {
-            "core": np.round(template.core, 2).tolist(),
-            "rotation": round(template.rotation, 2),
-            "confidence": round(template.confidence, 3),
-        },
-    }

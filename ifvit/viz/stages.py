@@ -18,7 +18,7 @@ from ifvit.comparison.result import MatchResult
 from ifvit.features.coder import INT8, Template
 from ifvit.features.features import Features
 from ifvit.matcher import Matcher
-from ifvit.registered_pair import register_features
+from ifvit.registered_pair import registration_of
 from ifvit.viz.figures import DPI, pixels, printable, save
 from ifvit.viz.matches import draw_match
 from ifvit.viz.overlay import field, overlay
@@ -30,13 +30,16 @@ STAGES = ("prints", "ridges", "matches", "overlay", "field", "poses", "maps", "d
 """The pictures in the order of a match; ``1_prints.png`` is the first one's file."""
 
 
-def draw_stages(matcher: Matcher, prints: Prints, folder: str | Path) -> list[Path]:
+def draw_stages(
+    matcher: Matcher, prints: Prints, folder: str | Path, result: MatchResult | None = None
+) -> list[Path]:
     """Match two prints and write ``1_prints.png`` to ``8_decision.png``; return their paths.
 
-    Raises as :func:`ifvit.viz.figures.save` does.
+    ``result`` is what their match came to, if it is known already. Raises as
+    :func:`ifvit.viz.figures.save` does.
     """
-    result = matcher.match(*prints)
-    found = register_features(matcher.aligner, *prints)
+    result = result or matcher.match(*prints)
+    found = registration_of(result.alignment, *prints)
     drawn = (
         draw_prints(prints),
         draw_ridges(matcher, prints),
