@@ -40,7 +40,7 @@ def _aligned(aligner: Aligner, **changes: object) -> None:
 
 
 def _stiff(aligner: Aligner) -> None:
-    rectify = replace(aligner.align_config.rectify, stiffness=NEVER, straightness=NEVER)
+    rectify = replace(aligner.align_config.rectify, bending=NEVER)
     _aligned(aligner, rectify=rectify)
 
 
@@ -56,7 +56,8 @@ STEPS: dict[str, Callable[[Aligner], None]] = {
     "nothing": lambda aligner: None,
     "the third look of Module 1": lambda aligner: _aligned(aligner, followed=(2,)),
     "the field about each cell": _stiff,
-    "slopes between blocks": lambda aligner: _elastic(aligner, straightness=NEVER),
+    "how blocks bend the field": lambda aligner: _elastic(aligner, bending=NEVER),
+    "what blocks are told by matches": lambda aligner: _refined(aligner, told_weight=0.0),
     "half of the matches' weight": lambda aligner: _refined(aligner, match_weight=0.3),
     "what blocks choose together": lambda aligner: _elastic(aligner, joint=ALONE),
     "two rounds of blocks": lambda aligner: _elastic(aligner, rounds=3),

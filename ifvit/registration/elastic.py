@@ -21,6 +21,7 @@ from ifvit.config import ModelConfig
 from ifvit.features.frame_features import Ridges
 from ifvit.registration.blocks import Blocks, at_shifts, correlation, each_best
 from ifvit.registration.joint import JOINT_CONFIG, JointConfig, chosen_together
+from ifvit.registration.plate import plate
 
 
 @dataclass(frozen=True)
@@ -39,12 +40,11 @@ class ElasticConfig:
     joint: JointConfig = JOINT_CONFIG
     min_ncc: float = 0.3
     """Correlation below which a block says nothing."""
-    smoothing_cells: float = 1.5
-    """Standard deviation over which neighbouring blocks' displacements are averaged."""
-    stiffness: float = 0.01
-    """Weight of staying where it is, beside the squared correlations of the blocks around."""
-    straightness: float = 0.05
-    """Weight of moving alike from cell to cell, beside the same."""
+    bending: float = 0.01
+    """Weight of the field's bending, per cell, beside the bend of the blocks' correlations."""
+    staying: float = 1e-3
+    """Weight of staying where the matches' field put it, beside the same: along straight ridges,
+    and where no block says anything at all."""
     told_off: float = 6.0
     """Distance at which what a match says counts for a quarter: far off it is wrong."""
 
@@ -95,17 +95,13 @@ def _smooth(
     settings: ElasticConfig,
     told: Told | None,
 ) -> Float[np.ndarray, "h w 2"]:
-    """Return the displacements that the blocks around each cell agree on, by moving least squares:
-    about each cell an affine map, which goes on where skin is stretched and no block says so yet.
+    """Return the displacements that the blocks agree on: a plate, which bends as little as they
+    allow, and goes on where skin is stretched and no block says so yet.
 
     Each block says where its parabola has its top, and by its bend in which direction it knows:
     along straight ridges it does not, and leaves that to matches, and to neighbours whose ridges
     run otherwise.
     """
-    cells = np.arange(len(before))
-    step = cells - cells[:, None]
-    near = np.exp(-0.5 * (step / settings.smoothing_cells) ** 2)
-    powers = [near * step**n for n in range(3)]
     weight = np.maximum(found.quality - settings.min_ncc, 0)[..., None] ** 2
     bend = found.bend * weight[..., None]
     pull = (bend @ (before + found.place)[..., None])[..., 0] + found.slope * weight
@@ -116,14 +112,4 @@ def _smooth(
         bend = bend + sure[..., None, None] * np.eye(2)
         pull = pull + sure[..., None] * told.displacement
 
-    def moment(y: int, x: int, of: Float[np.ndarray, "h w *n"]) -> Float[np.ndarray, "h w *n"]:
-        height, width, *inner = of.shape
-        down = (powers[y] @ of.reshape(height, -1)).reshape(height, width, -1)
-        return (powers[x] @ down).reshape(height, width, *inner)
-
-    basis = [(0, 0), (0, 1), (1, 0)]  # powers of (y, x): the value, its slopes along x and y
-    moments = {(y, x): moment(y, x, bend) for y in range(3) for x in range(3 - y)}
-    total = np.block([[moments[a[0] + b[0], a[1] + b[1]] for b in basis] for a in basis])
-    moved = np.concatenate([moment(*a, pull) for a in basis], axis=-1)
-    stiff = np.diag([settings.stiffness] * 2 + [settings.straightness] * 4)
-    return np.linalg.solve(total + stiff, moved[..., None])[..., :2, 0]
+    return plate(bend, pull[..., None], settings.bending, settings.staying)[..., 0]

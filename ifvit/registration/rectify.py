@@ -8,8 +8,7 @@ their neighbours moved with them, however far that is, and a smooth field is fit
 
 Points and displacements are in frame pixels at 500 ppi; images at the network's resolution.
 Source: local agreement of neighbouring matches as in Bian et al., "GMS: Grid-based motion
-statistics", CVPR 2017; moving least squares of affine maps, Schaefer et al., "Image deformation
-using moving least squares", SIGGRAPH 2006.
+statistics", CVPR 2017.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.features.frame_features import Ridges
@@ -26,6 +25,7 @@ from ifvit.geometry.transforms import apply, invert
 from ifvit.geometry.warp import sample
 from ifvit.registration.hypotheses import Hypotheses
 from ifvit.registration.laid import warp_ridges
+from ifvit.registration.plate import plate
 
 
 @dataclass(frozen=True)
@@ -45,10 +45,10 @@ class RectifyConfig:
     """The same for the affine map that is fitted first: as far as the rest of the field may go."""
     sure_px: float = 3.0
     """Spread of a match that counts for half of one without any."""
-    stiffness: float = 0.025
-    """Matches, each of confidence 1, that it takes to believe in half of what they show."""
-    straightness: float = 0.05
-    """The same for how the field changes from place to place."""
+    bending: float = 1.0
+    """Weight of the field's bending, per cell, beside matches of confidence 1."""
+    staying: float = 1e-4
+    """Weight of staying where the affine map puts it, beside the same."""
 
 
 RECTIFY_CONFIG = RectifyConfig()
@@ -99,10 +99,8 @@ def rectified(
     moved = apply(invert(found.H_0to1), found.points1) - every
     bent, displacement = found.inliers.sum(axis=-1) >= 3, found.displacement.copy()
     for at in map(tuple, np.argwhere(bent)):
-        kept = found.confidence[at] > 0
         weight = found.confidence[at] * certainty(found.spread[at], settings.sure_px)
-        few = centres[kept], moved[at][kept], weight[kept]
-        displacement[at] = matched_displacement(*few, centres, settings)
+        displacement[at] = matched_displacement(moved[at], weight, centres, settings)
     # In frame 1 a similarity shows what is left longer by its scale.
     scale = np.linalg.norm(found.H_0to1[..., 0, :2], axis=-1)[..., None]
     away = scale * np.linalg.norm(displacement.reshape(every.shape) - moved, axis=-1)
@@ -118,32 +116,32 @@ def certainty(spread: Float[np.ndarray, "*N"], sure_px: float) -> Float[np.ndarr
 
 
 def matched_displacement(
-    points0: Float[np.ndarray, "K 2"],
-    moved: Float[np.ndarray, "K 2"],
-    confidence: Float[np.ndarray, " K"],
+    moved: Float[np.ndarray, "N 2"],
+    confidence: Float[np.ndarray, " N"],
     centres: Float[np.ndarray, "N 2"],
     settings: RectifyConfig = RECTIFY_CONFIG,
 ) -> Float[np.ndarray, "h w 2"]:
     """Return what must be added to each cell's centre for ``H_0to1`` to take it where matches go.
 
-    ``moved`` is what must be added to ``points0`` for it. First the affine map that most agree
-    with; then, of what is left, an affine map about each cell. Both by least squares that trust a
-    match the less the farther it is from the fit before.
+    ``moved`` is what must be added to a cell's centre for it to go where its own match is, of
+    confidence 0 where it has none. First the affine map that most agree with; then, through what
+    is left, a plate. Both by least squares that trust a match the less the farther it is from the
+    fit before.
     """
     cells = round(len(centres) ** 0.5)
-    if not len(points0):
+    at = np.flatnonzero(confidence > 0)
+    if not len(at):
         return np.zeros((cells, cells, 2))
-    support = local_support(points0, moved, confidence, settings)
-    weight = confidence * believed(support)
-    side = centres[0, 0] + centres[-1, 0] + 1
-    rows = _homogeneous(points0, side)
-    whole = _affine(rows, moved, weight, settings)
-    rest, trust = moved - rows @ whole, weight
+    support = local_support(centres[at], moved[at], confidence[at], settings)
+    weight = confidence[at] * believed(support)
+    rows = _homogeneous(centres)
+    whole = _affine(rows[at], moved[at], weight, settings)
+    rest, trust = moved[at] - rows[at] @ whole, weight
     for _ in range(ROUNDS):
-        away = rest - _around(points0, points0, rest, trust, settings)
+        away = rest - _laid_through(at, rest, trust, cells, settings)[at]
         trust = _trusted(weight, away, settings.doubt)
-    local = _around(centres, points0, rest, trust, settings)
-    return (_homogeneous(centres, side) @ whole + local).reshape(cells, cells, 2)
+    local = _laid_through(at, rest, trust, cells, settings)
+    return (rows @ whole + local).reshape(cells, cells, 2)
 
 
 def _trusted(
@@ -152,9 +150,10 @@ def _trusted(
     return np.asarray(weight / np.square(1 + np.square(away).sum(-1) / doubt**2))
 
 
-def _homogeneous(points: Float[np.ndarray, "P 2"], side: float) -> Float[np.ndarray, "P 3"]:
-    """Return points as rows (x, y, 1), in quarters of the frame from its middle."""
-    return np.column_stack([(points - (side - 1) / 2) / (side / 4), np.ones(len(points))])
+def _homogeneous(centres: Float[np.ndarray, "N 2"]) -> Float[np.ndarray, "N 3"]:
+    """Return the cells' centres as rows (x, y, 1), in quarters of the frame from its middle."""
+    side = centres[0, 0] + centres[-1, 0] + 1
+    return np.column_stack([(centres - (side - 1) / 2) / (side / 4), np.ones(len(centres))])
 
 
 def _affine(
@@ -172,30 +171,18 @@ def _affine(
     return fitted
 
 
-def _around(
-    at: Float[np.ndarray, "C 2"],
-    points0: Float[np.ndarray, "K 2"],
+def _laid_through(
+    at: Int[np.ndarray, " K"],
     values: Float[np.ndarray, "K 2"],
     trust: Float[np.ndarray, " K"],
+    cells: int,
     settings: RectifyConfig,
-) -> Float[np.ndarray, "C 2"]:
-    """Return the values at places by moving least squares: an affine map is fitted about each."""
-    # In units of ``near`` about the points' middle; each place's sums then follow from three.
-    middle = points0.mean(axis=0)
-    x, c = (points0 - middle) / settings.near, (at - middle) / settings.near
-    square = (c**2).sum(1)[:, None] - 2 * c @ x.T + (x**2).sum(1)
-    weight = trust * np.exp(-0.5 * square)
-    total = weight.sum(axis=1)[:, None, None]
-    first = (weight @ x)[..., None] - c[..., None] * total
-    second = (weight @ (x[:, :, None] * x[:, None]).reshape(-1, 4)).reshape(-1, 2, 2)
-    second = second - first * c[:, None] - c[..., None] * (first + c[..., None] * total).mT
-    summed = (weight @ values)[:, None]
-    sloped = (weight @ (x[:, :, None] * values[:, None]).reshape(-1, 4)).reshape(-1, 2, 2)
-    sloped = sloped - c[..., None] * summed
-    normal = np.block([[total, first.mT], [first, second]])
-    stiff = np.diag([settings.stiffness, settings.straightness, settings.straightness])
-    right = np.concatenate([summed, sloped], axis=1)
-    return np.asarray(np.linalg.solve(normal + stiff, right)[:, 0])
+) -> Float[np.ndarray, "N 2"]:
+    """Return the plate laid through the values of some cells, at all of them."""
+    sure, pull = np.zeros(cells**2), np.zeros((cells**2, 2))
+    sure[at], pull[at] = trust, trust[:, None] * values
+    grid = sure.reshape(cells, cells, 1, 1), pull.reshape(cells, cells, 1, 2)
+    return plate(*grid, settings.bending, settings.staying).reshape(-1, 2)
 
 
 class Start(NamedTuple):

@@ -22,7 +22,7 @@ sys.meta_path.insert(0, Watch())
 from ifvit.runtime.onnx_runtime import OnnxEngine
 OnnxEngine({folder!r})
 """
-"""What ONNX Runtime is told is printed at the moment at which its loading begins: later is too late."""
+"""What ONNX Runtime is told is printed as its loading begins: later is too late."""
 
 
 def started(home, **variables: str) -> tuple[str, list[str]]:
