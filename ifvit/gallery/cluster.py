@@ -144,7 +144,7 @@ class ClusterStages:
 
     def __init__(self, cluster: Cluster, version: int, count: int) -> None:
         """Divide the rows of a version evenly among the workers."""
-        self._cluster, self._version, self._count = cluster, version, count
+        self.cluster, self._version, self._count = cluster, version, count
         ends = np.linspace(0, count, len(cluster.workers) + 1).astype(int).tolist()
         parts = (Part(version, a, b - a) for a, b in pairwise(ends))
         self._held = [(w, p) for w, p in zip(cluster.workers, parts, strict=True) if p.rows]
@@ -155,13 +155,13 @@ class ClusterStages:
 
     def hold(self) -> None:
         """Have all workers read their parts."""
-        self._cluster.all([worker.hold.remote(part) for worker, part in self._held])
+        self.cluster.all([worker.hold.remote(part) for worker, part in self._held])
 
     def shortlist(self, template: Template) -> list[Found]:
         """Return the prints that are most alike by index vectors, then by dense maps."""
         if not self._held:
             return []
-        made = self._cluster.all([w.by_index.remote(part, template) for w, part in self._held])
+        made = self.cluster.all([w.by_index.remote(part, template) for w, part in self._held])
         numbers, scores = (np.concatenate(parts) for parts in zip(*made, strict=True))
         owner = np.repeat(np.arange(len(made)), [len(part) for part, _ in made])
         chosen = best(scores, MAPS)
@@ -171,7 +171,7 @@ class ClusterStages:
             for (worker, part), few in zip(self._held, asked, strict=True)
         ]
         alike = np.empty(len(chosen), np.float32)
-        for one, part in enumerate(self._cluster.all(calls)):
+        for one, part in enumerate(self.cluster.all(calls)):
             alike[owner[chosen] == one] = part
         return by_maps(numbers[chosen], scores[chosen], alike)
 
@@ -180,7 +180,7 @@ class ClusterStages:
         import ray
 
         sent = ray.put(probe)
-        made = self._cluster.shared(
+        made = self.cluster.shared(
             lambda worker, number: worker.pair.remote(self._version, number, sent), numbers
         )
         return {n: one for n, one in zip(numbers, made, strict=True) if one is not None}

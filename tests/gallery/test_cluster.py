@@ -118,50 +118,59 @@ def test_a_worker_of_other_weights_says_so(embedded) -> None:
         worker.hold(Part(9999, 0, 5))
 
 
-def test_two_workers_find_the_same(embedded, engine) -> None:
-    gallery = Gallery(embedded.path, SlowMatcher, cluster="local")
-    assert len(set(gallery.cluster.processes())) == 2
+@pytest.fixture(scope="module")
+def clustered(embedded, engine) -> Gallery:
+    """The same gallery, searched by two workers."""
+    return Gallery(embedded.path, SlowMatcher, cluster="local")
+
+
+def test_two_workers_find_the_same(embedded, clustered) -> None:
+    assert len(set(clustered.cluster.processes())) == 2
     for finger in (3, 30, 99):
         probe = print_bytes(finger, 2)
-        expected, found = (one.search(probe) for one in (embedded, gallery))
+        expected, found = (one.search(probe) for one in (embedded, clustered))
         assert told(found) == told(expected)
         np.testing.assert_allclose(scores(found), scores(expected), atol=1e-6)
         assert found.candidates[0].result.num_matches == 3
 
 
-def test_who_is_enrolled_by_workers_is_found(tmp_path, engine) -> None:
+def test_what_workers_read_is_enrolled(tmp_path, embedded, clustered) -> None:
     write_prints(tmp_path / "set", 3)
     (tmp_path / "set" / "4_1.png").write_bytes(b"no print")
-    gallery = Gallery(tmp_path / "g", FakeMatcher, create=True, cluster="local")
-    made = gallery.enroll([tmp_path / "set", tmp_path / "none.png"], keep_prints=True)
-    assert [one.state for one in made] == ["enrolled"] * 6 + ["refused"] * 2
-    assert "4_1.png" in made[6].name and "No such file" in made[7].reason
-    assert gallery.search(print_bytes(2, 5)).found[0].subject == "set/2"
-    gallery.enroll([print_bytes(77, 1)], "new", keep_prints=True)
-    assert gallery.search(print_bytes(77, 5)).found[0].subject == "new"
+    paths = [*sorted((tmp_path / "set").iterdir()), tmp_path / "none.png"]
+    made = clustered.cluster.read([Entry(path, name=path.name) for path in paths])
+    assert [type(one).__name__ for one in made] == ["Read"] * 6 + ["Unread"] * 2
+    assert "4_1.png" in made[6].reason and "No such file" in made[7].reason
+    assert clustered.enroll([print_bytes(77, 1)], "new", keep_prints=True)[0].state == "enrolled"
+    for gallery in (clustered, embedded):
+        assert gallery.search(print_bytes(77, 5)).found[0].subject == "new"
+    clustered.remove(["new"])
+    assert clustered.search(print_bytes(77, 5)).found == []
 
 
-def test_a_worker_killed_in_mid_search_is_replaced(embedded, engine) -> None:
-    gallery = Gallery(embedded.path, SlowMatcher, cluster="local")
-    first, second = gallery.cluster.processes()
-    gallery.stages().hold()
-    killer = threading.Timer(0.4, os.kill, (first, signal.SIGKILL))
-    killer.start()
-    found = gallery.search(print_bytes(30, 2), thorough=True)  # a second of pairs and more
-    killer.join()
-    assert told(found) == told(embedded.search(print_bytes(30, 2), thorough=True))
-    again = gallery.cluster.processes()
-    assert again[0] != first and again[1] == second
-    assert told(gallery.search(print_bytes(99, 2))) == told(embedded.search(print_bytes(99, 2)))
-
-
-def test_what_a_worker_refuses_is_told_as_it_is(embedded, engine) -> None:
-    gallery = Gallery(embedded.path, FakeMatcher, cluster="local")
+def test_what_a_worker_refuses_is_told_as_it_is(embedded, clustered) -> None:
     with pytest.raises(ValueError, match="version 9999"):
-        gallery.cluster.stages(9999, 40).hold()
+        clustered.cluster.stages(9999, 40).hold()
     given = Gallery(embedded.path, FakeMatcher(), cluster="local")
     with pytest.raises(ValueError, match="give what loads one"):
         given.search(print_bytes(3, 2))
+
+
+@pytest.mark.slow
+def test_a_worker_killed_in_mid_search_is_replaced(embedded, clustered) -> None:
+    for turn in range(3):
+        before = clustered.cluster.processes()
+        clustered.stages().hold()
+        killed = turn % 2
+        killer = threading.Timer(0.3 * turn + 0.1, os.kill, (before[killed], signal.SIGKILL))
+        killer.start()
+        found = clustered.search(print_bytes(30, 2), thorough=True)  # a second and more of pairs
+        killer.join()
+        assert told(found) == told(embedded.search(print_bytes(30, 2), thorough=True))
+        after = clustered.cluster.processes()
+        assert after[killed] != before[killed] and after[1 - killed] == before[1 - killed]
+    expected = embedded.search(print_bytes(99, 2))
+    assert told(clustered.search(print_bytes(99, 2))) == told(expected)
 
 
 def test_nobody_at_an_address_is_a_line(embedded, tmp_path) -> None:
