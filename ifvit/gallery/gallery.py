@@ -24,7 +24,7 @@ from ifvit.gallery.rescore import Rescorer, rescored
 from ifvit.gallery.row_store import Store, is_gallery
 from ifvit.gallery.sealing import Sealer
 from ifvit.gallery.search import Snapshot, snapshot
-from ifvit.gallery.stages import Embedded, Stages, read_here
+from ifvit.gallery.search_stages import Embedded, Stages, read_here
 from ifvit.gallery.upgrade import upgraded
 from ifvit.matcher import Matcher
 
