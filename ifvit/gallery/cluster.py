@@ -204,7 +204,7 @@ def _connected(address: str, workers: int | None) -> Any:
     try:
         with warnings.catch_warnings():
             # Ray forks to start its own programs, in which the gallery's engine has no part.
-            warnings.filterwarnings("ignore", "lance is not fork-safe")
+            warnings.filterwarnings("ignore", "lance.* fork")
             if address == LOCAL:
                 # "local" starts a cluster even where the environment names another.
                 quiet |= {"num_cpus": workers or cores(), "include_dashboard": False}

@@ -57,7 +57,7 @@ def engine():
         few = 80 * 2**20
         options = {"object_store_memory": few, "include_dashboard": False, "log_to_driver": False}
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "lance is not fork-safe")
+            warnings.filterwarnings("ignore", "lance.* fork")
             ray.init("local", num_cpus=2, logging_level="ERROR", **options)
         yield ray
         ray.shutdown()
