@@ -15,6 +15,9 @@ import signal
 import statistics
 import threading
 import time
+import warnings
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import ray
@@ -29,8 +32,6 @@ from ifvit.gallery.rescore import PAIRS, Rescorer
 from ifvit.gallery.row_store import Store
 from ifvit.gallery.search import Found, shortlist, snapshot
 from ifvit.matcher import Matcher
-
-REPEATS = 5
 
 
 def seconds(call) -> float:
@@ -50,17 +51,20 @@ def main() -> None:
     """Start both, ask in turns, kill one."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--pairs", type=int, default=PAIRS)
     options = parser.parse_args()
     print(f"# {machine()}", flush=True)
     path = str((Path(options.folder) / "gallery").resolve())
     store, matcher = Store.open(path), Matcher.from_checkpoints()
     held = snapshot(store)
     # Of all shortlists those of prints that are kept can be compared in pair mode.
-    numbers = [store.find(id)[0] for id in kept_ids(store)[: PAIRS + 1]]
+    numbers = [store.find(id)[0] for id in kept_ids(store)[: options.pairs + 1]]
     (probe,) = Rescorer(store, matcher).kept(numbers[:1]).values()
     template = matcher.coder.template(probe)
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     quiet = {"include_dashboard": False, "logging_level": logging.ERROR, "log_to_driver": False}
+    warnings.filterwarnings("ignore", "lance.* fork")
     ray.init("local", num_cpus=3, **quiet)
     opening = Opening(path, None, Matcher.from_checkpoints, made_by(matcher))
     stages = {}
@@ -71,32 +75,27 @@ def main() -> None:
         stages[count] = cluster.stages(held.version, len(held))
         line(f"{count} workers read {len(held)} rows", seconds(stages[count].hold), "s")
     expected = shortlist(store, held, template)
-    in_turns(stages, probe, numbers[1:], expected, matcher)
+    for count, one in stages.items():
+        one.results(probe, numbers[1:])  # networks are loaded
+        print(f"{count} workers: {same(one.shortlist(template), expected)}", flush=True)
+    searches = {count: partial(one.shortlist, template) for count, one in stages.items()}
+    in_turns("index vectors and maps", searches, options.repeats)
+    pairs = {count: partial(one.results, probe, numbers[1:]) for count, one in stages.items()}
+    in_turns(f"{options.pairs} pairs", pairs, options.repeats)
     killed(stages[2], probe, numbers[1:])
 
 
-def in_turns(
-    stages: dict[int, ClusterStages],
-    probe: Features,
-    numbers: list[int],
-    expected: list[Found],
-    matcher: Matcher,
-) -> None:
-    """Time the stages on one worker and on two, in turns."""
-    template = matcher.coder.template(probe)
-    for count, one in stages.items():
-        one.results(probe, numbers[:2])  # networks are loaded
-        print(f"{count} workers: {same(one.shortlist(template), expected)}", flush=True)
-    first: dict[int, list[float]] = {count: [] for count in stages}
-    pairs: dict[int, list[float]] = {count: [] for count in stages}
-    for _ in range(REPEATS):
-        for count, one in stages.items():
-            first[count].append(seconds(lambda one=one: one.shortlist(template)))
-            pairs[count].append(seconds(lambda one=one: one.results(probe, numbers)))
-    for name, spent in (("index vectors and maps", first), (f"{len(numbers)} pairs", pairs)):
-        medians = {count: statistics.median(each) for count, each in spent.items()}
-        for count, value in medians.items():
-            line(f"{name}, {count} workers", value, "s", f"{medians[1] / value:.2f} times as fast")
+def in_turns(name: str, calls: dict[int, Callable[[], object]], repeats: int) -> None:
+    """Time what one worker and two do, in turns."""
+    spent: dict[int, list[float]] = {count: [] for count in calls}
+    for _ in range(repeats):
+        for count, call in calls.items():
+            spent[count].append(seconds(call))
+    medians = {count: statistics.median(each) for count, each in spent.items()}
+    load = f"load average {os.getloadavg()[0]:.0f}"
+    for count, value in medians.items():
+        note = f"{medians[1] / value:.2f} times as fast as one; {load}"
+        line(f"{name}, {count} workers", value, "s", note)
 
 
 def killed(stages: ClusterStages, probe: Features, numbers: list[int]) -> None:
