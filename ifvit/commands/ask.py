@@ -32,6 +32,8 @@ class SearchArgs(MatchingArgs):
     """False positive identification rate at which somebody counts as found."""
     thorough: bool = False
     """Make all pairs of the shortlist, even where a candidate is beyond doubt."""
+    cluster: str | None = None
+    """Have the workers of a Ray cluster search: "local", "auto" or HOST:PORT of its head."""
     json: bool = False
     """Print a line of JSON for each probe."""
     evidence: str | None = None

@@ -60,6 +60,8 @@ class EnrollArgs(MatchingArgs):
     rate, no decision, no evidence, and new weights need new captures. They are biometric data."""
     force: bool = False
     """Enrol prints of low quality too."""
+    cluster: str | None = None
+    """Have the workers of a Ray cluster embed: "local", "auto" or HOST:PORT of its head."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +122,8 @@ def opened(args: Any, create: bool = False, matcher: Matcher | None = None) -> A
             def load() -> Matcher:
                 return Matcher.from_checkpoints(args.dense_ckpt, args.matcher_ckpt)
 
-        return Gallery(args.gallery, load, key=key, create=create)
+        address = getattr(args, "cluster", None)
+        return Gallery(args.gallery, load, key=key, create=create, cluster=address)
     except ImportError as error:
         raise ValueError(
             f"a gallery is kept by LanceDB, which cannot be imported ({error}): "

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
-from ifvit.config import REFERENCE_PPI
-from ifvit.data.given import PrintSource
-from ifvit.data.prints import warn_of_several
-from ifvit.features.coder import Template
-from ifvit.features.features import Features
 from ifvit.gallery.audit import log, now
-from ifvit.gallery.enrolment import LOWEST_QUALITY, Entry, image_file, readable
+from ifvit.gallery.enrolment import LOWEST_QUALITY, Entry, image_file
+from ifvit.gallery.reading import Read, Unread
 from ifvit.gallery.row_store import Store
 from ifvit.gallery.rows import Row, plain_text, print_id
-from ifvit.matcher import Matcher
 
 COMMIT = 32
 """Prints of one commit: what a kill can cost is the work on so many."""
 
 SMALL = 64
 """Fragments from which small ones are put together once an enrolment is done."""
+
+ReadAll = Callable[[Sequence[Entry]], Sequence[Read | Unread]]
+"""What reads and embeds some prints, in their order."""
 
 
 class Enrolled(NamedTuple):
@@ -35,50 +33,33 @@ class Enrolled(NamedTuple):
     """Why it was not enrolled."""
 
 
-class Read(NamedTuple):
-    """A print that was read and measured, and is not yet enrolled."""
-
-    entry: Entry
-    source: PrintSource
-    features: Features
-    id: str
-
-
 class Enroller:
     """Makes rows of prints and commits them, in a store that it alone writes to."""
 
     def __init__(
-        self, store: Store, matcher: Matcher, made_by: str, keep_prints: bool, force: bool
+        self, store: Store, read: ReadAll, made_by: str, keep_prints: bool, force: bool
     ) -> None:
         """Take a store that is held for writing (:meth:`Store.writing`)."""
-        self._store, self._matcher, self._made_by = store, matcher, made_by
+        self._store, self._read, self._made_by = store, read, made_by
         self._keep, self._force = keep_prints, force
 
     def enrol(self, given: Iterable[Entry]) -> Iterator[Enrolled]:
         """Yield what became of each print, in their order, once that is committed."""
         listed = iter(given)
         while few := list(islice(listed, COMMIT)):
-            yield from self._committed([self._read(entry) for entry in few])
+            yield from self._committed(self._read(few))
         if self._store.fragments() > SMALL:
             self._store.compact()
 
-    def _read(self, entry: Entry) -> Read | Enrolled:
-        try:
-            source = readable(entry.source)
-            features = self._matcher.extract(source, entry.ppi, entry.name)
-        except (ValueError, OSError) as error:
-            return Enrolled(plain_text(entry.name), "", "refused", str(error))
-        warn_of_several(features.image, REFERENCE_PPI, entry.name)
-        return Read(entry, source, features, print_id(features.order, self._store.sealer))
-
-    def _committed(self, few: list[Read | Enrolled]) -> list[Enrolled]:
+    def _committed(self, few: Sequence[Read | Unread]) -> list[Enrolled]:
         """Commit what of some prints can be enrolled, and return what became of each."""
-        known = self._store.whose([one.id for one in few if isinstance(one, Read)])
+        ids = [self._id(one) for one in few]
+        known = self._store.whose([id for id in ids if id])
         rows, told = list[Row](), list[Enrolled]()
-        for one in few:
-            refused = one if isinstance(one, Enrolled) else self._refused(one, known)
+        for id, one in zip(ids, few, strict=True):
+            refused = self._refused(id, one, known)
             if refused is None and isinstance(one, Read):
-                row = self._row(one)
+                row = self._row(id, one)
                 known[row.id] = row.subject, row.finger, row.enrolled
                 rows.append(row)
                 refused = Enrolled(row.name, row.id, "enrolled")
@@ -91,24 +72,28 @@ class Enroller:
             log(self._store.uri, "enrolled", ids=ids, subjects=subjects, prints_kept=self._keep)
         return told
 
-    def _refused(self, one: Read, known: dict[str, tuple[str, str, str]]) -> Enrolled | None:
+    def _id(self, one: Read | Unread) -> str:
+        return "" if isinstance(one, Unread) else print_id(one.order, self._store.sealer)
+
+    def _refused(
+        self, id: str, one: Read | Unread, known: dict[str, tuple[str, str, str]]
+    ) -> Enrolled | None:
         """Return why a print is not enrolled; None where it is to be."""
-        name, quality = plain_text(one.entry.name), self._template(one).quality
-        if one.id in known:
-            return _again(name, one.id, one.entry, *known[one.id])
+        name = plain_text(one.entry.name)
+        if isinstance(one, Unread):
+            return Enrolled(name, "", "refused", one.reason)
+        if id in known:
+            return _again(name, id, one.entry, *known[id])
+        quality = one.template.quality
         if quality < LOWEST_QUALITY and not self._force:
             reason = f"its quality is {quality:.0f} of 100, below {LOWEST_QUALITY:g}: scan it again"
-            return Enrolled(name, one.id, "refused", f"{reason}, or enrol it by force")
+            return Enrolled(name, id, "refused", f"{reason}, or enrol it by force")
         return None
 
-    def _template(self, one: Read) -> Template:
-        """Return the template of a print, which is made once and kept with its features."""
-        return self._matcher.coder.template(one.features)
-
-    def _row(self, one: Read) -> Row:
+    def _row(self, id: str, one: Read) -> Row:
         return Row(
-            id=one.id,
-            template=self._template(one),
+            id=id,
+            template=one.template,
             made_by=self._made_by,
             subject=plain_text(one.entry.subject),
             finger=plain_text(one.entry.finger),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -18,18 +20,19 @@ from ifvit.gallery.enroller import Enrolled, Enroller
 from ifvit.gallery.enrolment import Entry, entries
 from ifvit.gallery.made_by import check_made_by, made_by
 from ifvit.gallery.open_set import OpenSet
-from ifvit.gallery.rescore import Rescorer
+from ifvit.gallery.rescore import Rescorer, rescored
 from ifvit.gallery.row_store import Store, is_gallery
 from ifvit.gallery.sealing import Sealer
-from ifvit.gallery.search import Snapshot, shortlist, snapshot
+from ifvit.gallery.search import Snapshot, snapshot
+from ifvit.gallery.search_stages import Embedded, Stages, read_here
 from ifvit.gallery.upgrade import upgraded
 from ifvit.matcher import Matcher
 
+if TYPE_CHECKING:
+    from ifvit.gallery.cluster import Cluster
+
 FPIR = 0.001
 """At which it is decided, if nothing else is asked for, whether somebody was found."""
-
-DOUBT = 1e-6
-"""FPIR at which a candidate is beyond doubt, and no further pair is made."""
 
 
 class Gallery:
@@ -47,25 +50,27 @@ class Gallery:
         *,
         key: bytes | None = None,
         create: bool = False,
+        cluster: str | None = None,
     ) -> None:
         """Open a gallery, or make an empty one where there is none and ``create`` says so.
 
-        Raises FileNotFoundError where there is none, and ValueError for another key or none.
+        ``cluster`` is the address of a cluster (:class:`ifvit.gallery.cluster.Cluster`) whose
+        workers then search and embed; ``matcher`` is what each of them loads. Raises
+        FileNotFoundError where there is no gallery, and ValueError for another key or none.
         """
         self.path = os.fspath(path)
         sealer = None if key is None else Sealer(key)
         new = create and not is_gallery(self.path)
         self.store = (Store.create if new else Store.open)(self.path, sealer)
-        self._matcher = matcher
+        self._matcher = self._load = matcher
         self._snapshot: Snapshot | None = None
+        self._key, self._address = key, cluster
 
     @property
     def matcher(self) -> Matcher:
         """Return what makes templates and compares pairs."""
-        if self._matcher is None:
-            self._matcher = Matcher.from_checkpoints()
-        elif not isinstance(self._matcher, Matcher):
-            self._matcher = self._matcher()
+        if not isinstance(self._matcher, Matcher):
+            self._matcher = (self._matcher or Matcher.from_checkpoints)()
         return self._matcher
 
     def __len__(self) -> int:
@@ -89,7 +94,7 @@ class Gallery:
         keep_prints: bool = False,
         force: bool = False,
     ) -> list[Enrolled]:
-        """Enrol prints, and return what became of each (:class:`Enrolled`), in their order.
+        """Enrol prints, and return what became of each, in their order.
 
         A print is whatever :func:`ifvit.match` takes, an :class:`Entry`, or a folder, of which all
         prints are meant. ``keep_prints`` stores the prints themselves beside their templates: pair
@@ -110,7 +115,8 @@ class Gallery:
         maker = made_by(self.matcher)
         with self.store.writing():
             check_made_by(self.store, maker)
-            enroller = Enroller(self.store, self.matcher, maker, keep_prints, force)
+            read = partial(read_here, self.matcher) if self._address is None else self.cluster.read
+            enroller = Enroller(self.store, read, maker, keep_prints, force)
             yield from enroller.enrol(given)
 
     def search(
@@ -128,18 +134,18 @@ class Gallery:
         makes all pairs, even where a candidate is beyond doubt. Raises as :meth:`Matcher.extract`,
         and ValueError where the gallery is of other weights or settings.
         """
-        held, rates = self.snapshot(), OpenSet(self.matcher.decision)
-        rates.threshold(fpir, len(held))  # what cannot be promised is said before the work
+        stages, rates = self.stages(), OpenSet(self.matcher.decision)
+        size = len(stages)
+        rates.threshold(fpir, size)  # what cannot be promised is said before the work
         features = self.matcher.extract(probe, ppi, "the probe")
-        found = shortlist(self.store, held, self.matcher.coder.template(features))
+        found = stages.shortlist(self.matcher.coder.template(features))
 
-        def beyond_doubt(score: float) -> bool:
-            rate = None if thorough else rates.fpir(score, len(held))
-            return rate is not None and rate.value <= DOUBT
+        def enough(score: float) -> bool:
+            return not thorough and rates.beyond_doubt(score, size)
 
-        rescored = Rescorer(self.store, self.matcher).rescored(found, features, beyond_doubt)
-        labelled = self.store.labels_at([one.number for one in rescored])
-        made = answer(rescored, labelled, len(held), rates, top, fpir)
+        listed = rescored(found, features, stages.results, enough)
+        labelled = self.store.labels_at([one.number for one in listed])
+        made = answer(listed, labelled, size, rates, top, fpir)
         log(self.path, "searched", probe=features.name, **made.record)
         return made
 
@@ -187,9 +193,8 @@ class Gallery:
     def dedupe(self, fmr: float = 1e-6) -> list[Double]:
         """Return pairs of prints that are said to be of two fingers, and of one by their score.
 
-        ``fmr`` is the false match rate of one comparison at which they count; of prints that are
-        not kept all with like dense maps are returned, without a score. Goes on where it was
-        stopped. Raises as :meth:`search`.
+        ``fmr`` is that of one comparison at which they count; of prints that are not kept all with
+        like dense maps are returned. Goes on where it was stopped. Raises as :meth:`search`.
         """
         held, matcher = self.snapshot(), self.matcher
         limit = OpenSet(matcher.decision).threshold(fmr, 1)
@@ -205,17 +210,12 @@ class Gallery:
         Raises ValueError for an id that is not there, or a print that is not kept.
         """
         self.store.refresh()
-        number0, number1 = (self.store.find(id)[0] for id in (id0, id1))
-        result = Rescorer(self.store, self.matcher).pair(number0, number1)
-        if result is None:
-            raise ValueError(f"prints {id0} and {id1} are not both kept: enrol by --keep-prints")
-        return result
+        return Rescorer(self.store, self.matcher).named(id0, id1)
 
     def upgrade(self) -> tuple[int, list[str]]:
-        """Embed anew what is of other weights or settings; see :func:`upgraded`.
+        """Embed anew what is of other weights or settings: see :func:`upgraded`.
 
-        Returns how many were, and the ids of those that cannot be, since no print of them is kept.
-        Goes on where it was stopped. Raises ValueError where another process writes.
+        Raises ValueError where another process writes.
         """
         return upgraded(self.store, self.matcher)
 
@@ -232,15 +232,27 @@ class Gallery:
                 self.store.compact()
 
     def back_up(self, folder: str | Path) -> None:
-        """Copy the gallery to a new folder; raises ValueError as :meth:`Store.back_up` does."""
+        """Copy the gallery to a new folder; raises ValueError as :meth:`Store.back_up`."""
         with self.store.writing():
             self.store.back_up(folder)
 
-    def snapshot(self) -> Snapshot:
-        """Return the gallery as it is now, in memory: read anew only where it has changed.
+    @cached_property
+    def cluster(self) -> Cluster:
+        """Return the workers of the gallery's cluster; raises ValueError as ``started`` does."""
+        from ifvit.gallery.cluster import LOCAL, started
 
-        Raises ValueError where its templates are of other weights or settings.
-        """
+        return started(self._address or LOCAL, self.path, self._key, self._load, self.matcher)
+
+    def stages(self) -> Stages:
+        """Return who searches the gallery as it is now; raises ValueError as :meth:`snapshot`."""
+        if self._address is None:
+            return Embedded(self.store, self.snapshot(), self.matcher)
+        version = self.store.refresh()
+        check_made_by(self.store, made_by(self.matcher))
+        return self.cluster.stages(version, self.store.count())
+
+    def snapshot(self) -> Snapshot:
+        """Return the gallery as it is now, in memory; raises ValueError for other weights' ones."""
         version = self.store.refresh()
         if self._snapshot is None or self._snapshot.version != version:
             check_made_by(self.store, made_by(self.matcher))

@@ -22,6 +22,9 @@ from ifvit.comparison.decision import Decision
 TAIL = 0.05
 """Share of the impostor scores that the tail is fitted to."""
 
+DOUBT = 1e-6
+"""FPIR at which a candidate is beyond doubt."""
+
 FEWEST = 20
 """Scores in the tail: with fewer nothing is said beyond what was measured."""
 
@@ -87,6 +90,11 @@ class OpenSet:
         """Return the FPIR of accepting this score in a gallery of so many prints."""
         found = self.fmr(score)
         return None if found is None else Rate(fpir_of(found.value, size), found.extrapolated)
+
+    def beyond_doubt(self, score: float, size: int) -> bool:
+        """Return whether a score leaves no doubt in a gallery of so many prints."""
+        rate = self.fpir(score, size)
+        return rate is not None and rate.value <= DOUBT
 
     def threshold(self, fpir: float, size: int) -> Rate | None:
         """Return the lowest score that is accepted at an FPIR, in a gallery of so many prints.

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 
 from ifvit.comparison.result import MatchResult
-from ifvit.features.features import Features
+from ifvit.data.given import grey_values
+from ifvit.data.store import cores
+from ifvit.features.features import Features, features_of
+from ifvit.gallery.made_by import made_by
 from ifvit.gallery.row_store import Store
+from ifvit.gallery.rows import Row
 from ifvit.gallery.search import Found
 from ifvit.matcher import Matcher
 
@@ -17,8 +23,9 @@ logger = logging.getLogger("ifvit")
 PAIRS = 20
 """Prints that are registered with a probe: those with the best dense maps."""
 
-AT_ONCE = 4
-"""Pairs after which it is asked whether one is beyond doubt."""
+FIRST, AT_ONCE = 2, 6
+"""Pairs after which it is asked whether one is beyond doubt: first soon, then less often, since
+cores wait for each other there."""
 
 
 class Rescorer:
@@ -26,23 +33,32 @@ class Rescorer:
 
     def __init__(self, store: Store, matcher: Matcher) -> None:
         """Take a store, and what compares pairs."""
-        self._store, self._matcher = store, matcher
+        self._store, self._matcher, self._made_by = store, matcher, made_by(matcher)
 
     def kept(self, numbers: Sequence[int]) -> dict[int, Features]:
-        """Return those of some prints that are kept, measured.
+        """Return those of some prints that are kept, measured, on all cores.
 
         One that cannot be read, which a later version may refuse, is a warning.
         """
-        images, made = self._store.values(numbers, "print"), dict[int, Features]()
-        for number, image, label in zip(
-            numbers, images, self._store.labels_at(numbers), strict=True
-        ):
-            if image is not None:
-                try:
-                    made[number] = self._matcher.extract(image, label["ppi"], label["name"])
-                except ValueError as error:
-                    logger.warning("print %s cannot be compared: %s", label["id"], error)
-        return made
+        rows = self._store.rows_at(numbers)
+        with ThreadPoolExecutor(cores()) as pool:
+            made = zip(numbers, pool.map(self._measured, rows), strict=True)
+            return {number: features for number, features in made if features is not None}
+
+    def _measured(self, row: Row) -> Features | None:
+        if row.image is None:
+            return None
+        try:
+            if row.made_by != self._made_by:
+                return self._matcher.extract(row.image, row.ppi, row.name)
+            # That it is a print was seen when it was enrolled, and its template is there.
+            pixels = grey_values(row.image, row.name or "the print")
+            features = features_of(pixels, row.ppi, row.name)
+        except ValueError as error:
+            logger.warning("print %s cannot be compared: %s", row.id, error)
+            return None
+        features.templates[self._matcher.coder.engine.matcher_sha256] = row.template
+        return features
 
     def results(self, probe: Features, numbers: Sequence[int]) -> dict[int, MatchResult]:
         """Return the results of a probe, as print 0, with those of some prints that are kept."""
@@ -55,19 +71,36 @@ class Rescorer:
         prints = self.kept([number0, number1])
         return self._matcher.match(*prints.values()) if len(prints) == 2 else None
 
-    def rescored(
-        self, found: Sequence[Found], probe: Features, beyond_doubt: Callable[[float], bool]
-    ) -> list[Found]:
-        """Return what a search has found, the first of it with pair mode's results, best first.
+    def named(self, id0: str, id1: str) -> MatchResult:
+        """Match two prints by their ids; raises ValueError where one is not there, or not kept."""
+        number0, number1 = (self._store.find(id)[0] for id in (id0, id1))
+        result = self.pair(number0, number1)
+        if result is None:
+            raise ValueError(f"prints {id0} and {id1} are not both kept: enrol by --keep-prints")
+        return result
 
-        Once a score is ``beyond_doubt`` no further pairs are made.
-        """
-        made: dict[int, MatchResult] = {}
-        for start in range(0, min(PAIRS, len(found)), AT_ONCE):
-            few = [one.number for one in found[start : min(PAIRS, start + AT_ONCE)]]
-            results = self.results(probe, few)
-            made |= results
-            if any(beyond_doubt(one.score) for one in results.values()):
-                break
-        listed = [replace(one, result=made.get(one.number)) for one in found]
-        return sorted(listed, key=lambda one: one.rank, reverse=True)
+
+Results = Callable[[Features, Sequence[int]], dict[int, MatchResult]]
+"""What makes pairs of a probe with some prints, by the numbers of their rows: those it could."""
+
+
+def rescored(
+    found: Sequence[Found],
+    probe: Features,
+    results: Results,
+    beyond_doubt: Callable[[float], bool],
+) -> list[Found]:
+    """Return what a search has found, the first of it with pair mode's results, best first.
+
+    Once a score is ``beyond_doubt`` no further pairs are made.
+    """
+    made: dict[int, MatchResult] = {}
+    chosen = [one.number for one in found[:PAIRS]]
+    ends = [0, *range(FIRST, len(chosen), AT_ONCE), len(chosen)]
+    for start, end in pairwise(ends):
+        few = results(probe, chosen[start:end])
+        made |= few
+        if any(beyond_doubt(one.score) for one in few.values()):
+            break
+    listed = [replace(one, result=made.get(one.number)) for one in found]
+    return sorted(listed, key=lambda one: one.rank, reverse=True)

@@ -40,6 +40,12 @@ class RowReader:
             self._table.checkout_latest()
             return int(self._table.version)
 
+    def at(self, version: int) -> None:
+        """See the table as it was in a version; raises ValueError where that has been removed."""
+        with engine_errors(self.uri, f"reading version {version}"):
+            if int(self._table.version) != version:
+                self._table.checkout(version)
+
     def count(self) -> int:
         """Return the number of prints."""
         with engine_errors(self.uri, "reading"):
@@ -94,23 +100,45 @@ class RowReader:
             f"nobody in the gallery is called {whose}: expected an id or a subject of `ifvit list`"
         )
 
-    def index(self) -> tuple[UInt64[np.ndarray, " P"], Int8[np.ndarray, "P E"]]:
-        """Return the numbers by which the engine knows its rows, and all index vectors."""
-        names = ["id", "index"] if self.sealer else ["index"]
+    def index(
+        self, start: int = 0, count: int | None = None
+    ) -> tuple[UInt64[np.ndarray, " P"], Int8[np.ndarray, "P E"]]:
+        """Return the numbers by which the engine knows its rows, and their index vectors.
+
+        Of all rows, or of ``count`` from the one in place ``start`` on.
+        """
         numbers, parts = [np.zeros(0, np.uint64)], list[np.ndarray]()
-        with engine_errors(self.uri, "reading"):
-            query = self._table.search().select(names).with_row_id(True)
-            for batch in query.to_batches(STRIPE):
-                numbers.append(batch["_rowid"].to_numpy())
-                parts.append(byte_matrix(self._index_column(batch)))
+        for batch, column in self._scanned("index", start, count):
+            numbers.append(batch["_rowid"].to_numpy())
+            parts.append(byte_matrix(column))
         made = [part for part in parts if len(part)]
         return np.concatenate(numbers), np.concatenate(made or [np.zeros((0, 0), np.int8)])
 
-    def _index_column(self, batch: pa.RecordBatch) -> pa.Array:
+    def maps(self, start: int, count: int) -> dict[int, bytes]:
+        """Return the dense maps of ``count`` rows from ``start`` on, as bytes, by their numbers."""
+        held: dict[int, bytes] = {}
+        for batch, column in self._scanned("map", start, count):
+            data = (one or b"" for one in column.to_pylist())
+            held.update(zip(batch["_rowid"].to_pylist(), data, strict=True))
+        return held
+
+    def _scanned(
+        self, column: str, start: int, count: int | None
+    ) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:
+        """Yield a biometric column of rows that follow each other, with their numbers."""
+        names = ["id", column] if self.sealer else [column]
+        with engine_errors(self.uri, "reading"):
+            query = self._table.search().select(names).with_row_id(True)
+            if count is not None:
+                query = query.offset(start).limit(count)
+            for batch in query.to_batches(STRIPE):
+                yield batch, self._plain(batch, column)
+
+    def _plain(self, batch: pa.RecordBatch, column: str) -> pa.Array:
         if not self.sealer:
-            return batch["index"]
-        ids, data = batch["id"].to_pylist(), batch["index"].to_pylist()
-        return pa.array(self._opened(ids, data, "index"), pa.binary())
+            return batch[column]
+        ids, data = batch["id"].to_pylist(), batch[column].to_pylist()
+        return pa.array(self._opened(ids, data, column), pa.binary())
 
     def values(self, numbers: Sequence[int], column: str) -> list[bytes | None]:
         """Return a biometric column of some rows, in the order of their numbers."""
@@ -137,6 +165,10 @@ class RowReader:
         """Yield all rows, or those of some ids, with all that they hold, some at a time."""
         for table in self._tables(ids):
             yield to_rows(table, self.sealer)
+
+    def rows_at(self, numbers: Sequence[int]) -> list[Row]:
+        """Return some rows with all that they hold, in the order of their numbers."""
+        return to_rows(self._taken(numbers, SCHEMA.names), self.sealer)
 
     def _tables(self, ids: Sequence[str] | None = None) -> Iterator[pa.Table]:
         query = self._table.search()

@@ -6,6 +6,7 @@ second reads the maps that it needs from the store. The third is :mod:`ifvit.gal
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,13 +42,17 @@ class Snapshot:
 
 
 def snapshot(store: Store) -> Snapshot:
-    """Read a gallery's index vectors."""
-    version = store.refresh()
-    numbers, index = store.index()
+    """Read a gallery's index vectors, as it is now."""
+    return held_rows(store, store.refresh())
+
+
+def held_rows(store: Store, version: int, start: int = 0, count: int | None = None) -> Snapshot:
+    """Read the index vectors of a version, or those of ``count`` rows from ``start`` on."""
+    numbers, index = store.index(start, count)
     lengths = np.empty(len(index), np.float32)
-    for start in range(0, len(index), CACHED):
-        few = index[start : start + CACHED].astype(np.float32)
-        lengths[start : start + CACHED] = np.sqrt(np.einsum("pe,pe->p", few, few))
+    for first in range(0, len(index), CACHED):
+        few = index[first : first + CACHED].astype(np.float32)
+        lengths[first : first + CACHED] = np.sqrt(np.einsum("pe,pe->p", few, few))
     return Snapshot(version, numbers, index, np.maximum(lengths, 1e-9))
 
 
@@ -99,13 +104,11 @@ def best(scores: Float[np.ndarray, " P"], count: int) -> Int[np.ndarray, " best"
     return places[np.argsort(-scores[places], kind="stable")][:count]
 
 
-def map_scores(
-    store: Store, numbers: UInt64[np.ndarray, " P"], template: Template
-) -> Float[np.ndarray, " P"]:
-    """Return how alike a probe's dense map and those of some rows are."""
-    if not len(numbers):
+def map_scores(maps: Sequence[bytes], template: Template) -> Float[np.ndarray, " P"]:
+    """Return how alike a probe's dense map and those of some rows, as they are stored, are."""
+    if not len(maps):
         return np.zeros(0, np.float32)
-    cells, mask = maps_of([data or b"" for data in store.values(numbers.tolist(), "map")])
+    cells, mask = maps_of(maps)
     # All shifts of the probe in one product, so that thousands of maps are read once for all.
     own = template.cells[None].astype(np.float32) / INT8
     moved, shown = map(np.concatenate, zip(*shifted(own, template.mask[None]), strict=True))
@@ -113,12 +116,26 @@ def map_scores(
     return np.asarray(made.max(axis=1), np.float32)
 
 
+def stored_maps(store: Store, numbers: UInt64[np.ndarray, " P"]) -> list[bytes]:
+    """Return the dense maps of some rows, read from the store."""
+    return [data or b"" for data in store.values(numbers.tolist(), "map")]
+
+
 def shortlist(store: Store, held: Snapshot, template: Template, most: int = MAPS) -> list[Found]:
     """Return the prints with the best dense maps among those with the best index vectors."""
     by_index = index_scores(held, template)
     places = best(by_index, most)
-    by_map = map_scores(store, held.numbers[places], template)
+    numbers = held.numbers[places]
+    return by_maps(numbers, by_index[places], map_scores(stored_maps(store, numbers), template))
+
+
+def by_maps(
+    numbers: UInt64[np.ndarray, " P"],
+    index_scores: Float[np.ndarray, " P"],
+    map_scores: Float[np.ndarray, " P"],
+) -> list[Found]:
+    """Return prints in the order of their maps, the most alike first."""
     return [
-        Found(int(held.numbers[places[one]]), float(by_index[places[one]]), float(by_map[one]))
-        for one in best(by_map, len(places))
+        Found(int(numbers[one]), float(index_scores[one]), float(map_scores[one]))
+        for one in best(map_scores, len(numbers))
     ]

@@ -85,7 +85,10 @@ class FakeMatcher(Matcher):
             matcher_sha256=f"{seed:02x}" * 32,
         )
         self.config = ModelConfig()
-        self.coder = SimpleNamespace(template=lambda f: template_of(*whose(f), seed=seed))
+        self.coder = SimpleNamespace(
+            template=lambda f: template_of(*whose(f), seed=seed),
+            engine=SimpleNamespace(matcher_sha256=self.decision.matcher_sha256),
+        )
         self.pairs = 0
 
     @property

@@ -1,0 +1,41 @@
+"""A print that is to be enrolled, read and embedded; all of it that can be done in any process."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.given import PrintSource
+from ifvit.data.prints import warn_of_several
+from ifvit.features.coder import Template
+from ifvit.gallery.enrolment import Entry, readable
+from ifvit.matcher import Matcher
+
+
+class Read(NamedTuple):
+    """A print that was read and embedded, and is not yet enrolled."""
+
+    entry: Entry
+    source: PrintSource
+    """The print, which can be read again."""
+    template: Template
+    order: bytes
+    """A digest of its pixels."""
+
+
+class Unread(NamedTuple):
+    """A print that could not be read, and why."""
+
+    entry: Entry
+    reason: str
+
+
+def read_print(matcher: Matcher, entry: Entry) -> Read | Unread:
+    """Read and embed a print."""
+    try:
+        source = readable(entry.source)
+        features = matcher.extract(source, entry.ppi, entry.name)
+    except (ValueError, OSError) as error:
+        return Unread(entry, str(error))
+    warn_of_several(features.image, REFERENCE_PPI, entry.name)
+    return Read(entry, source, matcher.coder.template(features), features.order)
