@@ -23,7 +23,10 @@ from ifvit.data.prints import Print, load_canvas
 
 logger = logging.getLogger("ifvit")
 
-READER = ("images.py", "prints.py", "damage.py", "contrast.py")
+READER = (
+    *("images.py", "prints.py", "damage.py", "contrast.py"),
+    *("formats.py", "pages.py", "raw_grey.py", "apart.py"),
+)
 """The files of ``ifvit.data`` that decide what a decoded print looks like."""
 
 AT_ONCE = 256
