@@ -135,9 +135,11 @@ def test_a_folder_of_any_format_is_a_data_set(tmp_path, end):
 
 def test_what_is_open_as_text_is_said_to_be(tmp_path):
     (tmp_path / "a.txt").write_text("x" * 100, encoding="utf-8")
-    with open(tmp_path / "a.txt", encoding="utf-8") as file:
-        with pytest.raises(PrintError, match="open as text"):
-            grey_values(file, "print 0")
+    with (
+        open(tmp_path / "a.txt", encoding="utf-8") as file,
+        pytest.raises(PrintError, match="open as text"),
+    ):
+        grey_values(file, "print 0")
 
 
 @pytest.mark.parametrize("seed", range(16))
