@@ -22,7 +22,6 @@ from PIL import Image
 from ifvit.comparison.decision import load_decision
 from ifvit.data.examples import FOLDER
 from ifvit.data.images import read_image
-from ifvit.evaluation.scores import read_scores
 from ifvit.gallery.template import load_templates
 from ifvit.texts import read_json, read_table
 from ifvit.weights.checkpoint import read_metadata

@@ -68,9 +68,11 @@ def test_a_folder_is_one_process_s_there_too(tmp_path, windows):
     command = [sys.executable, "-c", HOLD, str(tmp_path), str(Path(__file__).parent)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout.readline() == b"held\n"
-        with pytest.raises(ValueError, match=f"process {other.pid}, is evaluating in"):
-            with folder_lock(tmp_path, "evaluating", "--out"):
-                pass
+        with (
+            pytest.raises(ValueError, match=f"process {other.pid}, is evaluating in"),
+            folder_lock(tmp_path, "evaluating", "--out"),
+        ):
+            pass
         other.kill()
     with folder_lock(tmp_path, "evaluating", "--out"):
         assert (tmp_path / ".lock").read_text(encoding="utf-8") == str(os.getpid())

@@ -62,7 +62,9 @@ def test_every_format_gives_the_same_greys_in_any_mode_that_it_has(kind, mode):
         data = saved(picture, kind, **LOSSLESS[kind])
     except (OSError, ValueError):
         pytest.skip(f"{kind} has no {mode}")
-    np.testing.assert_allclose(decode(io.BytesIO(data), "x"), expected, atol=2 / 255)
+    # To be one of a GIF, colours are reduced to 256 of a cube.
+    near = 0.1 if kind == "GIF" and mode not in ("L", "P") else 2 / 255
+    np.testing.assert_allclose(decode(io.BytesIO(data), "x"), expected, atol=near)
 
 
 def pgm(maximum: int, text: bool, comment: bool, colour: bool) -> bytes:
