@@ -9,7 +9,7 @@ import secrets
 import stat
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 from tqdm import tqdm
@@ -23,6 +23,9 @@ ABANDONED = 3600
 
 LONGEST_NAME = 200
 """Bytes of a file's name that its temporary file can have in its own; most systems take 255."""
+
+RENAMES_OPEN = os.name != "nt"
+"""Whether a file can be renamed, or removed, while it is open: not on Windows."""
 
 _inputs: dict[tuple[int, int], Path] = {}
 """Device and inode of the files that the running command reads (:func:`guarded`)."""
@@ -50,11 +53,13 @@ def write_atomically(
     if found is not None and stat.S_ISDIR(found.st_mode):
         raise ValueError(f"{path} is a folder: expected a file to write")
     _refuse_input(path, found)
-    with _temporary(path, found, mode) as (descriptor, temporary):
+    with _temporary(path, found, mode) as (descriptor, temporary, closing):
         with open(descriptor, "wb", closefd=False) as file:
             file.writelines(parts)
         os.fsync(descriptor)
-        # Locked until it has its name: nobody may take it for one that was left.
+        if not RENAMES_OPEN:
+            closing.close()
+        # Locked until it has its name, where that can be: nobody may take it for one that was left.
         os.replace(temporary, path)
     _sync_folder(path.parent)
     _sweep(path)
@@ -197,9 +202,14 @@ def _refuse_input(path: Path, found: os.stat_result | None) -> None:
 @contextmanager
 def _temporary(
     path: Path, found: os.stat_result | None, mode: int | None
-) -> Iterator[tuple[int, Path]]:
-    """Open a new file beside ``path``, under a name that nobody else has; it goes with the end."""
+) -> Iterator[tuple[int, Path, ExitStack]]:
+    """Open a new file beside ``path``, under a name that nobody else has; it goes with the end.
+
+    The last of the three closes it, once.
+    """
     descriptor, temporary = _open_new(path, 0o666 if mode is None else mode)
+    closing = ExitStack()
+    closing.callback(os.close, descriptor)
     try:
         if found is not None and hasattr(os, "fchmod"):
             own = os.fstat(descriptor)
@@ -207,11 +217,13 @@ def _temporary(
                 with suppress(OSError):  # only the system's owner may give files away
                     os.fchown(descriptor, found.st_uid, found.st_gid)
             os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
-        yield descriptor, temporary
+        yield descriptor, temporary, closing
     finally:
+        if not RENAMES_OPEN:
+            closing.close()
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
-        os.close(descriptor)
+        closing.close()
 
 
 def _open_new(path: Path, mode: int) -> tuple[int, Path]:

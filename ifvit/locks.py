@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 try:
     import fcntl
-except ImportError:  # Windows: nothing is guarded there
+except ImportError:  # Windows
+    import msvcrt
+
     fcntl = None  # type: ignore[assignment]
+
+FAR = 1 << 30
+"""Where in a file the byte is that Windows locks."""
 
 
 @contextmanager
@@ -36,7 +42,7 @@ def folder_lock(folder: Path, doing: str, option: str) -> Iterator[None]:
 def take_lock(descriptor: int, *, wait: bool = False) -> bool:
     """Lock an open file until it is closed; return False where another has it, or ``wait``."""
     if fcntl is None:
-        return True
+        return _take_byte(descriptor, wait=wait)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
     except BlockingIOError:
@@ -44,6 +50,26 @@ def take_lock(descriptor: int, *, wait: bool = False) -> bool:
     except OSError:  # a file system without locks
         return True
     return True
+
+
+def _take_byte(descriptor: int, *, wait: bool) -> bool:
+    """Lock a byte far behind a file's end: there, what is locked can be read by nobody else."""
+    at = os.lseek(descriptor, 0, os.SEEK_CUR)
+    try:
+        while True:
+            os.lseek(descriptor, FAR, os.SEEK_SET)
+            try:
+                msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined,unused-ignore]
+            except PermissionError:
+                if not wait:
+                    return False
+                time.sleep(0.02)
+            except OSError:  # a file system without locks
+                return True
+            else:
+                return True
+    finally:
+        os.lseek(descriptor, at, os.SEEK_SET)
 
 
 def remove_free(path: str) -> bool:

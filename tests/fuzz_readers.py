@@ -113,7 +113,7 @@ def readers(folder: Path) -> dict[str, Reader]:
     meta = Metadata.of(DenseConfig(model=MODEL), epoch=1, metrics={"L_D": 2.5})
     found = {
         kind: Reader(saved_image(kind), read_image, sensible_image)
-        for kind in ("PNG", "TIFF", "BMP", "JPEG")
+        for kind in ("PNG", "TIFF", "BMP", "JPEG", "PPM", "GIF", "WEBP")
     }
 
     def from_cache(path: Path) -> dict[str, np.ndarray]:

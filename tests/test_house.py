@@ -19,7 +19,18 @@ MOST_OF_A_ROOM = 0.13
 """Share of the package's lines that one room holds at most."""
 
 ORDER = (
-    ("config", "dataset_spec", "presets", "locks", "files", "texts", "archives", "cache", "shapes"),
+    (
+        "config",
+        "dataset_spec",
+        "presets",
+        "locks",
+        "files",
+        "texts",
+        "archives",
+        "cache",
+        "shapes",
+        "jax_settings",
+    ),
     ("geometry",),
     ("synthesis",),
     ("data",),

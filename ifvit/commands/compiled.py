@@ -15,12 +15,17 @@ SHORTEST = 0.2
 """Seconds of compiling that are worth a file."""
 
 
+PROMOTION = {"JAX_NUMPY_DTYPE_PROMOTION": "standard", "JAX_NUMPY_RANK_PROMOTION": "allow"}
+"""As :mod:`ifvit.jax_settings`, for a whole process, from the environment on."""
+
+
 def keep_compiled() -> None:
     """Let JAX keep what it compiles in the user's cache, unless it was told another place.
 
     ``JAX_COMPILATION_CACHE_DIR`` names that. Where the folder cannot be written to, or
     ``IFVIT_CACHE=off``, all is compiled at each start; a file that is damaged is compiled anew.
     """
+    os.environ.update({name: usual for name, usual in PROMOTION.items() if name in os.environ})
     folder = cache_folder()
     if folder is None or os.environ.get(PLACE):
         return

@@ -143,7 +143,7 @@ def _check(args: MatchArgs) -> None:
         raise ValueError("a print to compare with is missing: expected at least one file")
     if args.minutiae:
         skeletonizer()
-    check_prints(args.probe, args.candidates[:1], args.ppi)
+    check_prints(args.probe, args.candidates, args.ppi, skipping=True)
     if args.out is not None:
         from ifvit.viz.figures import picture_format
 

@@ -67,11 +67,20 @@ class CompareArgs:
     """Compare dense maps, or index vectors alone: less certain, and a hundred times as fast."""
 
 
-def check_prints(probe: str, others: Sequence[str], ppi: int | tuple[int, int] | None) -> None:
-    """Raise for a file that is no image, and for a resolution that is none, before any work."""
+def check_prints(
+    probe: str,
+    others: Sequence[str],
+    ppi: int | tuple[int, int] | None,
+    *,
+    skipping: bool = False,
+) -> None:
+    """Raise for a file that is no image, and for a resolution that is none, before any work.
+
+    Where the command is ``skipping`` others that cannot be read, the first of them alone counts.
+    """
     ppi0, ppi1 = each_ppi(ppi)
     both = [(probe, ppi0), *((path, ppi1) for path in others)]
-    for path, own in both:
+    for path, own in both[:2] if skipping else both:
         check_image(path)
         check_ppi(REFERENCE_PPI if own is None else own)
     warn_of_tags(both)

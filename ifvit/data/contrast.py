@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import cv2
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, UInt16
 
 USUAL = 0.35
 """Range of grey below which an image is faint. The faintest of 320 prints of four FVC sets has
@@ -28,17 +28,35 @@ OUTERMOST = (0.1, 99.9)
 """Percentiles that count as darkest and lightest: dead pixels do not."""
 
 
+DEPTHS = (255, 1023, 4095)
+"""White of 8, 10 and 12 bit, which are stored in 16 as they are: nothing in the file tells."""
+
+
+def of_16_bit(values: UInt16[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
+    """Return grey in [0, 1] of an image of 16 bit, or of fewer where none of its values has more.
+
+    The least of :data:`DEPTHS` that holds all values is white, and otherwise 65535.
+    """
+    largest = int(values.max())
+    white = next((most for most in DEPTHS if largest <= most), 65535)
+    found = values.astype(np.float32)
+    found /= white
+    return found
+
+
 def brought_to_usual(image: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
     """Return an image of grey in [0, 1], a faint one stretched; all others as they are.
 
     So prints that differ by brightness and contrast alone come out alike.
     """
-    smooth = cv2.GaussianBlur(image, (3, 3), 0.85)
-    low, high = np.percentile(smooth, OUTERMOST)
+    low, high = np.percentile(cv2.GaussianBlur(image, (3, 3), 0.85), OUTERMOST)
     if not LEAST <= high - low < USUAL:
         return image
     noise_low, noise_high = np.percentile(image, OUTERMOST)
     if high - low < SMOOTH * (noise_high - noise_low):
         return image
-    stretched = (1 - WIDTH) / 2 + WIDTH * (image - low) / (high - low)
-    return np.clip(stretched, 0, 1).astype(np.float32)
+    scale = WIDTH / (high - low)
+    # In place: of the largest images few copies fit.
+    stretched = np.multiply(image, np.float32(scale), dtype=np.float32)
+    stretched += np.float32((1 - WIDTH) / 2 - scale * low)
+    return np.clip(stretched, 0, 1, out=stretched)

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import Image
 
-from ifvit.data.contrast import brought_to_usual
+from ifvit.data.contrast import brought_to_usual, of_16_bit
 from ifvit.data.damage import BinaryFile, PrintError
 from ifvit.data.images import MAX_SIDE, MIN_SIDE, decode, grey, read_image
 
@@ -25,10 +25,10 @@ Ppi = float | tuple[float | None, float | None] | None
 def grey_values(given: PrintSource | object, name: str) -> Float32[np.ndarray, "H W"]:
     """Return a print's grey values from 0 (black) to 1 (white), ridges dark.
 
-    ``given`` is a file's path, a file's bytes or an open binary file (PNG, TIFF, BMP, JPEG or WSQ),
-    a picture of Pillow's, or an array (H, W) of grey values: floats in [0, 1], or unsigned integers
-    of 8 or 16 bit. ``name`` is what errors call it. Raises FileNotFoundError and ValueError as
-    :func:`read_image` does, and ValueError for an array of other shape, type or values.
+    ``given`` is a file's path, its bytes, an open binary file, a picture of Pillow's, or an array
+    (H, W) of grey values: floats in [0, 1], or unsigned integers of 8 or 16 bit. ``name`` is what
+    errors call it. Raises FileNotFoundError and ValueError as :func:`read_image` does, and
+    ValueError for an array of other shape, type or values.
     """
     if isinstance(given, str | Path):
         return read_image(given)
@@ -40,7 +40,9 @@ def grey_values(given: PrintSource | object, name: str) -> Float32[np.ndarray, "
         return decode(io.BytesIO(given), name)
     if isinstance(given, BinaryFile):
         # Read whole: not every stream can go back to its start.
-        return decode(io.BytesIO(given.read()), name)
+        if not isinstance(data := given.read(), bytes | bytearray):
+            raise PrintError(f"{name} is open as text: expected a file opened by open(path, 'rb')")
+        return decode(io.BytesIO(data), name)
     raise PrintError(
         f"{name} is of type {type(given).__name__}: expected a path, the bytes of an image file, "
         "an open binary file, a PIL image or a NumPy array (H, W)"
@@ -71,7 +73,8 @@ def _grey_array(values: np.ndarray, name: str) -> Float32[np.ndarray, "H W"]:
             f"{MIN_SIDE} to {MAX_SIDE} pixels"
         )
     if values.dtype in (np.uint8, np.uint16):
-        return brought_to_usual(np.asarray(values, np.float32) / np.iinfo(values.dtype).max)
+        wide = values.dtype == np.uint16
+        return brought_to_usual(of_16_bit(values) if wide else values.astype(np.float32) / 255)
     if not np.issubdtype(values.dtype, np.floating):
         raise PrintError(
             f"{name} is an array of {values.dtype}: expected floats in [0, 1], uint8 or uint16"

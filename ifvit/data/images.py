@@ -1,9 +1,9 @@
-"""Image files to grey values: PNG, TIFF, BMP, JPEG, and WSQ where its decoder is installed."""
+"""Image files to grey values, of all usual formats, and WSQ where its decoder is installed."""
 
 from __future__ import annotations
 
-import importlib
 import io
+import logging
 import threading
 import warnings
 from collections.abc import Iterator
@@ -14,48 +14,33 @@ import numpy as np
 from jaxtyping import Float32
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
-from ifvit.data.contrast import brought_to_usual
-from ifvit.data.damage import BinaryFile, PrintError, check_whole
-from ifvit.data.wsq_files import decoded
+from ifvit.data.apart import APART, decoded
+from ifvit.data.contrast import brought_to_usual, of_16_bit
+from ifvit.data.damage import BinaryFile, PrintError, check_start, check_whole
+from ifvit.data.formats import EXPECTED, formats_of, other_format
+from ifvit.data.pages import seek_print
+from ifvit.data.raw_grey import raw_grey
 from ifvit.texts import shortened
 
-FORMATS = ("PNG", "TIFF", "BMP", "JPEG")
-EXPECTED = "PNG, TIFF, BMP, JPEG or WSQ file"
-WSQ_START = b"\xff\xa0"
-"""Start-of-image marker (FBI, IAFIS-IC-0110, WSQ Gray-Scale Fingerprint Image Compression)."""
-OTHERS = {
-    b"GIF8": "GIF",
-    b"\x00\x00\x00\x0cjP  ": "JPEG 2000",
-    b"\xff\x4f\xff\x51": "JPEG 2000",
-    b"P5": "PGM",
-    b"P2": "PGM",
-    b"P6": "PPM",
-    b"%PDF": "PDF",
-    b"II\x2b\x00": "BigTIFF",
-    b"PK\x03\x04": "an archive",
-    b"\x1f\x8b": "an archive",
-}
-"""Formats that are not read, by their first bytes: who gives one is told its name."""
-
-MOST_PAGES = 8
-"""Pages of a TIFF among which the print is looked for."""
+logger = logging.getLogger("ifvit")
 
 MOST_BYTES = 256 << 20
 """More than an image of the largest size has, in colour and at 16 bit."""
 
-MIN_SIDE, MAX_SIDE = 48, 4096
-"""Sides in pixels of an image that is read. 48 px at 500 ppi are 2.4 mm, what a strip sensor shows;
-4096 px at 1000 ppi are 104 mm, a whole hand."""
+MIN_SIDE, MAX_SIDE = 24, 4096
+"""Sides in pixels of an image that is read. 24 px at 250 ppi are 2.4 mm, what a strip sensor shows,
+and whether that is enough is asked in millimetres; 4096 px at 1000 ppi are 104 mm, a whole hand."""
 
 
 def read_image(path: str | Path) -> Float32[np.ndarray, "H W"]:
-    """Decode a PNG, TIFF, BMP, JPEG or WSQ file to grey values from 0 (black) to 1 (white).
+    """Decode an image file to grey values from 0 (black) to 1 (white).
 
-    8 or 16 bit; colour becomes luma (ITU-R BT.601), transparency is laid over white, and of a
-    file of several pages the first is read that is no smaller copy of another. A pipe is read to
+    PNG, TIFF, BMP, JPEG, JPEG 2000, PGM, GIF, WebP or WSQ, of 8 or 16 bit; colour becomes luma
+    (ITU-R BT.601), transparency is laid over white, and of a file of several pages the first is
+    read that is no smaller copy of another, with a warning where there are more. A pipe is read to
     its end. Raises FileNotFoundError where there is no such file, and ValueError where it is not
-    such an image, is damaged, needs a decoder that is not installed (WSQ), or has a side outside
-    48 to 4096 pixels; the size is read from the header, before anything is decoded.
+    such an image, is damaged, needs a decoder that is not installed (WSQ), or has a side outside 24
+    to 4096 pixels; the size is read from the header, before anything is decoded.
     """
     path = Path(path)
     _check_file(path)
@@ -69,6 +54,7 @@ def check_image(path: str | Path) -> None:
     _check_file(path)
     if path.is_file():
         with path.open("rb") as file, _opened(file, path) as image:
+            seek_print(image)
             _check_size(path, *image.size)
             _check_depth(path, image)
 
@@ -76,17 +62,24 @@ def check_image(path: str | Path) -> None:
 def decode(file: BinaryFile, path: str | Path) -> Float32[np.ndarray, "H W"]:
     """Decode an open file, or one in memory, as :func:`read_image`; ``path`` names it in errors."""
     with _opened(file, path) as image:
+        if (pages := seek_print(image)) > 1:
+            logger.warning(
+                "%s has %d pages: page %d alone is read; save the one that is meant by itself",
+                *(path, pages, image.tell() + 1),
+            )
         check_whole(file, path, image)
-        if image.format == "WSQ":
-            _check_size(path, *image.size)
+        _check_size(path, *image.size)
+        if image.format in APART:
             file.seek(0)
-            return grey(decoded(file.read(), image.size, path), path)
-        return grey(image, path)
+            return grey(decoded(file.read(), str(image.format), image.size, path), path)
+        values = raw_grey(file, image, path)
+        return grey(image, path) if values is None else brought_to_usual(values)
 
 
 def header_size(file: BinaryFile, path: str | Path) -> tuple[int, int]:
     """Return the width and height that an image's header tells; raises as :func:`read_image`."""
     with _opened(file, path) as image:
+        seek_print(image)
         _check_size(path, *image.size)
         return image.size
 
@@ -94,11 +87,11 @@ def header_size(file: BinaryFile, path: str | Path) -> tuple[int, int]:
 @contextmanager
 def _opened(file: BinaryFile, path: str | Path) -> Iterator[Image.Image]:
     """Open an image of a known format; whatever goes wrong inside becomes a :class:`PrintError`."""
-    formats = (*FORMATS, *_wsq_format(file, path))
+    formats = formats_of(file, path)
+    check_start(file, path)
     with _PILLOW_QUIET:
         try:
             with Image.open(file, formats=formats) as image:  # type: ignore[arg-type]
-                _seek_whole_page(image)
                 yield image
         except PrintError:
             raise
@@ -107,7 +100,7 @@ def _opened(file: BinaryFile, path: str | Path) -> Iterator[Image.Image]:
             raise PrintError(_too_large(path, "hundreds of megapixels")) from error
         except UnidentifiedImageError as error:
             raise PrintError(
-                f"{path} is not an image that can be read{_other_format(file)}: expected a "
+                f"{path} is not an image that can be read{other_format(file)}: expected a "
                 f"{EXPECTED}"
             ) from error
         except Exception as error:  # decoders raise nearly any type on damaged bytes
@@ -158,20 +151,11 @@ def _check_file(path: Path) -> None:
         raise FileNotFoundError(f"no such image: {path}; check the name and the folder")
     if path.is_dir():
         raise PrintError(f"{path} is a folder: expected one {EXPECTED}")
-    if path.is_file() and path.stat().st_size == 0:
+    size = path.stat().st_size if path.is_file() else 1
+    if size == 0:
         raise PrintError(f"{path} is empty (0 bytes): expected an image; copy or export it again")
-
-
-def _seek_whole_page(image: Image.Image) -> None:
-    """Go on to the first page of a TIFF that is not said to be a smaller copy of another."""
-    if image.format != "TIFF":
-        return
-    for page in range(min(getattr(image, "n_frames", 1), MOST_PAGES)):
-        image.seek(page)
-        kind = getattr(image, "tag_v2", {}).get(ExifTags.Base.NewSubfileType, 0)
-        if not (isinstance(kind, int) and kind & 1):
-            return
-    image.seek(0)
+    if size > MOST_BYTES:
+        raise PrintError(f"{path} has {size >> 20} MB: expected a {EXPECTED} of one finger")
 
 
 def _whole(file: BinaryFile, path: Path) -> io.BytesIO:
@@ -179,35 +163,6 @@ def _whole(file: BinaryFile, path: Path) -> io.BytesIO:
     if len(data) > MOST_BYTES:
         raise PrintError(f"{path} does not end within {MOST_BYTES >> 20} MB: expected a {EXPECTED}")
     return io.BytesIO(data)
-
-
-def _other_format(file: BinaryFile) -> str:
-    """Return in words which other format a file is of, if that shows at its start."""
-    file.seek(0)
-    start = file.read(16)
-    known = [name for mark, name in OTHERS.items() if start.startswith(mark)]
-    if start[4:8] == b"ftyp":
-        known.append("HEIF or AVIF")
-    if start[8:12] == b"WEBP":
-        known.append("WebP")
-    return f" ({known[-1]}; convert it to PNG)" if known else ""
-
-
-def _wsq_format(file: BinaryFile, path: str | Path) -> tuple[str, ...]:
-    """Return WSQ (the FBI's wavelet format) for such a file, once Pillow can read it."""
-    start = file.tell()
-    found = file.read(len(WSQ_START))
-    file.seek(start)
-    if found != WSQ_START:
-        return ()
-    try:
-        importlib.import_module("wsq")  # which tells Pillow
-    except ImportError as error:
-        raise PrintError(
-            f"{path} is a WSQ file, which needs a decoder: pip install 'ifvit[wsq]', or convert it "
-            "to PNG"
-        ) from error
-    return ("WSQ",)
 
 
 def _check_size(path: str | Path, width: int, height: int) -> None:
@@ -229,7 +184,7 @@ def _too_large(path: str | Path, size: str) -> str:
 
 def _check_depth(path: str | Path, image: Image.Image) -> None:
     # 32-bit integers and floats say nothing about which value is white.
-    if image.mode in ("I", "F"):
+    if image.mode == "F" or (image.mode == "I" and image.format != "PPM"):
         raise PrintError(
             f"{path} has 32-bit or signed pixels: expected 8 or 16 bit, grey or colour; "
             "convert it to 16 bit"
@@ -240,10 +195,12 @@ def _grey(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I;16"):
         # What else the file says is lost in the turned picture.
         photometric = getattr(image, "tag_v2", {}).get(ExifTags.Base.PhotometricInterpretation)
-        values = np.asarray(ImageOps.exif_transpose(image)).astype(np.float32) / 65535
+        values = of_16_bit(np.asarray(ImageOps.exif_transpose(image)))
         # Pillow inverts 8-bit "white is zero" TIFFs by itself, but not those of 16 bit.
         return 1 - values if photometric == 0 else values
     image = ImageOps.exif_transpose(image)
+    if image.mode in ("La", "RGBa"):
+        image = image.convert(f"{image.mode[:-1]}A")  # whose grey was multiplied by its opacity
     if image.has_transparency_data:
         white = Image.new("RGBA", image.size, "white")
         image = Image.alpha_composite(white, image.convert("RGBA"))

@@ -17,14 +17,13 @@ from pathlib import Path
 import numpy as np
 
 from ifvit.config import REFERENCE_PPI
+from ifvit.data.formats import EXTENSIONS
 from ifvit.data.layouts import LAYOUTS, Named, named_prints
 from ifvit.data.manifest import read_manifest
 from ifvit.data.names import check_one_finger
 from ifvit.data.prints import Print, check_ppi
 
 logger = logging.getLogger("ifvit")
-
-EXTENSIONS = (".png", ".tif", ".tiff", ".bmp", ".jpg", ".jpeg", ".wsq")
 
 KNOWN_PPI = {
     ("2002", "2"): 569,

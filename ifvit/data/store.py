@@ -20,10 +20,14 @@ from tqdm import tqdm
 from ifvit.cache import key_of, user_cache
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.prints import Print, load_canvas
+from ifvit.data.tags import warn_of_tags
 
 logger = logging.getLogger("ifvit")
 
-READER = ("images.py", "prints.py", "damage.py", "contrast.py")
+READER = (
+    *("images.py", "prints.py", "damage.py", "contrast.py"),
+    *("formats.py", "pages.py", "raw_grey.py", "apart.py"),
+)
 """The files of ``ifvit.data`` that decide what a decoded print looks like."""
 
 AT_ONCE = 256
@@ -88,6 +92,7 @@ def read_canvases(prints: Sequence[Print], side: int, limit: float = 0.01) -> Ca
         # What could not be read then can be now: a decoder was installed, or a disk came back.
         cache.remove(name)
         return read_canvases(prints, side, limit)
+    warn_of_tags((item.path, item.ppi) for item in prints)
     _check(prints, reasons, limit)
     rows = np.array([row for row in range(len(prints)) if row not in reasons], int)
     return Canvases([prints[row] for row in rows], rows, pixels)

@@ -13,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from ifvit.config import REFERENCE_PPI
+from ifvit.data.formats import FORMATS
 from ifvit.data.prints import MAX_PPI, MIN_PPI
 
 logger = logging.getLogger("ifvit")
@@ -29,7 +30,7 @@ MOST_LOOKED_AT = 50
 def tagged_ppi(path: str | Path) -> float | None:
     """Return the resolution of a file's tag, pixels per inch; None for none or an odd one."""
     try:
-        with warnings.catch_warnings(), Image.open(path) as image:
+        with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
             warnings.simplefilter("ignore")
             ppi = float(image.info.get("dpi", (0,))[0])
     except Exception:  # of a file that cannot be read another place speaks

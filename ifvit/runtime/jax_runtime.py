@@ -13,6 +13,7 @@ from flax import nnx
 from jaxtyping import Array, Bool, Float
 
 from ifvit.files import sha256_of
+from ifvit.jax_settings import usual_promotion
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
@@ -26,6 +27,7 @@ def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., A
     """Bind ``function(model, ...)`` to a model's weights, traced once per shape of the rest."""
     graph, state = nnx.split(model)
 
+    @usual_promotion()
     @jax.jit
     def run(state: Any, *args: Any) -> Any:
         return function(nnx.merge(graph, state), *args)
@@ -64,6 +66,7 @@ class JaxEngine:
             self._code = compiled(module2, _coded)
 
     @classmethod
+    @usual_promotion()
     def from_checkpoints(
         cls, dense_ckpt: str | Path | None = None, matcher_ckpt: str | Path | None = None
     ) -> JaxEngine:

@@ -13,7 +13,8 @@ from ifvit.service.replies import ERROR
 
 ABOUT = """Compare fingerprints, with the evidence; enrol and search where there is a gallery.
 
-Prints are PNG, TIFF, BMP, JPEG or WSQ files, ridges dark, of 500 ppi if nothing else is said.
+Prints are PNG, TIFF, BMP, JPEG, JPEG 2000, PGM, GIF, WebP or WSQ files, ridges dark,
+of 500 ppi if nothing else is said.
 Positions in answers are (x, y) in pixels of the whole prints at 500 ppi. Errors are
 `{"error": {"code", "message", "what_to_do"}}`."""
 

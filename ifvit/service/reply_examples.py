@@ -118,8 +118,8 @@ HEALTH = {"status": "ok", "version": __version__, "gallery": True, "tokens": Fal
 ERROR = {
     "error": {
         "code": "unusable_print",
-        "message": "1_1.png is not an image that can be read: expected a PNG, TIFF, BMP, JPEG or "
-        "WSQ file",
+        "message": "1_1.png is not an image that can be read: expected a PNG, TIFF, BMP, JPEG, "
+        "JPEG 2000, PGM, GIF, WebP or WSQ file",
         "what_to_do": KINDS["unusable_print"][1],
     }
 }

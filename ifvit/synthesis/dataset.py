@@ -18,6 +18,7 @@ from PIL import Image, PngImagePlugin
 from ifvit.config import REFERENCE_PPI
 from ifvit.dataset_spec import DatasetSpec
 from ifvit.files import write_result, write_text
+from ifvit.jax_settings import usual_promotion
 from ifvit.synthesis.draw import SENSORS, ImpressionParams, draw_impression
 from ifvit.synthesis.impression import to_master
 from ifvit.synthesis.master import Master, finger_key, make_masters
@@ -40,6 +41,7 @@ MANIFEST_FIELDS = (
 )
 
 
+@usual_promotion()
 def draw_print(
     spec: DatasetSpec, finger: Int[Array, ""] | int, impression: Int[Array, ""] | int
 ) -> ImpressionParams:
@@ -53,6 +55,7 @@ def draw_print(
     return params
 
 
+@usual_promotion()
 @partial(jax.jit, static_argnames="spec")
 def _impressions(
     masters: Master, finger: Int[Array, ""], count: Int[Array, " I"], *, spec: DatasetSpec
@@ -76,6 +79,7 @@ def make_dataset(
             yield finger, i, master, *jax.tree.map(lambda a: a[i], (params, made))  # noqa: B023
 
 
+@usual_promotion()
 def write_dataset(
     out: str | Path,
     spec: DatasetSpec,

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
+from ifvit.jax_settings import usual_promotion
 from ifvit.synthesis.conditions import Conditions, draw_conditions
 from ifvit.synthesis.skin import Force, calm, draw_force
 
@@ -70,6 +71,7 @@ class ImpressionParams(NamedTuple):
     """What else makes a hard print hard; None in a draw that has none."""
 
 
+@usual_promotion()
 def draw_impression(
     key: PRNGKeyArray,
     impression: Int[Array, ""] | int,

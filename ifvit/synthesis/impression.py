@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from ifvit.geometry.field import INVERSE_STEPS
+from ifvit.jax_settings import usual_promotion
 from ifvit.synthesis.conditions import strip_shift
 from ifvit.synthesis.draw import SWEEP_PX, ImpressionParams
 from ifvit.synthesis.master import MASTER_SHAPE
@@ -63,6 +64,7 @@ def wetness(
     return params.wet * jnp.exp(-0.5 * jnp.square(q).sum(-1) / jnp.square(params.wet_radius))
 
 
+@usual_promotion()
 def to_master(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P 2"]:
@@ -78,6 +80,7 @@ def to_master(
     return turned + params.offset + centre
 
 
+@usual_promotion()
 def from_master(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P 2"]:
@@ -133,6 +136,7 @@ def in_contact(
     return covered & seen & (contact_depth(params, points, shape) > 0.02)
 
 
+@usual_promotion()
 def correspondence(
     params0: ImpressionParams,
     params1: ImpressionParams,

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int, Int8, PRNGKeyArray
 
 from ifvit.config import REFERENCE_PPI
+from ifvit.jax_settings import usual_promotion
 from ifvit.synthesis.orientation import Flow, draw_flow, orientation_field, period_field
 from ifvit.synthesis.ridges import grow
 
@@ -101,6 +102,7 @@ def _make_masters(seed: int, fingers: Int[Array, " B"]) -> Master:
     return jax.vmap(lambda finger: make_master(finger_key(seed, finger)))(fingers)
 
 
+@usual_promotion()
 def make_masters(seed: int, fingers: Int[Array, " B"]) -> Master:
     """Grow the masters of several fingers (numbers ≥ 0) in one compiled call."""
     return _make_masters(seed, jnp.asarray(fingers))

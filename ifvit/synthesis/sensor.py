@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 from ifvit.geometry.warp import sample
+from ifvit.jax_settings import usual_promotion
 from ifvit.synthesis.conditions import comb_shift, marked, moisture
 from ifvit.synthesis.draw import ImpressionParams
 from ifvit.synthesis.impression import (
@@ -45,6 +46,7 @@ def frame_points(shape: tuple[int, int]) -> Float[Array, "H W 2"]:
     return jnp.stack([x, y], axis=-1).astype(jnp.float32)
 
 
+@usual_promotion()
 def render(master: Master, params: ImpressionParams, shape: tuple[int, int]) -> Impression:
     """Render one impression of a master into a frame of ``shape`` (H, W) at 500 ppi."""
     points = frame_points(shape)

@@ -12,6 +12,7 @@ import numpy as np
 from flax import nnx
 
 from ifvit.config import DenseConfig
+from ifvit.jax_settings import usual_promotion
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.sources.dense_folder import folder_sources
 from ifvit.sources.dense_synthetic import Ease, synthetic_source
@@ -122,6 +123,7 @@ def ease_of(config: DenseConfig, index: int) -> Ease:
     return Ease(grown(config.rotation_growth), grown(config.distortion_growth))
 
 
+@usual_promotion()
 def train_dense(
     config: DenseConfig, sources: tuple[DenseSource, DenseSource] | None = None
 ) -> Path:

@@ -9,6 +9,7 @@ from flax import nnx
 
 from ifvit.config import MatchConfig
 from ifvit.evaluation.plots import det_plot
+from ifvit.jax_settings import usual_promotion
 from ifvit.models.embedding import MatcherModel
 from ifvit.sources.print_folder import folder_sources
 from ifvit.sources.print_synthetic import synthetic_sources
@@ -78,6 +79,7 @@ def check_classes(config: MatchConfig, fingers: int | None) -> int:
     return fingers
 
 
+@usual_promotion()
 def train_match(
     config: MatchConfig, sources: tuple[PrintSource, PrintSource] | None = None
 ) -> Path:

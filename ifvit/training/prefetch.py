@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 import jax
 
 from ifvit.config import TrainConfig
+from ifvit.jax_settings import usual_promotion
 from ifvit.training.loop import steps_per_epoch
 
 Batch = TypeVar("Batch")
@@ -68,5 +69,6 @@ class Prefetch(Generic[Batch]):
         finally:
             self.waited += time.perf_counter() - start
 
+    @usual_promotion()  # a thread has its own
     def _complete(self, index: int) -> Batch:
         return jax.block_until_ready(self._make(index))

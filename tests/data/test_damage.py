@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_no_damaged_png_is_read_as_another_picture(tmp_path):
         assert same < 20
 
 
-@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG"])
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG", "GIF", "PPM", "JPEG2000"])
 def test_what_is_whole_is_read_from_files_pipes_and_memory(tmp_path, kind):
     data = saved(kind)
     path = tmp_path / "print"
@@ -110,14 +111,24 @@ def tiled(width: int, length: int) -> bytes:
     return data + struct.pack("<I", 0)
 
 
+def many_parts() -> bytes:
+    """A PNG with a quarter of a million empty parts, of 3 MB."""
+    data, part = saved("PNG"), b"\x00\x00\x00\x00teSt"
+    part += zlib.crc32(b"teSt").to_bytes(4)
+    return data[:33] + part * 250_000 + data[33:]
+
+
 @pytest.mark.parametrize(
     ("data", "reason"),
     [
         (progressive(3000), "scans: expected at most"),
         (tiled(30_000, 40_000), "tiles of 30000×40000"),
         (tiled(1 << 30, 1 << 30), "tiles of"),
+        (many_parts(), "more than 65536 parts"),
+        (b"P2 4096 4096 255 " + b"1 " * 9000, "pixel by pixel"),
+        (b"P5" + b"\n#" * 200_000, "does not tell its size"),
     ],
-    ids=["scans", "tile", "giant tile"],
+    ids=["scans", "tile", "giant tile", "parts", "text", "remarks"],
 )
 def test_what_is_far_too_much_work_is_refused_soon(data, reason):
     before, start = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
@@ -127,13 +138,49 @@ def test_what_is_far_too_much_work_is_refused_soon(data, reason):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
 
 
+LARGEST = """
+import io, resource, sys
+import numpy as np
+from PIL import Image
+kind, mode, most = sys.argv[1], sys.argv[2], int(sys.argv[3])
+line = (np.arange(4096) * 7 % most).astype(np.uint16 if most > 256 else np.uint8)
+picture = Image.fromarray(np.tile(line, (4096, 1)))
+buffer = io.BytesIO()
+picture = picture if mode == "I;16" else picture.convert(mode)
+picture.save(buffer, format=kind)
+open(sys.argv[4], "wb").write(buffer.getvalue())
+"""
+
+READ = """
+import resource, sys
+from ifvit.data.images import read_image
+assert read_image(sys.argv[1]).shape == (4096, 4096)
+for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN):
+    print(resource.getrusage(who).ru_maxrss)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "mode", "most"),
+    [
+        *(("PNG", "RGBA", 256), ("TIFF", "I;16", 9000), ("TIFF", "CMYK", 256), ("PNG", "L", 40)),
+        *(("WEBP", "L", 256), ("GIF", "L", 256), ("JPEG2000", "L", 256), ("PPM", "I;16", 65535)),
+    ],
+)
+def test_the_largest_images_take_half_a_gigabyte_at_most(tmp_path, kind, mode, most):
+    path = str(tmp_path / "largest")
+    for code, *arguments in ((LARGEST, kind, mode, str(most), path), (READ, path)):
+        command = [sys.executable, "-c", code, *arguments]
+        done = subprocess.run(command, capture_output=True, check=True, timeout=100)
+    assert max(map(int, done.stdout.split())) < 500_000  # kB
+
+
 @pytest.mark.parametrize(
     ("start", "name"),
     [
-        (saved("GIF"), "GIF"),
-        (saved("WEBP"), "WebP"),
-        (saved("PPM"), "PGM"),
-        (b"\x00\x00\x00\x0cjP  \r\n\x87\n", "JPEG 2000"),
+        (b"%!PS-Adobe-3.0", "PostScript"),
+        (b"FMR\x00 20\x00", "template of minutiae"),
+        (b"II\x2b\x00\x08", "BigTIFF"),
         (b"\x00\x00\x00\x18ftypheic", "HEIF"),
         (b"%PDF-1.7", "PDF"),
         (b"PK\x03\x04", "archive"),
@@ -147,7 +194,7 @@ def test_another_format_is_called_by_its_name(tmp_path, start, name):
             read(path)
 
 
-@pytest.mark.parametrize("kind", ["TIFF", "BMP", "JPEG", "PNG"])
+@pytest.mark.parametrize("kind", ["TIFF", "BMP", "JPEG", "PNG", "PPM", "GIF", "WEBP"])
 def test_every_damaged_image_is_read_or_refused_by_name(kind):
     draw, data = random.Random(1), saved(kind)
     for _ in range(400):

@@ -155,13 +155,13 @@ def test_a_body_of_another_kind_is_refused(client_of):
 
 
 def test_what_is_no_print_is_told_in_the_words_of_the_package(client_of):
-    files = [("probe", ("../../etc/passwd\n<b>.png", b"GIF89a", "image/png")), PAIR[1]]
+    files = [("probe", ("../../etc/passwd\n<b>.png", b"%PDF-1.7", "image/png")), PAIR[1]]
     answer = client_of().post("/api/match", files=files)
     assert answer.status_code == 422
     error = answer.json()["error"]
     assert error["code"] == "unusable_print"
     assert error["message"].startswith("passwd")
-    assert "(GIF; convert it to PNG)" in error["message"]
+    assert "(PDF; convert it to PNG)" in error["message"]
     assert "\n" not in error["message"]
 
 

@@ -7,7 +7,7 @@ export class Drop {
     const [file, ppi] = [uid("file"), uid("ppi")];
     this.given = null;
     this.input = el("input", { id: file, type: "file", class: "sr-only", "aria-label": `${title}: choose a file`,
-      accept: "image/*,.wsq,.jp2,.tif,.tiff,.bmp" });
+      accept: "image/*,.wsq,.jp2,.pgm,.tif,.tiff,.bmp" });
     this.ppi = el("input", { id: ppi, type: "number", min: 100, max: 4000, step: 1, value: 500 });
     this.picture = el("img", { alt: "", class: "thumb", hidden: true });
     this.hint = el("span", { class: "hint" }, "Drop an image here");

@@ -1,4 +1,4 @@
-"""WSQ: what a damaged file does to the decoder ends that process alone."""
+"""WSQ, JPEG 2000: what a damaged file does to the decoder ends that process alone."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import pytest
 from damaged_files import damaged
 from PIL import Image
 
-from ifvit.data import wsq_files
+from ifvit.data import apart
 from ifvit.data.damage import PrintError
 from ifvit.data.images import decode
 
 pytest.importorskip("wsq")
 
 
-def wsq_of(values: np.ndarray) -> bytes:
+def saved(values: np.ndarray, kind: str) -> bytes:
     buffer = io.BytesIO()
-    Image.fromarray(values).save(buffer, "WSQ")
+    Image.fromarray(values).save(buffer, kind)
     return buffer.getvalue()
 
 
@@ -29,25 +29,27 @@ def ridges() -> np.ndarray:
     return (127 + 100 * np.cos(np.hypot(x - 40, y - 50) * 0.7)).astype(np.uint8)
 
 
-def test_a_file_is_decoded_as_by_its_decoder_here(ridges):
-    data = wsq_of(ridges)
-    with Image.open(io.BytesIO(data), formats=("WSQ",)) as image:
+@pytest.mark.parametrize("kind", apart.APART)
+def test_a_file_is_decoded_as_by_its_decoder_here(ridges, kind):
+    data = saved(ridges, kind)
+    with Image.open(io.BytesIO(data), formats=(kind,)) as image:
         expected = np.asarray(image, np.float32) / 255
-    found = decode(io.BytesIO(data), "a.wsq")
+    found = decode(io.BytesIO(data), "a")
     assert found.shape == ridges.shape
     np.testing.assert_array_equal(found, expected)
 
 
-def test_damaged_files_are_refused_by_name(ridges):
+@pytest.mark.parametrize("kind", apart.APART)
+def test_damaged_files_are_refused_by_name(ridges, kind):
     """Some of these end the decoder; that this test ends is what it shows."""
-    data, draw, told = wsq_of(ridges), random.Random(1), []
+    data, draw, told = saved(ridges, kind), random.Random(1), []
     for _ in range(30):
         try:
-            decode(io.BytesIO(damaged(data, draw)), "a.wsq")
+            decode(io.BytesIO(damaged(data, draw)), "a.file")
         except PrintError as error:
             told.append(str(error))
     assert len(told) >= 10
-    assert all(text.startswith("a.wsq") and "\n" not in text for text in told)
+    assert all(text.startswith("a.file") and "\n" not in text for text in told)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ def test_damaged_files_are_refused_by_name(ridges):
     ],
 )
 def test_whatever_becomes_of_the_decoder_is_told(monkeypatch, code, reason):
-    monkeypatch.setattr(wsq_files, "DECODE", code)
-    monkeypatch.setattr(wsq_files, "SECONDS", 0.3 if "sleep" in code else 20)
+    monkeypatch.setattr(apart, "DECODE", code)
+    monkeypatch.setattr(apart, "SECONDS", 0.3 if "sleep" in code else 20)
     with pytest.raises(PrintError, match=reason):
-        wsq_files.decoded(b"", (96, 80), "a.wsq")
+        apart.decoded(b"", "WSQ", (96, 80), "a.wsq")

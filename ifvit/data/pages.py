@@ -1,0 +1,53 @@
+"""Which page of a TIFF is the print: scanners put smaller copies beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from PIL import ExifTags, Image
+
+MOST_PAGES = 8
+"""Pages among which the print is looked for."""
+
+COPY, OLD_COPY = 1, 2
+"""A smaller copy of another page, by bit 0 of NewSubfileType and as a value of SubfileType."""
+
+ALIKE, SMALLER = 0.05, 0.5
+"""Pages whose sides have one ratio, to so much, and of which one has at most half of the other's
+length, are of one picture."""
+
+
+def seek_print(image: Image.Image) -> int:
+    """Go to the page of a TIFF that is the print; return how many pages could be one.
+
+    That is the first which is no smaller copy of another, by its tags, or by its sides where it has
+    none. Other formats, and files of one page, stay as they are.
+    """
+    if image.format != "TIFF":
+        return 1
+    sizes = dict(_pages(image))
+    # Of a file where all are said to be copies the first counts.
+    own = [page for page, copied in sizes.items() if not copied[1]] or [0]
+    shown = [page for page in own if not any(_is_copy(sizes[page][0], sizes[o][0]) for o in own)]
+    image.seek(shown[0])
+    return len(shown)
+
+
+def _pages(image: Image.Image) -> Iterator[tuple[int, tuple[tuple[int, int], bool]]]:
+    """Yield each page's number, its size, and whether its tags say that it is a copy."""
+    for page in range(MOST_PAGES):
+        try:
+            # Never asked how many there are: a file of a few megabytes can list a million.
+            image.seek(page)
+        except EOFError:
+            return
+        tags = getattr(image, "tag_v2", {})
+        kind, old = (
+            tags.get(tag, 0) for tag in (ExifTags.Base.NewSubfileType, ExifTags.Base.SubfileType)
+        )
+        yield page, (image.size, (isinstance(kind, int) and bool(kind & COPY)) or old == OLD_COPY)
+
+
+def _is_copy(size: tuple[int, int], other: tuple[int, int]) -> bool:
+    ratio = (size[0] * other[1]) / max(1, size[1] * other[0])
+    return abs(ratio - 1) <= ALIKE and size[0] <= SMALLER * other[0]
