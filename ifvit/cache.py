@@ -20,7 +20,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ifvit.files import ABANDONED, write_atomically
+from ifvit.files import write_atomically
+from ifvit.temporary import ABANDONED
 
 logger = logging.getLogger("ifvit")
 

@@ -5,27 +5,16 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import secrets
 import stat
-import time
 from collections.abc import Iterable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from tqdm import tqdm
 
-from ifvit.locks import remove_free, take_lock
+from ifvit.temporary import give_name, sweep, sync_folder, temporary
 
 logger = logging.getLogger("ifvit")
-
-ABANDONED = 3600
-"""Seconds after which nobody is writing to a file any more, where a lock cannot tell."""
-
-LONGEST_NAME = 200
-"""Bytes of a file's name that its temporary file can have in its own; most systems take 255."""
-
-RENAMES_OPEN = os.name != "nt"
-"""Whether a file can be renamed, or removed, while it is open: not on Windows."""
 
 _inputs: dict[tuple[int, int], Path] = {}
 """Device and inode of the files that the running command reads (:func:`guarded`)."""
@@ -53,16 +42,13 @@ def write_atomically(
     if found is not None and stat.S_ISDIR(found.st_mode):
         raise ValueError(f"{path} is a folder: expected a file to write")
     _refuse_input(path, found)
-    with _temporary(path, found, mode) as (descriptor, temporary, closing):
+    with temporary(path, found, mode) as (descriptor, opened, closing):
         with open(descriptor, "wb", closefd=False) as file:
             file.writelines(parts)
         os.fsync(descriptor)
-        if not RENAMES_OPEN:
-            closing.close()
-        # Locked until it has its name, where that can be: nobody may take it for one that was left.
-        os.replace(temporary, path)
-    _sync_folder(path.parent)
-    _sweep(path)
+        give_name(opened, path, closing)
+    sync_folder(path.parent)
+    sweep(path)
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -197,75 +183,3 @@ def _refuse_input(path: Path, found: os.stat_result | None) -> None:
             f"{path} is what this command reads ({read}), and would be written over: give another "
             "--out"
         )
-
-
-@contextmanager
-def _temporary(
-    path: Path, found: os.stat_result | None, mode: int | None
-) -> Iterator[tuple[int, Path, ExitStack]]:
-    """Open a new file beside ``path``, under a name that nobody else has; it goes with the end.
-
-    The last of the three closes it, once.
-    """
-    descriptor, temporary = _open_new(path, 0o666 if mode is None else mode)
-    closing = ExitStack()
-    closing.callback(os.close, descriptor)
-    try:
-        if found is not None and hasattr(os, "fchmod"):
-            own = os.fstat(descriptor)
-            if (own.st_uid, own.st_gid) != (found.st_uid, found.st_gid):
-                with suppress(OSError):  # only the system's owner may give files away
-                    os.fchown(descriptor, found.st_uid, found.st_gid)
-            os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
-        yield descriptor, temporary, closing
-    finally:
-        if not RENAMES_OPEN:
-            closing.close()
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-        closing.close()
-
-
-def _open_new(path: Path, mode: int) -> tuple[int, Path]:
-    # Exclusive: what somebody has put there, a link included, is not followed and not written to.
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_CLOEXEC", 0)
-    flags |= getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-    while True:
-        # Beside the target: a rename is atomic only within one file system.
-        temporary = path.with_name(f"{_prefix(path)}{os.getpid()}.{secrets.token_hex(8)}.tmp")
-        descriptor = os.open(temporary, flags, mode)
-        take_lock(descriptor, wait=True)
-        # Gone where another process swept it up before it was locked.
-        if os.path.lexists(temporary):
-            return descriptor, temporary
-        os.close(descriptor)
-
-
-def _prefix(path: Path) -> str:
-    name = path.name
-    if len(os.fsencode(name)) > LONGEST_NAME:
-        name = hashlib.sha256(os.fsencode(name)).hexdigest()
-    return f".{name}."
-
-
-def _sync_folder(folder: Path) -> None:
-    """Have a folder's new entry on the disk, where the system can do that."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
-def _sweep(path: Path) -> None:
-    """Remove what killed processes left half written of this file."""
-    prefix = _prefix(path)
-    with suppress(OSError), os.scandir(path.parent) as entries:
-        for entry in entries:
-            if not (entry.name.startswith(prefix) and entry.name.endswith(".tmp")):
-                continue
-            with suppress(OSError):
-                age = time.time() - entry.stat(follow_symlinks=False).st_mtime
-                if not remove_free(entry.path) and age > ABANDONED:
-                    os.unlink(entry.path)

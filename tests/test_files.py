@@ -126,7 +126,7 @@ def test_a_planted_link_is_not_followed(tmp_path, monkeypatch):
     """Whatever the temporary file is called: a link under that name is left alone."""
     victim = tmp_path / "victim"
     victim.write_bytes(b"precious")
-    monkeypatch.setattr("ifvit.files.secrets.token_hex", lambda _: "known")
+    monkeypatch.setattr("ifvit.temporary.secrets.token_hex", lambda _: "known")
     (tmp_path / f".file.{os.getpid()}.known.tmp").symlink_to(victim)
     with pytest.raises(FileExistsError):
         write_atomically(tmp_path / "file", b"new")

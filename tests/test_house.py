@@ -24,6 +24,7 @@ ORDER = (
         "dataset_spec",
         "presets",
         "locks",
+        "temporary",
         "files",
         "texts",
         "archives",
@@ -171,6 +172,7 @@ def test_nothing_is_pickled(path):
 
 APPENDS = {
     "locks.py",
+    "temporary.py",
     "files.py",
     "evaluation/evaluate.py",
     "evaluation/resume.py",

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ifvit import files, locks
+from ifvit import locks, temporary
 from ifvit.files import write_atomically
 from ifvit.locks import folder_lock
 
@@ -38,7 +38,7 @@ def windows(monkeypatch):
     monkeypatch.setattr(locks, "fcntl", None)
     played = types.SimpleNamespace(locking=locking, LK_NBLCK=2)
     monkeypatch.setattr(locks, "msvcrt", played, raising=False)
-    monkeypatch.setattr(files, "RENAMES_OPEN", False)
+    monkeypatch.setattr(temporary, "RENAMES_OPEN", False)
     for name in ("replace", "unlink"):
         real = getattr(os, name)
 

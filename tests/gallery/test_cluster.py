@@ -124,6 +124,7 @@ def clustered(embedded, engine) -> Gallery:
     return Gallery(embedded.path, SlowMatcher, cluster="local")
 
 
+@pytest.mark.slow
 def test_two_workers_find_the_same(embedded, clustered) -> None:
     assert len(set(clustered.cluster.processes())) == 2
     for finger in (3, 30, 99):
@@ -134,6 +135,7 @@ def test_two_workers_find_the_same(embedded, clustered) -> None:
         assert found.candidates[0].result.num_matches == 3
 
 
+@pytest.mark.slow
 def test_what_workers_read_is_enrolled(tmp_path, embedded, clustered) -> None:
     write_prints(tmp_path / "set", 3)
     (tmp_path / "set" / "4_1.png").write_bytes(b"no print")
@@ -148,6 +150,7 @@ def test_what_workers_read_is_enrolled(tmp_path, embedded, clustered) -> None:
     assert clustered.search(print_bytes(77, 5)).found == []
 
 
+@pytest.mark.slow
 def test_what_a_worker_refuses_is_told_as_it_is(embedded, clustered) -> None:
     with pytest.raises(ValueError, match="version 9999"):
         clustered.cluster.stages(9999, 40).hold()
@@ -173,6 +176,7 @@ def test_a_worker_killed_in_mid_search_is_replaced(embedded, clustered) -> None:
     assert told(clustered.search(print_bytes(99, 2))) == told(expected)
 
 
+@pytest.mark.slow
 def test_nobody_at_an_address_is_a_line(embedded, tmp_path) -> None:
     """In a process of its own: Ray may end the one that asks."""
     pytest.importorskip("ray")
