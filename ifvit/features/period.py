@@ -62,37 +62,30 @@ def _windows(
 ) -> Float[np.ndarray, "T S S"]:
     """Return the windows that show ridges, half a window apart, of mean 0 and deviation 1."""
     size, step = WINDOW_PX, WINDOW_PX // 2
-    if min(image.shape) < size:
-        return np.zeros((0, size, size), np.float32)
-    shown, values = (
-        np.lib.stride_tricks.sliding_window_view(of, (size, size))[::step, ::step]
-        for of in (ridges, image)
-    )
-    windows = values[shown.mean(axis=(2, 3)) >= COVERED].astype(np.float32)
-    windows -= windows.mean(axis=(1, 2), keepdims=True)
-    deviation = windows.std(axis=(1, 2))
-    flat = deviation <= 1e-3
-    return windows[~flat] / deviation[~flat, None, None]
+    made = []
+    for y in range(0, image.shape[0] - size + 1, step):
+        for x in range(0, image.shape[1] - size + 1, step):
+            here = slice(y, y + size), slice(x, x + size)
+            window = image[here] - image[here].mean()
+            deviation = float(window.std())
+            if deviation > 1e-3 and ridges[here].mean() >= COVERED:
+                made.append(window / deviation)
+    return np.array(made, np.float32).reshape(-1, size, size)
 
 
 def _peaks(windows: Float[np.ndarray, "T S S"]) -> tuple[np.ndarray, np.ndarray]:
     """Return each window's strongest frequency (T,), per pixel, and the share of power near it."""
     hann = np.hanning(WINDOW_PX).astype(np.float32)
-    # Of the spectrum no more is made than the band of the periods looked for.
-    most = int(PADDED / FINEST_PX) + 1
-    rows, columns = np.arange(-most, most + 1), np.arange(most + 1)
-    across = np.fft.rfft(windows * np.outer(hann, hann), PADDED, axis=2)[:, :, columns]
-    spectrum = np.fft.fft(across, PADDED, axis=1)[:, rows]
-    radius = np.hypot(rows[:, None], columns) / PADDED
+    spectrum = np.fft.rfft2(windows * np.outer(hann, hann), (PADDED, PADDED))
+    radius = np.hypot(np.fft.fftfreq(PADDED)[:, None], np.fft.rfftfreq(PADDED))
     band = (radius > 1 / COARSEST_PX) & (radius < 1 / FINEST_PX)
     power = np.square(np.abs(spectrum)) * band
     flat = power.reshape(len(power), -1)
     row, column = np.unravel_index(flat.argmax(axis=1), radius.shape)
-    apart, beside = (
-        np.square(np.arange(len(of)) - place[:, None])
-        for of, place in ((rows, row), (columns, column))
-    )
-    near = apart[:, :, None] + beside[:, None, :] <= NEAR**2
+    apart = np.arange(PADDED) - row[:, None]
+    apart = np.minimum(np.abs(apart), PADDED - np.abs(apart))  # rows wrap around
+    across = np.arange(radius.shape[1]) - column[:, None]
+    near = np.square(apart)[:, :, None] + np.square(across)[:, None, :] <= NEAR**2
     peak = power * near
     total = np.maximum(peak.sum((1, 2)), 1e-12)
     return (peak * radius).sum((1, 2)) / total, total / np.maximum(flat.sum(axis=1), 1e-12)
