@@ -18,8 +18,10 @@ from ifvit.endings import OneLine, exit_code, flushed, take_over
 from ifvit.files import guarded
 from ifvit.verbs import usage
 
-TRAINING = ("jax", "flax", "optax", "orbax", "onnx")
-"""Packages of the extra ``train``."""
+EXTRA_OF = dict.fromkeys(("jax", "flax", "optax", "orbax", "onnx"), "train") | {
+    "matplotlib": "plots"
+}
+"""Packages that a plain installation lacks, and the extra that brings each."""
 
 OUTPUTS = ("out", "output", "stages", "checkpoint_dir")
 """Fields that name what a command writes; all others that name files are what it reads."""
@@ -106,10 +108,11 @@ def _run(arguments: list[str]) -> int:
         with guarded(read_by(settings)):
             COMMANDS[command][1](settings)
     except ModuleNotFoundError as error:
-        if error.name in TRAINING:
+        package = (error.name or "").partition(".")[0]
+        if package in EXTRA_OF:
             raise ValueError(
-                f"`ifvit {command}` needs the package {error.name}, which use alone does not: "
-                "pip install 'ifvit[train]'"
+                f"`ifvit {command}` needs the package {package}, which a plain "
+                f"installation lacks: pip install 'ifvit[{EXTRA_OF[package]}]'"
             ) from error
         raise
     return 0

@@ -4,6 +4,7 @@
 # by the weights that ship. What needs the extra `train` says so.
 # PYTHON names the interpreter. Dependencies are installed from the package index.
 set -euo pipefail
+MOST_MB=400
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 work="$(mktemp -d)"
 trap 'rm -rf "$work"' EXIT
@@ -22,11 +23,23 @@ mapfile -t prints < <(inside python -c 'import ifvit; print(*ifvit.example_print
 inside ifvit match "${prints[0]}" "${prints[1]}"
 inside ifvit match "${prints[0]}" "${prints[1]}" --threshold 0.01 | grep accepted
 inside ifvit match "${prints[0]}" "${prints[2]}" --threshold 0.01 | grep rejected
+inside ifvit match "${prints[0]}" "${prints[1]}" --out match.png
+inside ifvit register "${prints[0]}" "${prints[1]}" --out registered
+test -s match.png -a -s registered/field.png
 inside ifvit embed "${prints[@]}" --out templates.npz
 if inside ifvit synth --out made 2>said; then
   echo "ifvit synth works without JAX?" >&2
   exit 1
 fi
 grep --quiet "ifvit\[train\]" said
+if inside ifvit report scores.csv 2>said; then
+  echo "ifvit report works without matplotlib?" >&2
+  exit 1
+fi
+grep --quiet "ifvit\[plots\]" said
 size="$(du -sm "$work/venv" | cut -f1)"
+if test "$size" -gt "$MOST_MB"; then
+  echo "an environment of $size MB, pip among it: expected at most $MOST_MB" >&2
+  exit 1
+fi
 echo "the wheel ($(du -h "$work"/dist/*.whl | cut -f1)) works by itself, in an environment of $size MB"

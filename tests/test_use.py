@@ -73,6 +73,21 @@ def test_a_command_that_needs_the_extra_says_so(tmp_path) -> None:
         assert "pip install 'ifvit[train]'" in done.stderr and done.stderr.count("\n") == 1
 
 
+def test_pictures_need_no_matplotlib_but_what_does_says_so(tmp_path) -> None:
+    command = (
+        "sys.modules['matplotlib'] = None\nfrom ifvit.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    first, second, *_ = ifvit.example_prints()
+    done = run(command, "match", first, second, "--out", tmp_path / "match.png")
+    assert done.returncode == 0 and (tmp_path / "match.png").exists(), done.stderr
+    done = run(command, "register", first, second, "--out", tmp_path / "registered")
+    assert done.returncode == 0 and (tmp_path / "registered" / "field.png").exists(), done.stderr
+    for words in (["match", first, second, "--stages", tmp_path], ["report", "scores.csv"]):
+        done = run(command, *words)
+        assert done.returncode == 2 and done.stdout == ""
+        assert "pip install 'ifvit[plots]'" in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_a_process_that_is_forked_after_a_match_can_match() -> None:
     done = run(
         "import os, signal, ifvit\n"

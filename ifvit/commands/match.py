@@ -37,7 +37,8 @@ class MatchArgs:
     out: str | None = None
     """Write a picture of the match, of several that of the best, to this PNG file."""
     stages: str | None = None
-    """Write a picture of each stage of the match, of several that of the best, to this folder."""
+    """Write a picture of each stage of the match, of several that of the best, to this folder;
+    needs matplotlib."""
     json: bool = False
     """Print whole results as JSON, a line each."""
     minutiae: bool = False
@@ -150,6 +151,8 @@ def _check(args: MatchArgs) -> None:
         picture_format(args.out)
         check_output(args.out)
     if args.stages is not None:
+        import ifvit.viz.stages  # noqa: F401 - it needs the extra `plots`
+
         check_folder(args.stages, "--stages")
     if args.threshold is None:
         return

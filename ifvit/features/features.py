@@ -184,8 +184,16 @@ def _measured(
 def _reach(ridges: Bool[np.ndarray, "H W"], middle: tuple[float, float], within: float) -> float:
     if not ridges.any():
         return max(ridges.shape) / 2
-    ends = [np.quantile(line, [1 - within, within]) for line in np.nonzero(ridges)[::-1]]
-    return float(np.abs(np.array(ends) - np.array(middle)[:, None]).max())
+    far = 0.0
+    for axis, centre in enumerate(middle):
+        # Both quantiles of all the ridges' places, by how many lie up to each row or column.
+        up_to = np.cumsum(np.count_nonzero(ridges, axis=axis))
+        for share in (1 - within, within):
+            rank = share * (int(up_to[-1]) - 1)
+            ends = np.searchsorted(up_to, np.array([np.floor(rank), np.ceil(rank)]), side="right")
+            place = ends[0] + (rank - np.floor(rank)) * (ends[1] - ends[0])
+            far = max(far, abs(float(place) - centre))
+    return far
 
 
 def _unaliased(pixels: Float[np.ndarray, "H W"], step: float) -> Float[np.ndarray, "H W"]:

@@ -12,11 +12,12 @@ from typing import NamedTuple
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Complex, Float
+from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.damage import PrintError
 from ifvit.features.ridge_phase import (
+    blurred,
     coherence_of,
     frequencies,
     phase_turns,
@@ -176,14 +177,13 @@ def ridge_evidence(
     near, far = (smoothed(tensor, sigma) for sigma in (rule.near_px, rule.far_px))
     local, wide = (float(coherence_of(one)[area].mean()) for one in (near, far))
     doubled = np.arctan2(far[2], far[1])[area]
-    spectrum = np.fft.fft2(even)
     period = rule.usual_px if np.isnan(period_px) else period_px
     return RidgeEvidence(
         coherence=wide,
         persistence=wide / max(local, 1e-6),
-        share=_share(spectrum, rule),
+        share=_share(even, rule),
         alignment=float(np.abs(np.exp(1j * doubled).mean())),
-        endings=_endings(spectrum, area, period, rule),
+        endings=_endings(even, area, period, rule),
         area_mm2=mm2_of(area),
         period_px=period_px,
     )
@@ -194,28 +194,30 @@ def _even(
 ) -> Float[np.ndarray, "H W"]:
     """Return the area with local mean 0 and deviation near 1, and 0 around it."""
     inside = area.astype(np.float32)
-    weight = cv2.GaussianBlur(inside, (0, 0), rule.local_px) + 1e-3
-    mean = cv2.GaussianBlur(inside * image, (0, 0), rule.local_px) / weight
+    weight = blurred(inside, rule.local_px) + 1e-3
+    mean = blurred(inside * image, rule.local_px) / weight
     apart = inside * (image - mean)
-    deviation = np.sqrt(cv2.GaussianBlur(apart * apart, (0, 0), rule.local_px) / weight)
+    deviation = np.sqrt(blurred(apart * apart, rule.local_px) / weight)
     # The floor keeps the noise of flat patches from being blown up.
     return np.asarray(np.clip(apart / (deviation + 0.02), -3, 3), np.float32)
 
 
-def _share(spectrum: Complex[np.ndarray, "H W"], rule: PrintRule) -> float:
-    power, radius = np.square(np.abs(spectrum)), np.abs(frequencies(spectrum.shape))
+def _share(even: Float[np.ndarray, "H W"], rule: PrintRule) -> float:
+    power, radius = np.square(np.abs(np.fft.rfft2(even))), np.abs(frequencies(even.shape))
+    # All but the ends of its rows stand for themselves and for their mirror image.
+    power[:, 1 : (even.shape[1] + 1) // 2] *= 2
     ridges = power[(radius > 1 / rule.coarsest_px) & (radius < 1 / rule.finest_px)].sum()
     return float(ridges / max(power[radius > 1 / rule.slope_px].sum(), 1e-12))
 
 
 def _endings(
-    spectrum: Complex[np.ndarray, "H W"],
+    even: Float[np.ndarray, "H W"],
     area: Bool[np.ndarray, "H W"],
     period_px: float,
     rule: PrintRule,
 ) -> float:
     """Return the points per mm² around which the phase of the pattern turns once, at most."""
-    turns, clearness = phase_turns(spectrum, period_px, rule.octaves, 1.5 * rule.near_px)
+    turns, clearness = phase_turns(even, period_px, rule.octaves, 1.5 * rule.near_px)
     side = 2 * rule.margin_px + 1
     inner = cv2.erode(area.astype(np.uint8), np.ones((side, side), np.uint8), borderValue=0) > 0
     clear = (inner & (clearness > rule.least_clear))[:-1, :-1]

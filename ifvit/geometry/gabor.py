@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.geometry.arrays import Arrays, library_of
+from ifvit.geometry.arrays import Arrays, library_of, product
 
 RADIUS = 6
 """Half the filter's side in pixels: it holds one and a half periods of up to 4.5 px (9 px at
@@ -26,8 +26,14 @@ def _half_plane() -> np.ndarray:
 
 
 OFFSETS = _half_plane()
-_SQUARES = sorted({step * step for step in range(RADIUS + 1)})
-_PRODUCTS = sorted({dx * dy for dx, dy in OFFSETS.tolist()} | {0})
+
+_PLANES = np.concatenate([np.zeros((1, 2), int), OFFSETS])
+"""The centre, and half of what is around it."""
+
+_SQUARES = np.stack([_PLANES[:, 0] ** 2, _PLANES[:, 1] ** 2, _PLANES.prod(axis=1)], axis=1)
+
+_TIMES = np.array([1.0] + [2.0] * len(OFFSETS), np.float32)
+"""How often each counts in a sum over the whole filter."""
 
 
 def gabor_taps(
@@ -44,45 +50,22 @@ def gabor_taps(
     """
     library = library_of(orientation)
     cos, sin = library.cos(orientation), library.sin(orientation)
-    # The envelope's exponent is a dx² + b dx dy + c dy², the wave's phase p dx + q dy. Powers and
-    # multiples of five exponentials per pixel make all taps: many times cheaper than one cosine
-    # and one exponential per tap.
+    # The envelope's exponent is a dx² + b dy² + c dx dy, the wave's phase p dx + q dy.
     scale = -0.5 / (period * period)
-    squares_x = _powers(scale * ((cos / along) ** 2 + (sin / across) ** 2), _SQUARES)
-    squares_y = _powers(scale * ((sin / along) ** 2 + (cos / across) ** 2), _SQUARES)
-    mixed = _powers(2 * scale * cos * sin * (1 / along**2 - 1 / across**2), _PRODUCTS)
-    wave_x = _multiples(-2 * np.pi * sin / period)
-    wave_y = _multiples(2 * np.pi * cos / period)
-
-    def tap(dx: int, dy: int) -> tuple[Any, Any]:
-        envelope = squares_x[dx * dx] * mixed[dx * dy] * squares_y[dy * dy]
-        (cos_x, sin_x), (cos_y, sin_y) = wave_x[abs(dx)], wave_y[abs(dy)]
-        sign = (1 if dx >= 0 else -1) * (1 if dy >= 0 else -1)
-        return envelope, cos_x * cos_y - sign * sin_x * sin_y
-
-    pairs = [tap(0, 0)] + [tap(dx, dy) for dx, dy in OFFSETS.tolist()]
-    total = pairs[0][0] + 2 * sum(envelope for envelope, _ in pairs[1:])
-    mean = (pairs[0][0] + 2 * sum(envelope * wave for envelope, wave in pairs[1:])) / total
-    taps = library.stack([envelope * (wave - mean) for envelope, wave in pairs])
-    norm = abs(taps[0]) + 2 * abs(taps[1:]).sum(0)
-    return taps / norm
-
-
-def _powers(exponent: Any, steps: list[int]) -> dict[int, Any]:
-    """Return the exponential of an exponent times each of some whole numbers."""
-    library = library_of(exponent)
-    return {step: library.exp(step * exponent) for step in steps}
-
-
-def _multiples(angle: Any) -> list[tuple[Any, Any]]:
-    """Return (cos, sin) of 0 to RADIUS times an angle, by the addition theorem."""
-    library = library_of(angle)
-    cos, sin = library.cos(angle), library.sin(angle)
-    found = [(library.ones_like(cos), library.zeros_like(sin))]
-    for _ in range(RADIUS):
-        before_cos, before_sin = found[-1]
-        found.append((before_cos * cos - before_sin * sin, before_sin * cos + before_cos * sin))
-    return found
+    exponent = library.stack(
+        [
+            scale * ((cos / along) ** 2 + (sin / across) ** 2),
+            scale * ((sin / along) ** 2 + (cos / across) ** 2),
+            2 * scale * cos * sin * (1 / along**2 - 1 / across**2),
+        ]
+    )
+    turn = 2 * np.pi / period
+    phase = library.stack([-turn * sin, turn * cos])
+    envelope = library.exp(product(_SQUARES.astype(np.float32), exponent.reshape(3, -1)))
+    wave = library.cos(product(_PLANES.astype(np.float32), phase.reshape(2, -1)))
+    mean = product(_TIMES, envelope * wave) / product(_TIMES, envelope)
+    taps = envelope * (wave - mean)
+    return (taps / product(_TIMES, abs(taps))).reshape(-1, *orientation.shape)
 
 
 ROWS = 8

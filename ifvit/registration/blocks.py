@@ -62,11 +62,12 @@ def correlation(
     shared = block_sum(soft0 * soft1) > 0.3 * float(window.sum(axis=1).max() ** 2)
     strength = np.where(shared, 1 / np.sqrt(np.maximum(power, 1e-3)), 0).astype(np.float32)
     padded, (height, width), count = np.pad(image1, most), image0.shape, 2 * most + 1
+    moved = np.lib.stride_tricks.sliding_window_view(padded, image0.shape)
     sums = np.empty((count, count, height // ROWS, width), np.float32)
-    for row in range(count):
-        for column in range(count):
-            moved = padded[row : row + height, column : column + width]
-            sums[row, column] = _row_sums(image0 * moved)
+    products = np.empty((count, height, width), np.float32)
+    for row, made in enumerate(sums):
+        np.multiply(image0, moved[row], out=products)
+        made[:] = _row_sums(products)
     along = (sums.reshape(-1, width) @ window.T).reshape(count, count, height // ROWS, -1)
     return strength * (rows @ along)
 
@@ -114,8 +115,12 @@ def _window(config: ModelConfig, block: float) -> Float[np.ndarray, "h H"]:
     return np.exp(-0.5 * ((np.arange(config.canvas) - centre) / sigma) ** 2).astype(np.float32)
 
 
-def _row_sums(image: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "r W"]:
-    return sum(image[row::ROWS] for row in range(1, ROWS)) + image[::ROWS]
+def _row_sums(image: Float[np.ndarray, "*B H W"]) -> Float[np.ndarray, "*B r W"]:
+    first, second, *others = (image[..., row::ROWS, :] for row in (*range(1, ROWS), 0))
+    total = first + second
+    for other in others:
+        total += other
+    return total
 
 
 def _around(

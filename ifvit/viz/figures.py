@@ -1,25 +1,19 @@
-"""Figures to pixels, and pixels to files.
-
-Figures are made through matplotlib's objects with the Agg canvas, so that nothing global changes
-and no display is needed.
-"""
+"""Pictures to files, of which none is ever written over another's."""
 
 from __future__ import annotations
 
 import io
-import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import UInt8
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
 from PIL import Image, PngImagePlugin
 
 from ifvit.files import final_target, is_stream, write_result
 
 DPI = 100
+"""Dots an inch that a picture is said to have, if it is not of a print."""
 
 MADE_BY = "ifvit picture"
 """What a picture's file says of its origin, so that no other file is ever written over."""
@@ -29,16 +23,6 @@ KINDS = ("PNG", "JPEG", "TIFF")
 
 SOFTWARE = 305
 """The tag of TIFF (baseline TIFF 6.0) for what made a file."""
-
-
-def pixels(figure: Figure) -> UInt8[np.ndarray, "H W 3"]:
-    """Render a figure to an RGB array."""
-    canvas = FigureCanvasAgg(figure)
-    with warnings.catch_warnings():
-        # A sign that the font lacks is drawn as a box, which shows well enough that one is there.
-        warnings.filterwarnings("ignore", message="Glyph")
-        canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def picture_format(path: str | Path) -> str:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from matplotlib.figure import Figure
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.registered_pair import Registration
-from ifvit.viz.figures import DPI, pixels, printable, save
+from ifvit.viz.drawing import Drawing, Scale, framed
+from ifvit.viz.figures import DPI, save
 
 SQUARE = 32
 """Side of a square of the checkerboard, pixels: three to four ridges."""
 
 ARROW_STEP = 12
 """Pixels between two arrows of the displacement field."""
+
+LONGER = 2
+"""Times that an arrow is as long as what it shows."""
+
+FIELD = 640, 520, 520
+"""Width of the field's picture, and most width and height of the print in it, pixels."""
 
 
 def overlay(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
@@ -45,27 +52,24 @@ def aligned(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
 def field(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
     """Draw what the skin's distortion adds to the similarity, as arrows over image 0."""
     residual = _distortion(found)
-    figure = Figure(figsize=(6.4, 6), dpi=DPI, layout="constrained")
-    axes = figure.add_subplot()
-    axes.imshow(found.image0, cmap="gray", vmin=-1, vmax=1)
     rows, columns = (slice(ARROW_STEP // 2, side, ARROW_STEP) for side in residual.shape[:2])
     y, x = np.mgrid[rows, columns]
     inside = found.overlap[y, x]
-    y, x = y[inside], x[inside]
-    size = np.hypot(*residual[y, x].T)
-    arrows = axes.quiver(
-        *(x, y, *residual[y, x].T, size),
-        cmap="viridis",
-        angles="xy",
-        scale_units="xy",
-        scale=0.5,
-    )
-    axes.set_axis_off()
-    figure.colorbar(arrows, ax=axes, label="distortion, pixels at 500 ppi", shrink=0.8)
-    title = found.summary().replace("; ", "\n", 1).replace(": ", "\n", 1)
-    names = f"{found.name0} - {found.name1}"
-    axes.set_title(printable(f"{names}\n{title}"), fontsize=8, parse_math=False)
-    return pixels(figure)
+    start = np.stack([x[inside], y[inside]], axis=-1)
+    moved = residual[y[inside], x[inside]]
+    size = np.hypot(*moved.T)
+    scale = Scale("distortion, pixels at 500 ppi", math.ceil(max(size.max(initial=0), 1)))
+    # Half way to white, so that arrows stand out.
+    drawing = Drawing((1 + found.image0) / 2, *FIELD[1:])
+    for place, end, colour in zip(start, start + LONGER * moved, scale.colours(size), strict=True):
+        drawing.arrow(place, end, colour, width=1.2, head=6)
+    title = [f"{found.name0} - {found.name1}", *lines_of(found.summary())]
+    return framed(drawing.picture(), title, scale, FIELD[0])
+
+
+def lines_of(summary: str) -> list[str]:
+    """Return a summary in lines that are short enough for a picture's title."""
+    return summary.replace("; ", "\n", 1).replace(": ", "\n", 1).split("\n")
 
 
 def draw_registration(found: Registration, folder: str | Path) -> list[Path]:

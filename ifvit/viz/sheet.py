@@ -8,9 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, UInt8
-from matplotlib.figure import Figure
 
-from ifvit.viz.figures import DPI, pixels, printable, save
+from ifvit.viz.drawing import put_text
+from ifvit.viz.figures import save
+
+TEXT_PX = 12
+"""Height of a label's text, pixels."""
 
 
 def contact_sheet(
@@ -34,16 +37,15 @@ def contact_sheet(
     height = max(image.shape[0] for image in images) + caption + margin
     width = max(image.shape[1] for image in images) + margin
     size = (columns * width + margin, rows * height + margin)
-    figure = Figure(figsize=(size[0] / DPI, size[1] / DPI), dpi=DPI)
-    sheet = np.ones((size[1], size[0]), np.float32)
+    picture = np.full((size[1], size[0], 3), 255, np.uint8)
     for index, image in enumerate(images):
         x = margin + index % columns * width
         y = margin + index // columns * height
-        sheet[y + caption : y + caption + image.shape[0], x : x + image.shape[1]] = image
-        place = {"x": x / size[0], "y": 1 - (y + caption - 4) / size[1]}
-        figure.text(**place, s=printable(labels[index]), fontsize=8, parse_math=False)
-    figure.figimage(sheet, cmap="gray", vmin=0, vmax=1, origin="upper")
-    picture = pixels(figure)
+        grey = np.round(255 * np.clip(image, 0, 1)).astype(np.uint8)
+        below = picture[y + caption :, x:]
+        below[: grey.shape[0], : grey.shape[1]] = grey[..., None]
+        place = x, y + caption - 4, width - margin
+        put_text(picture, labels[index], *place, size=TEXT_PX, middle=False)
     if path is not None:
         save(picture, path)
     return picture

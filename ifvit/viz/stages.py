@@ -1,15 +1,19 @@
 """One match followed through every stage, a picture for each: what the method saw, and made of it.
 
 What is drawn is what a match computes, by the same calls; nothing is made for the pictures alone.
+Needs the extra ``plots``: matplotlib, by its objects and the Agg canvas, so that nothing global
+changes and no display is needed.
 """
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from ifvit.comparison.decision import Decision
@@ -19,7 +23,7 @@ from ifvit.features.coder import INT8, Template
 from ifvit.features.features import Features
 from ifvit.matcher import Matcher
 from ifvit.registered_pair import registration_of
-from ifvit.viz.figures import DPI, pixels, printable, save
+from ifvit.viz.figures import DPI, printable, save
 from ifvit.viz.matches import draw_match
 from ifvit.viz.overlay import field, overlay
 
@@ -65,7 +69,7 @@ def draw_prints(prints: Prints) -> Picture:
         place.contour(one.ridges, levels=[0.5], colors="#1f77b4", linewidths=1.2)
         place.plot(*one.middle, "+", color="#d62728", markersize=12)
         _title(place, f"{one.name}\nridges every {one.period.px:.1f} px at 500 ppi")
-    return pixels(figure)
+    return _pixels(figure)
 
 
 def draw_ridges(matcher: Matcher, prints: Prints) -> Picture:
@@ -81,7 +85,7 @@ def draw_ridges(matcher: Matcher, prints: Prints) -> Picture:
         weight = made.coherence * made.ridges.mask
         shown.imshow(made.orientation % np.pi, cmap="hsv", vmin=0, vmax=np.pi, alpha=weight)
         _title(shown, f"{one.name}\ndirection of the ridges")
-    return pixels(figure)
+    return _pixels(figure)
 
 
 def draw_poses(result: MatchResult) -> Picture:
@@ -95,7 +99,7 @@ def draw_poses(result: MatchResult) -> Picture:
         _title(
             place, f"{name}\nturned by {-template.rotation:.0f}°, sure to {template.confidence:.2f}"
         )
-    return pixels(figure)
+    return _pixels(figure)
 
 
 def _draw_upright(axes: Axes, image: Float[np.ndarray, "H W"], template: Template) -> None:
@@ -121,7 +125,7 @@ def draw_maps(result: MatchResult) -> Picture:
     agree = axes[2].imshow(_agreement(result), cmap="RdBu", vmin=-1, vmax=1)
     _title(axes[2], f"cosine of the cells\nthe maps' score is {result.map_score:.3f}")
     figure.colorbar(agree, ax=axes[2], shrink=0.8)
-    return pixels(figure)
+    return _pixels(figure)
 
 
 def _colours(
@@ -180,7 +184,16 @@ def draw_decision(result: MatchResult, decision: Decision) -> Picture:
         "not calibrated" if result.fmr is None else f"false match rate ≤ {100 * result.fmr:.2g} %"
     )
     _title(axes[1], rate)
-    return pixels(figure)
+    return _pixels(figure)
+
+
+def _pixels(figure: Figure) -> Picture:
+    canvas = FigureCanvasAgg(figure)
+    with warnings.catch_warnings():
+        # A sign that the font lacks is drawn as a box, which shows well enough that one is there.
+        warnings.filterwarnings("ignore", message="Glyph")
+        canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
 def _row(count: int) -> tuple[Figure, list[Axes]]:
