@@ -51,6 +51,7 @@ class ModelConfig:
         """Refuse shapes that cannot be built."""
         sizes = "ppi canvas roi_px d_model num_layers num_heads embedding_dim"
         _check(self, sizes, lambda n: n >= 1, "at least 1")
+        _check(self, "ppi", lambda ppi: REFERENCE_PPI % ppi == 0, "a divisor of 500, such as 250")
         _check(self, "temperature", lambda t: t > 0, "above 0")
         if self.canvas % STRIDE:
             raise ValueError(f"canvas must be a multiple of {STRIDE}, not {self.canvas}")

@@ -11,7 +11,6 @@ from tyro.conf import Positional
 
 from ifvit.commands.options import SHIPPED, WeightsOptions, check_prints
 from ifvit.comparison.decision import DECISION_FILE, Decision, load_decision
-from ifvit.comparison.examined import examined
 from ifvit.comparison.result import MatchResult
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import each_ppi
@@ -19,9 +18,10 @@ from ifvit.data.prints import warn_of_several
 from ifvit.endings import flushed
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.features import Features
-from ifvit.features.minutiae import skeletonizer
 from ifvit.files import check_folder, check_output
 from ifvit.matcher import Matcher
+from ifvit.minutiae.examined import examined
+from ifvit.minutiae.minutiae import skeletonizer
 from ifvit.texts import shortened
 
 logger = logging.getLogger("ifvit")

@@ -55,11 +55,6 @@ class Identification:
     probes: int
     cmc: list[float]
 
-    @property
-    def rank_1(self) -> float:
-        """Return the share of probes whose finger comes first."""
-        return self.cmc[0]
-
 
 def gallery_split(prints: Sequence[Print]) -> tuple[list[int], list[int]]:
     """Return the numbers of the gallery's prints, each finger's first, and those of the probes.
