@@ -128,8 +128,8 @@ def sources(config: DenseConfig, arm: Arm) -> tuple[SyntheticPairs, SyntheticPai
         max_rotation=config.max_rotation,
         impostor_ratio=config.impostor_ratio,
         turn=config.turn,
+        ease=lambda index: arm.shown,
     )
-    train.ease = lambda index: arm.shown
     return train, held
 
 

@@ -6,9 +6,9 @@ counted by the crossing number (Rutovitz 1966), well inside the print; two that 
 ridge period are a break or a bridge, and count for nothing. The same for both kinds of prints, so
 that what the count gets wrong it gets wrong alike. Prints with less than 30 mm² are left out.
 
-The last lines are of the examiner's minutiae (:mod:`ifvit.features.minutiae`): how many of those
+The last lines are of the examiner's minutiae (:mod:`ifvit.minutiae.minutiae`): how many of those
 that the synthetic fingers have exactly are found, and how many that are found they have; and how
-many pairs of a match are one minutia (:mod:`ifvit.registration.minutia_pairs`).
+many pairs of a match are one minutia (:mod:`ifvit.minutiae.minutia_pairs`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,6 @@ import cv2
 import numpy as np
 from skimage.morphology import skeletonize
 
-from ifvit.comparison.examined import examined
 from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.data.prints import load_canvas, ridge_area
 from ifvit.data.readers import read_dataset
@@ -35,9 +34,10 @@ from ifvit.evaluation.exact_minutiae import (
     master_minutiae,
 )
 from ifvit.features.frame_features import frame_features
-from ifvit.features.minutiae import crossing_numbers, extract_minutiae
 from ifvit.geometry.grid import frame_side
 from ifvit.matcher import Matcher
+from ifvit.minutiae.examined import examined
+from ifvit.minutiae.minutiae import crossing_numbers, extract_minutiae
 from ifvit.sources.masters import TEST_FINGERS
 from ifvit.synthesis.dataset import make_dataset, write_dataset
 

@@ -1,18 +1,18 @@
-"""The command line: ``ifvit COMMAND``, a shadow of the configuration dataclasses.
+"""The command line: ``ifvit VERB``, whose options are the fields of a dataclass, read by tyro.
 
-Every error is one line on standard error and exit code 2 (:mod:`ifvit.endings`). What needs JAX is
-imported once that is in place.
+Every error is one line on standard error and exit code 2 (:mod:`ifvit.endings`). The verb is looked
+up here and not by tyro's subcommands: these would import the settings of every verb, and with them
+the numeric libraries, to show the help of one. What needs JAX is imported once that is in place.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import inspect
 import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from ifvit.endings import OneLine, exit_code, flushed, take_over
 from ifvit.files import guarded
@@ -27,45 +27,68 @@ OUTPUTS = ("out", "output", "stages", "checkpoint_dir")
 """Fields that name what a command writes; all others that name files are what it reads."""
 
 
-def _take_preset(arguments: list[str], known: dict[str, Any]) -> Any:
-    """Remove ``--preset NAME`` from the arguments and return that preset; ``paper`` without it."""
-    from ifvit.presets import preset
+def parse(verb: str, arguments: list[str]) -> Any:
+    """Parse a verb's arguments to its settings. Exits with code 2 for wrong ones.
 
-    for index, word in enumerate(arguments):
-        if word == "--preset" or word.startswith("--preset="):
-            _, equals, name = word.partition("=")
-            if not equals:
-                name = "".join(arguments[index + 1 : index + 2])
-            del arguments[index : index + (1 if equals else 2)]
-            return preset(known, name)
-    return preset(known, "paper")
-
-
-def parse(command: str, arguments: list[str]) -> Any:
-    """Parse a command's arguments to its dataclass. Exits with code 2 for wrong ones."""
+    Raises ValueError for a verb or a preset that does not exist.
+    """
     import tyro
 
-    from ifvit.commands import COMMANDS
-    from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
+    from ifvit.commands import command
 
-    presets: dict[str, dict[str, Any]] = {
-        "train-dense": DENSE_PRESETS,
-        "train-match": MATCH_PRESETS,
-    }
-    cls, _ = COMMANDS[command]
-    options: dict[str, Any] = {}
-    if command in presets:
-        options["default"] = _take_preset(arguments, presets[command])
-        names = ", ".join(sorted(presets[command]))
-        about = inspect.cleandoc(cls.__doc__ or "")
-        options["description"] = f"{about}\n\n--preset NAME first sets all values: {names}."
-    return tyro.cli(cls, args=arguments, prog=f"ifvit {command}", **options)
+    found = command(verb)
+    presets: dict[str, Any] | None = getattr(found, "PRESETS", None)
+    asked = found.Settings if presets is None else _of_preset(found.Settings, presets, arguments)
+    parsed: Any = tyro.cli(
+        asked,
+        args=arguments,
+        prog=f"ifvit {verb}",
+        description=found.Settings.__doc__,
+        config=(tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone),
+    )
+    return parsed if presets is None else parsed.settings
+
+
+def _of_preset(cls: Any, presets: dict[str, Any], arguments: list[str]) -> Any:
+    """Return what is parsed where there are presets: ``--preset``, and the values it sets."""
+    from tyro.conf import arg
+
+    from ifvit.presets import preset
+
+    name = _chosen(arguments)
+    about = "Set all values that are not given to those of this preset."
+    names = Annotated[Literal[tuple(presets)], arg(help=about)]  # type: ignore[valid-type]
+    shown = Annotated[cls, arg(name="")]
+    fields = [("preset", names, name), ("settings", shown, preset(presets, name))]
+    return dataclasses.make_dataclass("WithPreset", fields, frozen=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Preset:
+    preset: str = "paper"
+
+
+def _chosen(arguments: list[str]) -> str:
+    """Return the preset that is asked for, wherever it stands; an empty text for an option alone.
+
+    The defaults of all other options depend on it, so that it has to be known before they are.
+    """
+    import tyro
+
+    silent: dict[str, Any] = {"add_help": False, "console_outputs": False}
+    try:
+        found, _ = tyro.cli(_Preset, args=arguments, return_unknown_args=True, **silent)
+    except SystemExit:
+        return ""
+    return found.preset
 
 
 def read_by(settings: Any) -> Iterator[Path]:
-    """Yield the files that a command's settings name to be read."""
+    """Yield the files that a verb's settings name to be read."""
     for one in dataclasses.fields(settings):
         value = getattr(settings, one.name)
+        if dataclasses.is_dataclass(value):
+            yield from read_by(value)
         for text in value if isinstance(value, tuple) else (value,):
             if isinstance(text, str) and text and one.name not in OUTPUTS:
                 yield Path(text)
@@ -94,24 +117,22 @@ def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help"):
         print(usage())
         return 0 if arguments else 2
-    # Only now: the commands load numeric libraries.
-    from ifvit.commands import COMMANDS
+    # Only now: a verb's file loads numeric libraries.
+    from ifvit.commands import command
     from ifvit.commands.compiled import keep_compiled
 
-    command = arguments.pop(0)
+    verb = arguments.pop(0)
     _log_in_lines()
-    if command not in COMMANDS:
-        raise ValueError(f"unknown command {command!r}: expected one of {', '.join(COMMANDS)}")
-    settings = parse(command, arguments)
+    settings = parse(verb, arguments)
     keep_compiled()
     try:
         with guarded(read_by(settings)):
-            COMMANDS[command][1](settings)
+            command(verb).run(settings)
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in EXTRA_OF:
             raise ValueError(
-                f"`ifvit {command}` needs the package {package}, which a plain "
+                f"`ifvit {verb}` needs the package {package}, which a plain "
                 f"installation lacks: pip install 'ifvit[{EXTRA_OF[package]}]'"
             ) from error
         raise

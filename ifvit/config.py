@@ -33,20 +33,25 @@ class ModelConfig:
     backbone_widths: tuple[int, ...] = (64, 128, 256)
     """Channels of the three ResNet-18 stages, at strides 2, 4 and 8."""
     d_model: int = 256
+    """Width of the tokens and of the transformer."""
     num_layers: int = 8
     """Encoder layers, alternating self and cross attention."""
     num_heads: int = 8
+    """Attention heads of each layer."""
     use_loftr: bool = True
     """LoFTR's linear transformer; False: a generic pre-norm Siamese one, for ablation."""
     temp_bug_fix: bool = True
     """Sine encoding: True for the corrected form, False for that of the released LoFTR weights."""
     temperature: float = 0.1
+    """Temperature of Module 1's softmax over pairs of coarse cells."""
     embedding_dim: int = 256
+    """Numbers of Module 2's index vector."""
 
     def __post_init__(self) -> None:
         """Refuse shapes that cannot be built."""
         sizes = "ppi canvas roi_px d_model num_layers num_heads embedding_dim"
         _check(self, sizes, lambda n: n >= 1, "at least 1")
+        _check(self, "ppi", lambda ppi: REFERENCE_PPI % ppi == 0, "a divisor of 500, such as 250")
         _check(self, "temperature", lambda t: t > 0, "above 0")
         if self.canvas % STRIDE:
             raise ValueError(f"canvas must be a multiple of {STRIDE}, not {self.canvas}")
@@ -85,19 +90,25 @@ class TrainConfig:
     ppi: int | None = None
     """Resolution of the prints in ``dataset_root``, where the data set is not a known one."""
     seed: int = 0
+    """Seed of the weights, the prints and their order."""
     fingers: int = 2000
     """Synthetic fingers to train on."""
     val_fingers: int = 32
     """Fingers held out for validation (synthetic: made beside the others; folders: split off)."""
     epochs: int = 100
+    """Epochs to train for."""
     pairs_per_epoch: int = 100_000
     """Pairs that an epoch shows; of Module 2, which looks at one print at a time, prints."""
     batch_size: int = 128
+    """Pairs in a step; of Module 2, prints."""
     learning_rate: float = 1e-3
+    """Learning rate of AdamW at its highest."""
     weight_decay: float = 2e-4
+    """Weight decay of AdamW."""
     warmup_fraction: float = 0.05
     """Share of all steps over which the learning rate rises from zero; then it decays by cosine."""
     grad_clip: float = 1.0
+    """Norm that the gradient of a step is clipped to."""
     backbone_lr_scale: float = 1.0
     """Learning rate of the ResNet18, times the others'; 0 leaves it as it is."""
     transformer_lr_scale: float = 1.0
@@ -111,6 +122,7 @@ class TrainConfig:
     """Range of the factor by which both prints of a synthetic pair are drawn larger: ridges of
     finer and coarser fingers, or those of a finer network."""
     lambda_D: float = 1.0
+    """Weight of L_D, the matching of coarse cells."""
     resume: bool = True
     """Go on with the run that the checkpoint's directory holds; False moves it aside."""
     override: bool = False
@@ -161,6 +173,7 @@ class DenseConfig(TrainConfig):
 
     model: ModelConfig = field(default_factory=ModelConfig)
     checkpoint_dir: str = "checkpoints/dense_reg"
+    """Folder of the run: its checkpoint, the states to resume from, and its log."""
     loftr_pretrained_ckpt: str | None = None
     """Converted LoFTR weights to start the transformer from, `ifvit convert-loftr`'s .npz."""
     loftr_first_layers: bool = False
@@ -200,6 +213,7 @@ class MatchConfig(TrainConfig):
 
     model: ModelConfig = field(default_factory=ModelConfig)
     checkpoint_dir: str = "checkpoints/matcher"
+    """Folder of the run: its checkpoint, the states to resume from, and its log."""
     pretrained_ckpt: str | None = None
     """Module 1's ``dense_reg_ckpt.safetensors``. Required, unless ``from_scratch``."""
     from_scratch: bool = False
@@ -210,7 +224,9 @@ class MatchConfig(TrainConfig):
     num_classes: int | None = None
     """Identities of the ArcFace loss; None counts the training fingers."""
     epochs: int = 70
+    """Epochs to train for."""
     lambda_D: float = 0.3
+    """Weight of L_D, the matching of coarse cells."""
     lambda_P: float = 1.0
     """Weight of L_P, the pose."""
     lambda_M: float = 1.0
@@ -218,7 +234,9 @@ class MatchConfig(TrainConfig):
     lambda_E: float = 0.5
     """Weight of L_E, which compares index vectors."""
     lambda_A: float = 0.02
+    """Weight of L_A, the ArcFace loss."""
     arcface_scale: float = 64.0
+    """Scale of the cosines in the ArcFace loss."""
     arcface_margin: float = 0.4
     """Additive angular margin, radians."""
     pose_shift_px: float = 8.0

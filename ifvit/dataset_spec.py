@@ -10,12 +10,17 @@ class DatasetSpec:
     """What to make. Sizes in pixels at 500 ppi."""
 
     fingers: int = 10
+    """Fingers to draw."""
     impressions: int = 8
+    """Prints of each finger."""
     seed: int = 0
+    """Seed of the fingers and of their prints."""
     first_finger: int = 0
     """Number of the first finger; file names count from 1 whatever it is."""
     height: int = 400
+    """Height of each print, pixels at 500 ppi."""
     width: int = 352
+    """Width of each print, pixels at 500 ppi."""
     maps: bool = False
     """Also write ``maps/F_I.npz``: ``to_master`` (H,W,2) float32, pixels of the master at 500 ppi,
     and ``contact`` (H,W) bool."""

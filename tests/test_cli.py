@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import struct
 import subprocess
 import sys
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -17,13 +18,13 @@ import pytest
 import torch
 from PIL import Image
 
+from ifvit import commands
 from ifvit.cli import main, parse
-from ifvit.commands import COMMANDS
+from ifvit.commands import COMMANDS, SHARED, command
 from ifvit.comparison.decision import DECISION_FILE, Decision, save_decision
 from ifvit.gallery.template import load_templates
 from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS
-from ifvit.verbs import VERBS
 from ifvit.weights.convert import TABLE
 from ifvit.weights.loftr import transformer_shapes
 
@@ -73,8 +74,9 @@ def test_an_unknown_command_names_the_known_ones(capsys):
     assert line.startswith("unknown command 'mtach'") and "match" in line
 
 
-def test_the_verbs_that_are_shown_are_those_there_are():
-    assert sorted(verb for verbs in VERBS.values() for verb in verbs) == sorted(COMMANDS)
+def test_every_verb_has_a_file_and_every_file_is_of_a_verb():
+    files = {path.stem for path in Path(commands.__file__).parent.glob("*.py")} - {"__init__"}
+    assert files - {*SHARED} == {verb.replace("-", "_") for verb in COMMANDS}
 
 
 @pytest.mark.parametrize("argument", ["--help", "--version"])
@@ -95,12 +97,28 @@ def test_an_unknown_preset_names_the_known_ones(capsys, command, flag):
     assert line.startswith("unknown preset") and "paper, small, tiny" in line
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_has_help(command, capsys):
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_every_command_has_help(verb, capsys):
     with pytest.raises(SystemExit) as caught:
-        main([command, "--help"])
+        main([verb, "--help"])
     assert caught.value.code == 0
-    assert f"usage: ifvit {command}" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert f"usage: ifvit {verb}" in shown
+    assert ("--preset {paper,small,tiny}" in shown) == verb.startswith("train-")
+
+
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_every_option_has_its_sentence(verb, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    boxed = re.findall(r"^[│ ] (.*?)│?$", capsys.readouterr().out, re.MULTILINE)
+    entries = re.split(r"^(?=[-A-Z\[])", "\n".join(boxed), flags=re.MULTILINE)
+    options = [entry for entry in entries if re.match(r"(?!-h|---)\S", entry)]
+    assert len(options) >= len(fields(command(verb).Settings))
+    for option in options:
+        said = re.sub(r"\s+\((default:\s.*|required|repeatable)\)\s*$", "", option, flags=re.DOTALL)
+        assert said.rstrip().endswith("."), said
 
 
 def test_an_unknown_flag_ends_with_2(capsys):

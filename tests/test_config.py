@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from ifvit.config import DenseConfig, MatchConfig
+from ifvit.config import DenseConfig, MatchConfig, ModelConfig
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.weights.settings import from_json, to_json
 
@@ -35,6 +35,12 @@ def test_settings_written_before_hard_prints_have_none(cls):
 def test_numbers_that_nothing_can_be_drawn_with_are_refused(values, complaint):
     with pytest.raises(ValueError, match=complaint):
         DenseConfig(**values)
+
+
+@pytest.mark.parametrize("ppi", [300, 1000, 0])
+def test_a_resolution_that_frames_cannot_have_is_refused_at_once(ppi):
+    with pytest.raises(ValueError, match=f"ppi is {ppi}: expected"):
+        ModelConfig(ppi=ppi)
 
 
 def test_an_earlier_module_2_is_refused_and_one_of_prints_is_not():

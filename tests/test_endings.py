@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from ifvit.cli import main
-from ifvit.commands import COMMANDS
+from ifvit.commands import COMMANDS, command
 from ifvit.endings import OneLine, explained
 from ifvit.gallery.template import Templates, save_templates
 
@@ -82,16 +82,16 @@ ERRORS = [
 ]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_error_of_every_command_is_one_line(capsys, monkeypatch, command):
-    assert ARGUMENTS.keys() == COMMANDS.keys()
+@pytest.mark.parametrize("verb", COMMANDS)
+def test_every_error_of_every_command_is_one_line(capsys, monkeypatch, verb):
+    assert ARGUMENTS.keys() == {*COMMANDS}
     for error in ERRORS:
 
         def fail(_, error=error):
             raise error
 
-        monkeypatch.setitem(COMMANDS, command, (COMMANDS[command][0], fail))
-        assert main([command, *ARGUMENTS[command]]) == 2
+        monkeypatch.setattr(command(verb), "run", fail)
+        assert main([verb, *ARGUMENTS[verb]]) == 2
         out, said = capsys.readouterr()
         assert out == "" and said.startswith("ifvit: error: ") and len(said) > 16
         assert said.count("\n") == 1 and said.endswith("\n") and len(said) < 520

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from ifvit.cli import parse
-from ifvit.commands import COMMANDS
-from ifvit.commands.make import model_options, quoted, run_train_dense
+from ifvit.commands import COMMANDS, train_dense
+from ifvit.commands.next_step import model_options, quoted
 from ifvit.config import ModelConfig
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.protocols import all_pairs, read_comparisons
@@ -68,7 +68,7 @@ def test_the_next_line_gives_the_same_model(model, path):
 def test_the_next_line_names_the_same_prints(root, monkeypatch, capsys):
     """Whoever follows it after a folder of prints trains Module 2 on them too."""
     monkeypatch.setattr("ifvit.training.dense.train_dense", lambda config: Path("m1.safetensors"))
-    run_train_dense(replace(DENSE_PRESETS["tiny"], dataset_root=root))
+    train_dense.run(replace(DENSE_PRESETS["tiny"], dataset_root=root))
     _, line = capsys.readouterr().out.splitlines()
     words = shlex.split(line.removeprefix("next: ifvit "))
     assert parse(words[0], words[1:]).dataset_root == root

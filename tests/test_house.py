@@ -42,6 +42,7 @@ ORDER = (
     ("registration",),
     ("registered_pair",),
     ("comparison",),
+    ("minutiae",),
     ("matcher",),
     ("one_call",),
     ("gallery",),

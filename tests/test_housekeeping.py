@@ -13,7 +13,7 @@ import yaml
 
 import ifvit
 from ifvit.cli import OUTPUTS
-from ifvit.commands import COMMANDS
+from ifvit.commands import COMMANDS, command
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
@@ -84,8 +84,8 @@ def written() -> list[str]:
     """Return what the commands write to where nothing else is asked for."""
     return [
         one.default
-        for cls, _ in COMMANDS.values()
-        for one in fields(cls)
+        for verb in COMMANDS
+        for one in fields(command(verb).Settings)
         if one.name in OUTPUTS and one.default not in (MISSING, None)
     ]
 

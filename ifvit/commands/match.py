@@ -1,17 +1,16 @@
-"""The command that compares a print with another, or with several."""
+"""``ifvit match``: a print compared with another, or with several."""
 
 from __future__ import annotations
 
 import json
 import logging
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Any
 
-import tyro
+from tyro.conf import Positional
 
-from ifvit.commands.use import check_prints
+from ifvit.commands.options import SHIPPED, WeightsOptions, check_prints
 from ifvit.comparison.decision import DECISION_FILE, Decision, load_decision
-from ifvit.comparison.examined import examined
 from ifvit.comparison.result import MatchResult
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import each_ppi
@@ -19,21 +18,23 @@ from ifvit.data.prints import warn_of_several
 from ifvit.endings import flushed
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.features import Features
-from ifvit.features.minutiae import skeletonizer
 from ifvit.files import check_folder, check_output
 from ifvit.matcher import Matcher
+from ifvit.minutiae.examined import examined
+from ifvit.minutiae.minutiae import skeletonizer
 from ifvit.texts import shortened
-from ifvit.weights.pretrained import module_files
 
 logger = logging.getLogger("ifvit")
 
 
 @dataclass(frozen=True)
-class MatchArgs:
+class Settings:
     """Match a print with another, or with each of several, the best first."""
 
-    probe: Annotated[str, tyro.conf.Positional]
-    candidates: Annotated[tuple[str, ...], tyro.conf.Positional]
+    probe: Positional[str]
+    """Print to compare."""
+    candidates: Positional[tuple[str, ...]]
+    """Prints to compare it with."""
     out: str | None = None
     """Write a picture of the match, of several that of the best, to this PNG file."""
     stages: str | None = None
@@ -53,27 +54,22 @@ class MatchArgs:
     enhancer: EnhancerName = "gabor"
     """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
     canvas: int | None = None
-    """Side of one canvas for all prints, pixels at the network's resolution; if not given each pair
-    has one that it fits in."""
-    dense_ckpt: str | None = None
-    """Both checkpoints of a training; if not given, the weights that ship with ifvit."""
-    matcher_ckpt: str | None = None
+    """Side of a canvas for all prints, pixels of the network; each pair's own if not given."""
+    weights: WeightsOptions = SHIPPED
 
 
-def run_match(args: MatchArgs) -> None:
+def run(settings: Settings) -> None:
     """Match the prints and print the results."""
-    _check(args)
-    matcher = Matcher.from_checkpoints(
-        args.dense_ckpt, args.matcher_ckpt, args.enhancer, args.canvas, args.calibration
-    )
-    ppi0, ppi1 = each_ppi(args.ppi)
-    probe = _extracted(matcher, args.probe, ppi0)
+    _check(settings)
+    matcher = settings.weights.matcher(settings.enhancer, settings.canvas, settings.calibration)
+    ppi0, ppi1 = each_ppi(settings.ppi)
+    probe = _extracted(matcher, settings.probe, ppi0)
     read, unreadable = [], []
-    for path in args.candidates:
+    for path in settings.candidates:
         try:
             read.append(_extracted(matcher, path, ppi1))
         except (ValueError, OSError) as error:
-            if len(args.candidates) == 1:
+            if len(settings.candidates) == 1:
                 raise
             logger.warning("%s", error)
             unreadable.append(path)
@@ -81,24 +77,24 @@ def run_match(args: MatchArgs) -> None:
     order = sorted(range(len(found)), key=lambda place: -found[place].score)
     results = [found[place] for place in order]
     limit = None
-    if args.threshold is not None and matcher.decision.impostor is not None:
-        limit = matcher.decision.threshold(args.threshold)
+    if settings.threshold is not None and matcher.decision.impostor is not None:
+        limit = matcher.decision.threshold(settings.threshold)
     # First of all: what follows can fail.
     for result in results:
-        _print(result, args, limit)
-    if args.threshold is not None and limit is None:
-        raise ValueError(_uncalibrated(args))
-    if args.out is not None and results:
+        _print(result, settings, limit)
+    if settings.threshold is not None and limit is None:
+        raise ValueError(_uncalibrated(settings))
+    if settings.out is not None and results:
         from ifvit.viz.matches import draw_match
 
         flushed()
-        draw_match(results[0], args.out)
-    if args.stages is not None and results:
-        _draw_stages(matcher, (probe, read[order[0]]), results[0], args.stages)
+        draw_match(results[0], settings.out)
+    if settings.stages is not None and results:
+        _draw_stages(matcher, (probe, read[order[0]]), results[0], settings.stages)
     if unreadable:
         raise ValueError(
-            f"{len(unreadable)} of {len(args.candidates)} candidates could not be compared, the "
-            f"reasons stand above: {shortened(', '.join(unreadable), 250)}"
+            f"{len(unreadable)} of {len(settings.candidates)} candidates could not be compared, "
+            f"the reasons stand above: {shortened(', '.join(unreadable), 250)}"
         )
 
 
@@ -120,58 +116,58 @@ def _extracted(matcher: Matcher, path: str, ppi: float | None) -> Features:
     return features
 
 
-def _print(result: MatchResult, args: MatchArgs, limit: float | None) -> None:
+def _print(result: MatchResult, settings: Settings, limit: float | None) -> None:
     accepted = None if limit is None else result.ok and result.score >= limit
-    if args.json:
+    if settings.json:
         more: dict[str, Any] = {"threshold": limit, "accepted": accepted}
-        if args.minutiae:
+        if settings.minutiae:
             more["minutiae"] = examined(result).record()
         print(json.dumps(result.record() | more, allow_nan=False))
         return
-    several = len(args.candidates) > 1
+    several = len(settings.candidates) > 1
     print(f"{result.name1}: {result.summary()}" if several else result.summary())
     if limit is not None:
         decision = "accepted" if accepted else "rejected"
-        print(f"{decision} at FMR {args.threshold:g}, whose threshold is {limit:.3f}")
-    if args.minutiae:
+        print(f"{decision} at FMR {settings.threshold:g}, whose threshold is {limit:.3f}")
+    if settings.minutiae:
         print("\n".join(examined(result).lines()))
 
 
-def _check(args: MatchArgs) -> None:
+def _check(settings: Settings) -> None:
     """Find out what is wrong with the arguments before anything takes its time."""
-    module_files(args.dense_ckpt, args.matcher_ckpt)
-    if not args.candidates:
+    settings.weights.files()
+    if not settings.candidates:
         raise ValueError("a print to compare with is missing: expected at least one file")
-    if args.minutiae:
+    if settings.minutiae:
         skeletonizer()
-    check_prints(args.probe, args.candidates, args.ppi, skipping=True)
-    if args.out is not None:
+    check_prints(settings.probe, settings.candidates, settings.ppi, skipping=True)
+    if settings.out is not None:
         from ifvit.viz.figures import picture_format
 
-        picture_format(args.out)
-        check_output(args.out)
-    if args.stages is not None:
+        picture_format(settings.out)
+        check_output(settings.out)
+    if settings.stages is not None:
         import ifvit.viz.stages  # noqa: F401 - it needs the extra `plots`
 
-        check_folder(args.stages, "--stages")
-    if args.threshold is None:
+        check_folder(settings.stages, "--stages")
+    if settings.threshold is None:
         return
-    if args.enhancer != "gabor" or args.canvas is not None:
-        raise ValueError(_uncalibrated(args))
-    _calibration(args).threshold(args.threshold)
+    if settings.enhancer != "gabor" or settings.canvas is not None:
+        raise ValueError(_uncalibrated(settings))
+    _calibration(settings).threshold(settings.threshold)
 
 
-def _calibration(args: MatchArgs) -> Decision:
-    if args.calibration is not None:
-        return load_decision(args.calibration)
-    path = module_files(args.dense_ckpt, args.matcher_ckpt).matcher.with_name(DECISION_FILE)
+def _calibration(settings: Settings) -> Decision:
+    if settings.calibration is not None:
+        return load_decision(settings.calibration)
+    path = settings.weights.files().matcher.with_name(DECISION_FILE)
     if not path.exists():
-        raise ValueError(_uncalibrated(args))
+        raise ValueError(_uncalibrated(settings))
     return load_decision(path)
 
 
-def _uncalibrated(args: MatchArgs) -> str:
-    matcher_ckpt = module_files(args.dense_ckpt, args.matcher_ckpt).matcher
+def _uncalibrated(settings: Settings) -> str:
+    matcher_ckpt = settings.weights.files().matcher
     return (
         f"--threshold is a false match rate, but {matcher_ckpt} is not calibrated for this: "
         "run `ifvit evaluate` on prints like yours, then `ifvit calibrate`"

@@ -24,12 +24,6 @@ ROOMS = ("geometry", "features", "registration", "comparison")
 fingerprint, and a graph is written only where it computes the same."""
 FILES = ("config", "data.prints")
 
-SHOWN = (
-    *("features.minutiae", "features.structures"),
-    *("registration.minutia_pairs", "comparison.examined"),
-)
-"""Files of these rooms that show a decision, and have no part in it."""
-
 
 def fingerprint_of(settings: dict[str, Any], rooms: tuple[str, ...] = ROOMS) -> str:
     """Return the sha256 of settings, plain values for JSON, and of all constants beside them.
@@ -60,8 +54,7 @@ def _modules(rooms: tuple[str, ...]) -> Iterator[ModuleType]:
     for room in rooms:
         package = import_module(f"ifvit.{room}")
         for entry in iter_modules(package.__path__):
-            if f"{room}.{entry.name}" not in SHOWN:
-                yield import_module(f"ifvit.{room}.{entry.name}")
+            yield import_module(f"ifvit.{room}.{entry.name}")
 
 
 def _numeric(value: Any) -> bool:

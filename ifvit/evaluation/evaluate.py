@@ -64,13 +64,13 @@ class EvaluateConfig:
     enhancer: EnhancerName = "gabor"
     """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
     canvas: int | None = None
-    """Side of one canvas for all prints, pixels at the network's resolution; if not given each pair
-    has one that it fits in."""
+    """Side of a canvas for all prints, pixels of the network; each pair's own if not given."""
     workers: int | None = None
     """Pairs compared at a time, each by a thread; as many as there are cores if not given."""
     dense_ckpt: str | None = None
-    """Both checkpoints of a training; if not given, the weights that ship with ifvit."""
+    """Module 1's checkpoint. Without it and ``matcher_ckpt``, the weights that ship are used."""
     matcher_ckpt: str | None = None
+    """Module 2's checkpoint, of the same training as ``dense_ckpt``."""
 
 
 def evaluate(config: EvaluateConfig) -> Path:

@@ -16,11 +16,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Int
 
-from ifvit.features.minutiae import Minutiae, well_inside
 from ifvit.features.ridge_phase import dislocations
 from ifvit.geometry.filters import gaussian_blur
 from ifvit.geometry.warp import sample
-from ifvit.registration.minutia_pairs import nearest_pairs
+from ifvit.minutiae.minutia_pairs import nearest_pairs
+from ifvit.minutiae.minutiae import Minutiae, well_inside
 from ifvit.synthesis.draw import ImpressionParams
 from ifvit.synthesis.impression import from_master, in_contact
 from ifvit.synthesis.master import finger_key, grown_relief

@@ -42,8 +42,9 @@ class IdentifyConfig:
     ppi: int | None = None
     """Resolution of the prints, where the data set is not a known one."""
     dense_ckpt: str | None = None
-    """Both checkpoints of a training; if not given, the weights that ship with ifvit."""
+    """Module 1's checkpoint. Without it and ``matcher_ckpt``, the weights that ship are used."""
     matcher_ckpt: str | None = None
+    """Module 2's checkpoint, of the same training as ``dense_ckpt``."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +54,6 @@ class Identification:
     gallery: int
     probes: int
     cmc: list[float]
-
-    @property
-    def rank_1(self) -> float:
-        """Return the share of probes whose finger comes first."""
-        return self.cmc[0]
 
 
 def gallery_split(prints: Sequence[Print]) -> tuple[list[int], list[int]]:

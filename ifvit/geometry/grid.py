@@ -34,12 +34,7 @@ class Frame(NamedTuple):
 
 
 def frame_side(model: ModelConfig) -> int:
-    """Return the canvas's side in pixels at 500 ppi: the frame that impressions are made in.
-
-    Raises ValueError where the network's resolution does not divide 500.
-    """
-    if REFERENCE_PPI % model.ppi:
-        raise ValueError(f"ppi must divide {REFERENCE_PPI}, not {model.ppi}: use 500, 250 or 125")
+    """Return the canvas's side in pixels at 500 ppi: the frame that impressions are made in."""
     return model.canvas * REFERENCE_PPI // model.ppi
 
 

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ifvit.comparison.examined import examined
 from ifvit.comparison.result import MatchResult
 from ifvit.config import REFERENCE_PPI
 from ifvit.geometry.field import Displacement
+from ifvit.minutiae.examined import examined
 from ifvit.registered_pair import pixels_placed, read_at
 from ifvit.service.data_uri import png_uri
 

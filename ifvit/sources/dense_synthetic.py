@@ -128,9 +128,6 @@ def dense_batch(
 class SyntheticPairs:
     """Pairs of impressions of synthetic fingers; batch ``i`` is a pure function of (seed, i)."""
 
-    ease: Callable[[int], Ease] | None = None
-    """How easy Module 1's batch of each number is; None: none is made easier."""
-
     def __init__(
         self,
         seed: int,
@@ -143,11 +140,15 @@ class SyntheticPairs:
         turn: float = 0.0,
         hard: float = 0.0,
         zoom: tuple[float, float] = (1.0, 1.0),
+        ease: Callable[[int], Ease] | None = None,
     ) -> None:
-        """``masters`` are those of ``fingers`` under ``seed`` (:func:`grow_masters`)."""
+        """``masters`` are those of ``fingers`` under ``seed`` (:func:`grow_masters`).
+
+        ``ease`` says how easy the batch of each number is; without it none is made easier.
+        """
         self.seed, self.fingers, self.masters, self.model = seed, fingers, masters, model
         self.max_rotation, self.impostor_ratio = max_rotation, impostor_ratio
-        self.turn, self.hard, self.zoom = turn, hard, zoom
+        self.turn, self.hard, self.zoom, self.ease = turn, hard, zoom, ease
 
     def draw(self, index: int, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Draw a batch's members: rows of ``fingers`` (B,2), impressions (B,2), genuine (B,)."""
@@ -186,7 +187,12 @@ class SyntheticPairs:
 
 
 def synthetic_source(
-    config: DenseConfig, first: int, count: int, *, genuine_only: bool = False
+    config: DenseConfig,
+    first: int,
+    count: int,
+    *,
+    genuine_only: bool = False,
+    ease: Callable[[int], Ease] | None = None,
 ) -> SyntheticPairs:
     """Return a source of pairs of the fingers ``first`` to ``first + count - 1``."""
     return SyntheticPairs(
@@ -199,4 +205,5 @@ def synthetic_source(
         hard=config.hard,
         zoom=config.zoom,
         impostor_ratio=0.0 if genuine_only else config.impostor_ratio,
+        ease=ease,
     )

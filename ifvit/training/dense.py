@@ -98,13 +98,12 @@ def start_weights(config: DenseConfig) -> tuple[DenseRegModel, tuple[dict[str, s
 
 def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
     """Return the training and the validation source that ``config`` names."""
+    grows = config.rotation_growth or config.distortion_growth
     if config.dataset_root == "synthetic":
         held = synthetic_source(config, VALIDATION_FINGERS, config.val_fingers, genuine_only=True)
-        train = synthetic_source(config, 0, config.fingers)
-        if config.rotation_growth or config.distortion_growth:
-            train.ease = partial(ease_of, config)
-        return train, held
-    if config.rotation_growth or config.distortion_growth:
+        ease = partial(ease_of, config) if grows else None
+        return synthetic_source(config, 0, config.fingers, ease=ease), held
+    if grows:
         raise ValueError(
             f"rotation_growth is {config.rotation_growth} and distortion_growth "
             f"{config.distortion_growth}, but only synthetic pairs grow: leave them at 0, or train "

@@ -9,7 +9,7 @@ from jaxtyping import Array, Float
 
 from ifvit.config import REFERENCE_PPI, STRIDE
 from ifvit.models.coarse_matching import cell_matches
-from ifvit.models.dense_reg import DenseRegModel
+from ifvit.models.dense_reg import DenseOutput, DenseRegModel
 from ifvit.sources.truth import PairBatch
 from ifvit.training.gradients import gradients
 from ifvit.training.losses import dense_loss, fine_loss
@@ -44,19 +44,31 @@ def dense_losses(model: DenseRegModel, batch: PairBatch) -> tuple[Array, Array]:
     The fine level is shown the partners that Module 1 chooses, as in use: a cell's own where it is
     near, and the true one where the choice is wrong.
     """
-    map0, map1 = model.ResNet18(batch.image0, batch.image1)
-    output = model.match_maps(map0, map1, batch.mask0, batch.mask1)
-    log_p = jax.lax.stop_gradient(output.log_p)
-    width = map1.shape[2]
-    chosen, _, found, _ = cell_matches(log_p, width)
+    maps, output, chosen, found = _chosen(model, batch)
+    width = maps[1].shape[2]
     matched = batch.matches0 >= 0
     near = (jnp.abs(found - batch.places1) <= NEAR).all(-1)
     partner0 = jnp.where(matched & ~near, batch.matches0, chosen)
     cell = jnp.stack([partner0 % width, partner0 // width], axis=-1)
     coarse = jnp.where(near[..., None], found, cell)
-    fine = model.refine((map0, map1), output, partner0)
+    fine = model.refine(maps, output, partner0)
     error = coarse + fine.correction - batch.places1
     return dense_loss(output.log_p, batch.matches0), fine_loss(error, fine.spread, matched)
+
+
+def _chosen(
+    model: DenseRegModel, batch: PairBatch
+) -> tuple[tuple[Array, Array], DenseOutput, Array, Array]:
+    """Return both feature maps, what Module 1 says of them, and each cell's partner.
+
+    A partner is a cell's index and its (x, y) in cells, before the fine level. No gradient flows
+    back through the choice.
+    """
+    map0, map1 = model.ResNet18(batch.image0, batch.image1)
+    output = model.match_maps(map0, map1, batch.mask0, batch.mask1)
+    log_p = jax.lax.stop_gradient(output.log_p)
+    partner0, _, places1, _ = cell_matches(log_p, map1.shape[2])
+    return (map0, map1), output, partner0, places1
 
 
 @nnx.jit
@@ -66,11 +78,9 @@ def cell_hits(model: DenseRegModel, batch: PairBatch) -> Array:
     Of those within one cell the fourth number is the sum of the errors of their positions, pixels
     at 500 ppi, and the fifth the same before the fine level.
     """
-    map0, map1 = model.ResNet18(batch.image0, batch.image1)
-    output = model.match_maps(map0, map1, batch.mask0, batch.mask1)
-    width = map1.shape[2]
-    found, _, coarse, _ = cell_matches(output.log_p, width)
-    fine = coarse + model.refine((map0, map1), output, found).correction
+    maps, output, found, coarse = _chosen(model, batch)
+    width = maps[1].shape[2]
+    fine = coarse + model.refine(maps, output, found).correction
     truth = batch.matches0
     rows, columns = found // width - truth // width, found % width - truth % width
     distance = jnp.maximum(jnp.abs(rows), jnp.abs(columns))

@@ -174,7 +174,7 @@ def _encoding(
                     return fixed, "read"
     logger.info(
         "%s does not say its position encoding: assumed temp_bug_fix=False, that of the released "
-        "outdoor_ds and indoor_ds; for indoor_ds_new and others give --temp-bug-fix True",
+        "outdoor_ds and indoor_ds; for indoor_ds_new and others give --temp-bug-fix",
         path,
     )
     return False, "assumed"

@@ -15,7 +15,7 @@ from ifvit.evaluation.exact_minutiae import (
     identified,
     master_minutiae,
 )
-from ifvit.features.minutiae import Minutiae, extract_minutiae
+from ifvit.minutiae.minutiae import Minutiae, extract_minutiae
 from ifvit.sources.masters import TEST_FINGERS
 from ifvit.synthesis.dataset import make_dataset
 from ifvit.synthesis.impression import to_master

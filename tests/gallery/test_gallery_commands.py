@@ -12,15 +12,15 @@ import pytest
 from fake_matcher import FakeMatcher, write_prints
 
 from ifvit.cli import main
-from ifvit.commands import gallery as commands
 from ifvit.gallery import open_set
+from ifvit.matcher import Matcher
 
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch) -> Path:
     """A folder with prints of five fingers; commands use a matcher that is there at once."""
     write_prints(tmp_path / "set", 5)
-    monkeypatch.setattr(commands.Matcher, "from_checkpoints", lambda *_: FakeMatcher())
+    monkeypatch.setattr(Matcher, "from_checkpoints", lambda *_: FakeMatcher())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -110,7 +110,7 @@ def test_upkeep(folder, capsys, monkeypatch) -> None:
     assert run(capsys, "gallery", "purge", "g") == ["10 prints in g"]
     assert run(capsys, "gallery", "backup", "g", "--out", "copy") == ["10 prints copied to copy"]
     assert run(capsys, "gallery", "upgrade", "g") == ["0 prints embedded anew"]
-    monkeypatch.setattr(commands.Matcher, "from_checkpoints", lambda *_: FakeMatcher(seed=3))
+    monkeypatch.setattr(Matcher, "from_checkpoints", lambda *_: FakeMatcher(seed=3))
     assert "run `ifvit gallery upgrade g`" in complaint(capsys, "search", "g", "set/1_1.png")
     assert run(capsys, "gallery", "upgrade", "g") == ["10 prints embedded anew"]
     assert run(capsys, "search", "g", "set/1_1.png")[0].startswith("set/1_1.png: set/1, at")

@@ -12,7 +12,7 @@ import pytest
 from fake_service import FastMatcher
 from running import running
 
-from ifvit.commands.serve import ServeArgs
+from ifvit.commands import serve
 from ifvit.gallery.gallery import Gallery
 from ifvit.service.access import OPEN, role_of
 from ifvit.service.app import Service
@@ -61,6 +61,5 @@ def test_every_path_and_its_role_is_in_the_table(text, client_of):
 def test_every_error_and_every_option_is_told(text):
     for code, (status, _) in KINDS.items():
         assert f"`{code}`" in text and str(status) in text, code
-    left_out = {"dense_ckpt", "matcher_ckpt"}
-    for option in {field.name for field in fields(ServeArgs)} - left_out:
+    for option in {field.name for field in fields(serve.Settings)} - {"weights"}:
         assert f"`--{option.replace('_', '-')}" in text, option

@@ -45,9 +45,10 @@ def test_an_eased_print_is_turned_and_distorted_less():
 
 def test_a_source_eases_its_batches(masters, micro):
     how = {"max_rotation": 60.0, "impostor_ratio": 0.0}
-    plain = SyntheticPairs(0, np.arange(4), masters, micro, **how)
-    full, none = (SyntheticPairs(0, np.arange(4), masters, micro, **how) for _ in range(2))
-    full.ease, none.ease = lambda index: Ease(1.0, 1.0), lambda index: Ease(0.0, 0.0)
+    eases = None, lambda index: Ease(1.0, 1.0), lambda index: Ease(0.0, 0.0)
+    plain, full, none = (
+        SyntheticPairs(0, np.arange(4), masters, micro, **how, ease=ease) for ease in eases
+    )
     batch, same, easy = (source.batch(3, 2) for source in (plain, full, none))
     np.testing.assert_allclose(batch.image0, same.image0, atol=1e-3)
     assert not np.allclose(batch.image0, easy.image0, atol=0.1)

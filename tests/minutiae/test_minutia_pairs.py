@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ifvit.features.minutiae import Minutiae
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.transforms import similarity
+from ifvit.minutiae.minutia_pairs import nearest_pairs, pair_minutiae, placed
+from ifvit.minutiae.minutiae import Minutiae
 from ifvit.registration.alignment import Alignment
-from ifvit.registration.minutia_pairs import nearest_pairs, pair_minutiae, placed
 
 pytest.importorskip("scipy")
 

@@ -10,9 +10,9 @@ import pytest
 
 import ifvit
 from ifvit.cli import main
-from ifvit.comparison.examined import Examined
-from ifvit.features.minutiae import Minutiae
-from ifvit.registration.minutia_pairs import WITHIN_PX, MinutiaPairs
+from ifvit.minutiae.examined import Examined
+from ifvit.minutiae.minutia_pairs import WITHIN_PX, MinutiaPairs
+from ifvit.minutiae.minutiae import Minutiae
 
 pytest.importorskip("skimage")
 

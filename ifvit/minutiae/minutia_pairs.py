@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float, Int
 
-from ifvit.features.minutiae import Minutiae
+from ifvit.minutiae.minutiae import Minutiae
 from ifvit.registration.alignment import Alignment
 
 WITHIN_PX = 12.0

@@ -8,9 +8,9 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from ifvit.features.minutiae import crossing_numbers, extract_minutiae
 from ifvit.features.ridge_phase import dislocations
-from ifvit.features.structures import _adjacent, _facing, spurious, tied
+from ifvit.minutiae.minutiae import crossing_numbers, extract_minutiae
+from ifvit.minutiae.structures import _adjacent, _facing, spurious, tied
 
 pytest.importorskip("skimage")
 

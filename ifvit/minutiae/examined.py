@@ -9,8 +9,8 @@ import numpy as np
 from ifvit.comparison.result import MatchResult
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.prints import ridge_area
-from ifvit.features.minutiae import Minutiae, extract_minutiae
-from ifvit.registration.minutia_pairs import MinutiaPairs, pair_minutiae
+from ifvit.minutiae.minutia_pairs import MinutiaPairs, pair_minutiae
+from ifvit.minutiae.minutiae import Minutiae, extract_minutiae
 
 
 class Examined(NamedTuple):

@@ -4,7 +4,7 @@ Minutiae are pixels of the skeleton with a crossing number of 1 (ridge ending) o
 Rutovitz, "Pattern recognition", J. Royal Statistical Society 129(4), 1966. Spurious ones fall by
 the rules of Xiao and Raafat, "Fingerprint image postprocessing: a combined statistical and
 structural approach", Pattern Recognition 24(10), 1991: what is near the border or where the flow is
-not clear, and spurs, bridges, lakes, islands and breaks (:mod:`ifvit.features.structures`).
+not clear, and spurs, bridges, lakes, islands and breaks (:mod:`ifvit.minutiae.structures`).
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from jaxtyping import Bool, Float, Int
 from ifvit.config import REFERENCE_PPI
 from ifvit.features.enhance import enhance
 from ifvit.features.normalise import normalise
-from ifvit.features.structures import spurious
 from ifvit.geometry.filters import shrink
+from ifvit.minutiae.structures import spurious
 
 FACTOR = 2
 """Ridges are enhanced at 250 ppi, as for the networks, and thinned at 500."""

@@ -1,0 +1,79 @@
+"""What the verbs of a gallery share: how it is opened, and how its answers are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+from tyro.conf import Positional
+
+from ifvit.commands.options import Weights, check_prints
+from ifvit.matcher import Matcher
+
+if TYPE_CHECKING:
+    from ifvit.gallery.open_set import Rate
+
+
+@dataclass(frozen=True)
+class GalleryArgs:
+    """A gallery, and the key that it is opened by."""
+
+    gallery: Annotated[str, Positional]
+    """Folder of the gallery, or the URI of an object store that LanceDB knows."""
+    key_file: str | None = None
+    """Key of an encrypted gallery: 32 bytes, as such, in hexadecimal or base64; if not given, that
+    of the environment variable IFVIT_GALLERY_KEY."""
+
+
+def opened(
+    gallery: str,
+    key_file: str | None = None,
+    matcher: Weights | Matcher | None = None,
+    create: bool = False,
+    cluster: str | None = None,
+) -> Any:
+    """Return a gallery, used with a matcher or with weights that are loaded when first needed.
+
+    ``cluster`` is the address of the Ray cluster whose workers embed and search, if one does.
+
+    Raises ValueError where the extra ``gallery`` is not installed, and as ``Gallery``.
+    """
+    try:
+        from ifvit.gallery.gallery import Gallery
+        from ifvit.gallery.sealing import read_key
+
+        key = read_key(key_file)
+        load: Matcher | Callable[[], Matcher] | None
+        if isinstance(matcher, Weights):
+            matcher.files()
+            load = matcher.matcher
+        else:
+            load = matcher
+        return Gallery(gallery, load, key=key, create=create, cluster=cluster)
+    except ImportError as error:
+        raise ValueError(
+            f"a gallery is kept by LanceDB, which cannot be imported ({error}): "
+            "pip install 'ifvit[gallery]'"
+        ) from error
+
+
+def check_probes(probes: tuple[str, ...], ppi: int | None) -> None:
+    """Raise ValueError where there is no probe, or one is no print."""
+    if not probes:
+        raise ValueError("no probe given: expected at least one print to search for")
+    check_prints(probes[0], probes[1:], ppi)
+
+
+def rate_text(rate: Rate | None) -> str:
+    """Return a rate; ``~`` stands before one that rests on the continued tail."""
+    return "-" if rate is None else f"{'~' if rate.extrapolated else ''}{rate.value:.2g}"
+
+
+def draw_evidence(result: Any, path: Path) -> None:
+    """Write a picture of a match, where there is one."""
+    if result is not None:
+        from ifvit.viz.matches import draw_match
+
+        draw_match(result, path)

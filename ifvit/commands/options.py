@@ -1,0 +1,62 @@
+"""Options that several verbs share, and what is checked of them before any work begins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import tyro
+
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.given import each_ppi
+from ifvit.data.images import check_image
+from ifvit.data.prints import check_ppi
+from ifvit.data.tags import warn_of_tags
+from ifvit.matcher import Matcher
+from ifvit.weights.pretrained import PretrainedFiles, module_files
+
+
+@dataclass(frozen=True)
+class Weights:
+    """The two modules that a verb uses."""
+
+    dense_ckpt: str | None = None
+    """Module 1's checkpoint. Without it and ``matcher_ckpt``, the weights that ship are used."""
+    matcher_ckpt: str | None = None
+    """Module 2's checkpoint, of the same training as ``dense_ckpt``."""
+
+    def files(self) -> PretrainedFiles:
+        """Return the two files; raises ValueError where one is given without the other."""
+        return module_files(self.dense_ckpt, self.matcher_ckpt)
+
+    def matcher(self, *options: Any) -> Matcher:
+        """Load both; ``options`` are those of ``Matcher.from_checkpoints``, which raises."""
+        return Matcher.from_checkpoints(self.dense_ckpt, self.matcher_ckpt, *options)
+
+
+WeightsOptions = Annotated[Weights, tyro.conf.arg(name="")]
+"""``--dense-ckpt`` and ``--matcher-ckpt`` among a verb's own options."""
+
+
+SHIPPED = Weights()
+"""No checkpoint of one's own: the weights that ship with ifvit."""
+
+
+def check_prints(
+    probe: str,
+    others: Sequence[str],
+    ppi: int | tuple[int, int] | None,
+    *,
+    skipping: bool = False,
+) -> None:
+    """Raise for a file that is no image, and for a resolution that is none, before any work.
+
+    Where the verb is ``skipping`` others that cannot be read, the first of them alone counts.
+    """
+    ppi0, ppi1 = each_ppi(ppi)
+    both = [(probe, ppi0), *((path, ppi1) for path in others)]
+    for path, own in both[:2] if skipping else both:
+        check_image(path)
+        check_ppi(REFERENCE_PPI if own is None else own)
+    warn_of_tags(both)

@@ -1,0 +1,1 @@
+"""What an examiner looks at: minutiae of a matched pair. They show a decision and do not decide."""
