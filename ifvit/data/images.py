@@ -199,6 +199,8 @@ def _grey(image: Image.Image) -> np.ndarray:
         # Pillow inverts 8-bit "white is zero" TIFFs by itself, but not those of 16 bit.
         return 1 - values if photometric == 0 else values
     image = ImageOps.exif_transpose(image)
+    if image.mode == "I":  # a PGM of text, whose maximum Pillow has brought to this
+        return np.asarray(image).astype(np.float32) / 65535
     if image.mode in ("La", "RGBa"):
         image = image.convert(f"{image.mode[:-1]}A")  # whose grey was multiplied by its opacity
     if image.has_transparency_data:

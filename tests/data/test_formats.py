@@ -58,6 +58,8 @@ def test_every_format_gives_the_same_greys_in_any_mode_that_it_has(kind, mode):
         picture = whole.convert(mode)
     expected = ridges() / 255
     np.testing.assert_allclose(grey_values(picture, "picture"), expected, atol=2 / 255)
+    if mode == "I;16" and kind in ("GIF", "WEBP"):
+        pytest.skip(f"{kind} has no {mode}, and what Pillow writes instead is cut off at 255")
     try:
         data = saved(picture, kind, **LOSSLESS[kind])
     except (OSError, ValueError):

@@ -91,7 +91,9 @@ def test_the_poses_of_prints_of_any_size(two_models, size) -> None:
     expected = model.pose(jnp.asarray(image), jnp.asarray(mask))
     run = runs(pose_graph(_tensors(model), model.config))
     for own, other in zip(run(image=image, mask=mask), expected, strict=True):
-        np.testing.assert_allclose(own, other, rtol=1e-4, atol=1e-4)
+        # A place near 0 px is a difference of such as lie 800 px away, in single precision.
+        digits = 1e-4 + 2e-6 * float(np.abs(other).max())
+        np.testing.assert_allclose(own, other, rtol=1e-4, atol=digits)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -73,8 +73,10 @@ def test_evidence_comes_with_candidates_whose_prints_are_kept(client):
 @pytest.mark.parametrize("most", [1, 2])
 def test_evidence_comes_with_the_best_alone(client_of, most):
     client = client_of(gallery=True, limits=Limits(threads=1, waiting=4, evidence=most))
-    enroll(client, 1, "ann")
-    enroll(client, 2, "bob")
+    # A print each: of more, one that is beyond doubt would be the last that is compared.
+    for number, subject in ((1, "ann"), (2, "bob")):
+        files = [("print", print_file(number))]
+        client.post("/api/enroll", files=files, data={"subject": subject, "keep_prints": "true"})
     data = {"evidence": "1", "top": "2"}
     found = client.post("/api/search", files=[("probe", print_file(1, 2))], data=data).json()
     assert sum("evidence" in one for one in found["candidates"]) == most
