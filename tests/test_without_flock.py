@@ -55,7 +55,7 @@ import sys
 sys.path.insert(0, sys.argv[2])
 from pathlib import Path
 from ifvit import locks
-from test_windows import locking
+from test_without_flock import locking
 import types
 locks.fcntl, locks.msvcrt = None, types.SimpleNamespace(locking=locking, LK_NBLCK=2)
 with locks.folder_lock(Path(sys.argv[1]), "evaluating", "--out"):
