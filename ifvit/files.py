@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from ifvit.temporary import give_name, sweep, sync_folder, temporary
+from ifvit.temporary import replacing, sweep, sync_folder
 
 logger = logging.getLogger("ifvit")
 
@@ -42,11 +42,10 @@ def write_atomically(
     if found is not None and stat.S_ISDIR(found.st_mode):
         raise ValueError(f"{path} is a folder: expected a file to write")
     _refuse_input(path, found)
-    with temporary(path, found, mode) as (descriptor, opened, closing):
+    with replacing(path, found, mode) as descriptor:
         with open(descriptor, "wb", closefd=False) as file:
             file.writelines(parts)
         os.fsync(descriptor)
-        give_name(opened, path, closing)
     sync_folder(path.parent)
     sweep(path)
 

@@ -24,40 +24,32 @@ RENAMES_OPEN = os.name != "nt"
 
 
 @contextmanager
-def temporary(
-    path: Path, found: os.stat_result | None, mode: int | None
-) -> Iterator[tuple[int, Path, ExitStack]]:
-    """Open a new file beside ``path``, under a name that nobody else has; it goes with the end.
+def replacing(path: Path, found: os.stat_result | None, mode: int | None) -> Iterator[int]:
+    """Open a new file beside ``path``, under a name that nobody else has, to be written to.
 
-    The last of the three closes it, once.
+    At the end it takes the place of ``path``; where anything is raised it goes.
     """
     descriptor, opened = _open_new(path, 0o666 if mode is None else mode)
-    closing = ExitStack()
-    closing.callback(os.close, descriptor)
-    try:
-        if found is not None and hasattr(os, "fchmod"):
-            own = os.fstat(descriptor)
-            if (own.st_uid, own.st_gid) != (found.st_uid, found.st_gid):
-                with suppress(OSError):  # only the system's owner may give files away
-                    os.fchown(descriptor, found.st_uid, found.st_gid)
-            os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
-        yield descriptor, opened, closing
-    finally:
-        if not RENAMES_OPEN:
-            closing.close()
-        with suppress(OSError):
-            opened.unlink(missing_ok=True)
-        closing.close()
-
-
-def give_name(opened: Path, path: Path, closing: ExitStack) -> None:
-    """Rename a temporary file to what it is of.
-
-    It is still locked then, where that can be: nobody may take it for one that was left.
-    """
-    if not RENAMES_OPEN:
-        closing.close()
-    os.replace(opened, path)
+    with ExitStack() as closing:
+        closing.callback(os.close, descriptor)
+        try:
+            if found is not None and hasattr(os, "fchmod"):
+                own = os.fstat(descriptor)
+                if (own.st_uid, own.st_gid) != (found.st_uid, found.st_gid):
+                    with suppress(OSError):  # only the system's owner may give files away
+                        os.fchown(descriptor, found.st_uid, found.st_gid)
+                os.fchmod(descriptor, stat.S_IMODE(found.st_mode))
+            yield descriptor
+            # Locked until it has its name, where that can be: nobody may take it for one that was
+            # left.
+            if not RENAMES_OPEN:
+                closing.close()
+            os.replace(opened, path)
+        finally:
+            if not RENAMES_OPEN:
+                closing.close()
+            with suppress(OSError):
+                opened.unlink(missing_ok=True)
 
 
 def _open_new(path: Path, mode: int) -> tuple[int, Path]:
