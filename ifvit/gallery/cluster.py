@@ -186,6 +186,17 @@ class ClusterStages:
         return {n: one for n, one in zip(numbers, made, strict=True) if one is not None}
 
 
+@contextmanager
+def forks_of_ray() -> Iterator[None]:
+    """Let Ray fork to start its own programs, in which no thread of this process has a part.
+
+    The gallery's engine, JAX and Python itself each warn of any fork.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r".*\bfork")
+        yield
+
+
 def _connected(address: str, workers: int | None) -> Any:
     """Return Ray, connected; raises ValueError where that cannot be."""
     for name, value in QUICK.items():
@@ -202,9 +213,7 @@ def _connected(address: str, workers: int | None) -> Any:
     logging.getLogger("ray").setLevel(logging.ERROR)
     quiet: dict[str, Any] = {"logging_level": logging.ERROR, "configure_logging": False}
     try:
-        with warnings.catch_warnings():
-            # Ray forks to start its own programs, in which the gallery's engine has no part.
-            warnings.filterwarnings("ignore", "lance.* fork")
+        with forks_of_ray():
             if address == LOCAL:
                 # "local" starts a cluster even where the environment names another.
                 quiet |= {"num_cpus": workers or cores(), "include_dashboard": False}

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +13,7 @@ import numpy as np
 import pytest
 from fake_matcher import FakeMatcher, print_bytes, template_of, write_prints
 
-from ifvit.gallery.cluster import Cluster, ClusterStages
+from ifvit.gallery.cluster import Cluster, ClusterStages, forks_of_ray
 from ifvit.gallery.cluster_worker import Opening, Part, Worker
 from ifvit.gallery.enrolment import Entry
 from ifvit.gallery.gallery import Gallery
@@ -56,8 +55,7 @@ def engine():
         patch.setenv("PYTHONPATH", os.pathsep.join(filter(None, paths)))
         few = 80 * 2**20
         options = {"object_store_memory": few, "include_dashboard": False, "log_to_driver": False}
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "lance.* fork")
+        with forks_of_ray():
             ray.init("local", num_cpus=2, logging_level="ERROR", **options)
         yield ray
         ray.shutdown()
