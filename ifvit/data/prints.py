@@ -72,7 +72,7 @@ def resample(
         return image
     scale = to_ppi / ppi
     height, width = (max(1, round(side * scale)) for side in image.shape)
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LANCZOS4
     # Bicubic interpolation overshoots at the edges of ridges.
     return np.clip(cv2.resize(image, (width, height), interpolation=how), 0, 1).astype(np.float32)
 

@@ -113,7 +113,7 @@ class Features:
             _unaliased(self.pixels, float(step.max())),
             np.column_stack([np.diag(step), start]),
             (fit.side, fit.side),
-            flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP,
+            flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_CONSTANT,
             borderValue=border_grey(self.image),
         )
