@@ -61,16 +61,17 @@ def pose_at(
 ) -> Pose:
     """Return the most probable pose of what Module 2's pose head says of B prints.
 
+    The core is that of the most probable cell; the direction the mean of what all cells say, by
+    their probability: neighbours of that cell know it as well.
+
     See :class:`ifvit.runtime.calls.CellPoses`. On the canvas of ``config``; pixels at 500 ppi of
     its frame.
     """
     library = library_of(log_p)
     batch, _, columns = log_p.shape
     best = library.argmax(log_p.reshape(batch, -1), axis=1)
-    apart, way = (
-        library.take_along_axis(part.reshape(batch, -1, 2), best[:, None, None], axis=1)[:, 0]
-        for part in (offset, up)
-    )
+    apart = library.take_along_axis(offset.reshape(batch, -1, 2), best[:, None, None], axis=1)[:, 0]
+    way = (library.exp(log_p)[..., None] * up).sum((1, 2))
     cell_px = STRIDE * REFERENCE_PPI / config.ppi
     cell = library.stack([best % columns, best // columns], axis=-1)
     core = (cell + apart + 0.5) * cell_px - 0.5

@@ -64,16 +64,21 @@ def test_fine_ridges_are_drawn_at_one_period_and_coarse_ones_as_they_are() -> No
 
 
 def test_the_most_probable_pose_by_hand(small: ModelConfig) -> None:
-    log_p = np.full((1, 8, 8), -9.0, np.float32)
-    log_p[0, 2, 5] = -0.1
+    log_p = np.full((1, 8, 8), -np.inf, np.float32)
+    log_p[0, 2, 5], log_p[0, 2, 6] = np.log([0.75, 0.25])
     offset, up = np.zeros((2, 1, 8, 8, 2), np.float32)
     offset[0, 2, 5] = 0.25, -0.5
+    # Both cells have a say in the direction, as probable as each is.
     up[0, 2, 5] = 0.8 * np.cos(0.3), 0.8 * np.sin(0.3)
+    up[0, 2, 6] = 0.8 * np.cos(0.5), 0.8 * np.sin(0.5)
+    way = 0.75 * up[0, 2, 5] + 0.25 * up[0, 2, 6]
     pose = pose_at(log_p, offset, up, small)
     cell_px = STRIDE * REFERENCE_PPI / small.ppi
     expected = (np.array([5.25, 1.5]) + 0.5) * cell_px - 0.5
     np.testing.assert_allclose(pose.core[0], expected, atol=1e-4)
-    np.testing.assert_allclose([pose.rotation[0], pose.confidence[0]], [0.3, 0.8], atol=1e-6)
+    np.testing.assert_allclose(
+        [pose.rotation[0], pose.confidence[0]], [np.arctan2(*way[::-1]), np.hypot(*way)], atol=1e-6
+    )
     # The transform that draws the print upright takes the core's place to the core.
     side = frame_side(small)
     place = np.array(core_place(side))
