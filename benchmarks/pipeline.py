@@ -20,6 +20,7 @@ from ifvit.features.features import Features
 from ifvit.gallery.template import Stage, Templates, template_scores
 from ifvit.matcher import Matcher
 from ifvit.registration.align import search_angles
+from ifvit.registration.hypotheses import Hypotheses, rotations
 from ifvit.registration.pairing import drawn_pair, in_order
 from ifvit.registration.rectify import starts_of
 from ifvit.registration.refine import refine
@@ -34,9 +35,16 @@ def bench_pair(matcher: Matcher, paths: list[Path], repeats: int) -> None:
     aligner, prints = matcher.aligner, [matcher.extract(path) for path in paths]
     pair = drawn_pair(in_order(*prints, matcher.extractor), matcher.extractor)
     frames, ridges = (pair.frame0, pair.frame1), (pair.frame0.ridges, pair.frame1.ridges)
-    settings, no_hint = aligner.align_config, np.zeros((0, 2, 3))
-    turns = likely_turns(*frames, search_angles(settings), settings.turns)
-    starts = starts_of(aligner.search(pair, turns, no_hint), aligner.centres(pair.config))
+    settings = aligner.align_config
+
+    def turns(_: int) -> np.ndarray:
+        return likely_turns(*frames, search_angles(settings), settings.turns)
+
+    def searched(_: int) -> Hypotheses:
+        ways = rotations(turns(0), pair.frame0.image.shape[0])
+        return aligner.search(pair, aligner.look(pair, ways), settings.followed)
+
+    starts = starts_of(searched(0), aligner.centres(pair.config))
 
     def whole(_: int) -> float:
         return matcher.match(*paths).score
@@ -45,11 +53,9 @@ def bench_pair(matcher: Matcher, paths: list[Path], repeats: int) -> None:
         return matcher.match(prints[0], matcher.extract(paths[1])).score
 
     for name, call in {
-        "rotations by the ridges' flow": lambda _: likely_turns(
-            *frames, search_angles(settings), settings.turns
-        ),
-        "search: Module 1 and RANSAC": lambda _: aligner.search(pair, turns, no_hint),
-        "refinement by the ridges": lambda _: refine(
+        "rotations by the ridges' flow": turns,
+        "whole search: Module 1 and RANSAC": searched,
+        "whole refinement by the ridges": lambda _: refine(
             *ridges, starts, pair.config, aligner.refine_config
         ),
         "match, both prints prepared": lambda _: matcher.match(*prints),

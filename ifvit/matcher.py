@@ -20,7 +20,7 @@ from ifvit.features.features import Features
 from ifvit.features.fit import FIT_CONFIG, FitConfig, of_one_canvas
 from ifvit.registration.align import ALIGN_CONFIG, AlignConfig, align_config_of
 from ifvit.registration.aligner import Aligner
-from ifvit.registration.pairing import in_order
+from ifvit.registration.pairing import core_on_core, in_order
 from ifvit.runtime.calls import Engine
 from ifvit.runtime.engines import load_engine
 from ifvit.weights.hub import named_files
@@ -176,8 +176,8 @@ class Matcher:
 
     def _matched(self, print0: Features, print1: Features) -> MatchResult:
         pair = in_order(print0, print1, self.extractor)
-        framed = self.aligner.register_ordered(pair)
         first, second = (self.coder.template(one) for one in pair.prints)
+        framed = self.aligner.register_ordered(pair, core_on_core(first, second))
         return pair.given(result_of(pair, framed, (first, second), self.decision))
 
 

@@ -31,10 +31,17 @@ class AlignConfig:
     own half turn, the ridges choose (:mod:`ifvit.registration.refine`)."""
     angle_step: float = 45.0
     """Steps between them; Module 1 has to know more than half a step (:func:`align_config_of`)."""
-    turns: int = 3
+    turns: int = 2
     """Rotations that Module 1 looks at: those at which the ridges' flow agrees best."""
-    followed: tuple[int, ...] = (2, 2)
+    followed: tuple[int, ...] = (2, 1)
     """Alignments that Module 1 looks at once more, and of these again, print 1 drawn by them."""
+    clear: float = 75.0
+    """Confidence in sum of the cells that agree from which Module 1 is clear about a pair at its
+    first look: of two fingers it is 69 at most, of three genuine pairs in four more."""
+    clear_again: float = 130.0
+    """The same after its last look: of two fingers it is 120 at most."""
+    clear_ncc: float = 0.5
+    """Correlation of the ridges that bears a clear hypothesis out; otherwise all is searched."""
     min_confidence: float = 0.05
     """Dual-softmax confidence of a mutual match worth keeping; RANSAC sorts out the rest."""
     inlier_px: float = 12.0
@@ -93,6 +100,11 @@ def align_config_of(settings: DenseConfig | MatchConfig) -> AlignConfig:
     most = 2 * max(settings.max_rotation, LEAST_ROTATION)
     step = min(max(settings.max_rotation, LEAST_STEP), most, MOST_STEP)
     return AlignConfig(angle_step=360 / math.ceil(360 / step))
+
+
+def clear(found: Hypotheses, confidence: float) -> bool:
+    """Return whether as much confidence in sum speaks for the first hypothesis."""
+    return bool(found.confidence[0][found.inliers[0]].sum() >= confidence)
 
 
 def _fit(

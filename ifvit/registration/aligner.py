@@ -21,6 +21,7 @@ from ifvit.registration.align import (
     AlignConfig,
     AlignedRule,
     align_config_of,
+    clear,
     matched,
     search_angles,
 )
@@ -31,13 +32,12 @@ from ifvit.registration.hypotheses import (
     joined,
     most_confident,
     rotations,
-    suggested,
 )
 from ifvit.registration.pairing import DrawnPair, OrderedPair, drawn_pair, in_order
 from ifvit.registration.placed import placed_by_ridges
 from ifvit.registration.rectify import rectified, starts_of
-from ifvit.registration.refine import REFINE_CONFIG, RefineConfig, refine
-from ifvit.registration.turns import core_on_core, likely_turns
+from ifvit.registration.refine import REFINE_CONFIG, RefineConfig, Refined, refine
+from ifvit.registration.turns import likely_turns
 from ifvit.runtime.blas import by_one_thread
 from ifvit.runtime.calls import Engine
 from ifvit.runtime.engines import load_engine
@@ -91,40 +91,60 @@ class Aligner:
         return pair.given(self.register_ordered(pair).on_prints(*pair.frames))
 
     @by_one_thread
-    def register_ordered(self, ordered: OrderedPair) -> Alignment:
+    def register_ordered(
+        self, ordered: OrderedPair, hint: Float[np.ndarray, "2 3"] | None = None
+    ) -> Alignment:
         """Register a pair in its order, in pixels of its frames.
 
-        By the ridges' flow the rotations that are worth a look; by Module 1 several hypotheses;
-        from these, by the ridges themselves, one placement and the skin's distortion.
+        The ``hint`` lays print 1 on print 0 by their poses, pixels of the prints at 500 ppi; those
+        of the ridges' flow if not given. Where Module 1 is clear about it, and the ridges are, no
+        other way is looked at. Otherwise by the flow the rotations that are worth a look; by Module
+        1 several hypotheses; from these, by the ridges, one placement and the skin's distortion.
         """
-        pair, settings = drawn_pair(ordered, self.extractor), self.align_config
-        centres, ridges = self.centres(pair.config), (pair.frame0.ridges, pair.frame1.ridges)
-        angles = likely_turns(pair.frame0, pair.frame1, search_angles(settings), settings.turns)
-        found = self.search(pair, angles, core_on_core(pair.upright0, pair.upright1)[None])
-        starts = starts_of(found, centres)
-        refined = refine(*ridges, starts, pair.config, self.refine_config)
-        return placed_by_ridges(found, refined, centres, pair.config, settings, self.rule)
+        pair, settings = drawn_pair(ordered, self.extractor, hint), self.align_config
+        found = self.look(pair, pair.hint[None])
+        if not clear(found, settings.clear):
+            angles = likely_turns(pair.frame0, pair.frame1, search_angles(settings), settings.turns)
+            turned = self.look(pair, rotations(angles, pair.frame0.image.shape[0]))
+            found = most_confident(joined(found, turned))
+        if clear(found, settings.clear) and (
+            alignment := self.brief(pair, self.search(pair, found, (1,)))
+        ):
+            return alignment
+        found = self.search(pair, found, settings.followed)
+        if clear(found, settings.clear_again) and (alignment := self.brief(pair, found)):
+            return alignment
+        return self.placed(pair, found, self.refined(pair, found, self.refine_config))
 
-    def search(
-        self,
-        pair: DrawnPair,
-        angles: Float[np.ndarray, " A"],
-        hints: Float[np.ndarray, "K 2 3"],
-    ) -> Hypotheses:
+    def brief(self, pair: DrawnPair, found: Hypotheses) -> Alignment | None:
+        """Return where the first hypothesis leads, None unless the ridges bear it out."""
+        first = most_confident(found, 1)
+        refined = self.refined(pair, first, self.refine_config.briefly)
+        if refined.ncc < self.align_config.clear_ncc:
+            return None
+        return self.placed(pair, first, refined)
+
+    def search(self, pair: DrawnPair, found: Hypotheses, followed: tuple[int, ...]) -> Hypotheses:
         """Align a pair by Module 1 alone, in several ways, the most confident first.
 
-        All rotations, ``angles`` in degrees, are one batch. The best of them, and the ``hints``,
-        alignments that something else suggests, are looked at again, print 1 drawn as each says.
-        Deterministic.
+        Of what it has ``found`` so many are looked at again, and of these again, print 1 drawn as
+        each says. Deterministic.
         Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
         """
-        found = self.look(pair, rotations(angles, pair.frame1.image.shape[0]))
-        for row, kept in enumerate(self.align_config.followed):
+        for kept in followed:
             found = most_confident(found, kept)
-            if row == 0:
-                found = joined(suggested(hints, found), found)
             found = better(found, self.look(pair, found.H_0to1, found.displacement))
         return most_confident(found)
+
+    def refined(self, pair: DrawnPair, found: Hypotheses, settings: RefineConfig) -> Refined:
+        """Lay the ridges of a pair on each other, from where Module 1's hypotheses have them."""
+        ridges = pair.frame0.ridges, pair.frame1.ridges
+        return refine(*ridges, starts_of(found, self.centres(pair.config)), pair.config, settings)
+
+    def placed(self, pair: DrawnPair, found: Hypotheses, refined: Refined) -> Alignment:
+        """Return the alignment that hypotheses and ridges have come to, in pixels of the frames."""
+        centres, config = self.centres(pair.config), pair.config
+        return placed_by_ridges(found, refined, centres, config, self.align_config, self.rule)
 
     def look(
         self,

@@ -45,15 +45,6 @@ def rotations(angles: Float[np.ndarray, " A"], side: int) -> Float[np.ndarray, "
     return np.array([similarity(angle, (middle, middle)) for angle in angles])
 
 
-def suggested(H_0to1: Float[np.ndarray, "K 2 3"], like: Hypotheses) -> Hypotheses:
-    """Return alignments that something else suggests, which no match bears out as yet.
-
-    Their arrays are ``like`` those of others, and 0.
-    """
-    blank = (np.zeros((len(H_0to1), *array.shape[1:]), array.dtype) for array in like)
-    return Hypotheses(*blank)._replace(H_0to1=H_0to1)
-
-
 def joined(first: Hypotheses, second: Hypotheses) -> Hypotheses:
     """Return the hypotheses of both."""
     return Hypotheses(*(np.concatenate(both) for both in zip(first, second, strict=True)))

@@ -8,11 +8,13 @@ import numpy as np
 from jaxtyping import Float
 
 from ifvit.config import ModelConfig
+from ifvit.features.coder import Template
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
 from ifvit.features.fit import Fit
 from ifvit.features.frame_features import FeatureMap, FrameFeatures
 from ifvit.geometry.grid import Frame
+from ifvit.geometry.transforms import compose, invert, similarity_at
 
 
 @runtime_checkable
@@ -47,9 +49,8 @@ class DrawnPair(NamedTuple):
     frame1: FrameFeatures
     map0: FeatureMap
     """Of print 0 alone: print 1 is drawn anew for each look of Module 1."""
-    upright0: Float[np.ndarray, "2 3"]
-    """What draws frame 0 upright, by the print's pose; and frame 1."""
-    upright1: Float[np.ndarray, "2 3"]
+    hint: Float[np.ndarray, "2 3"]
+    """H_0to1 by the poses of both prints, in pixels of the frames."""
     config: ModelConfig
     """The networks' settings, on a canvas of this size."""
 
@@ -65,14 +66,45 @@ def in_order(print0: Features, print1: Features, extractor: Extractor) -> Ordere
     return OrderedPair(both, extractor.fit(*both), swapped)
 
 
-def drawn_pair(pair: OrderedPair, extractor: Extractor) -> DrawnPair:
-    """Draw both prints of a pair, each once however often it is asked for."""
+def drawn_pair(
+    pair: OrderedPair, extractor: Extractor, hint: Float[np.ndarray, "2 3"] | None = None
+) -> DrawnPair:
+    """Draw both prints of a pair, each once however often it is asked for.
+
+    The ``hint`` lays print 1 on print 0, pixels of the prints at 500 ppi; if not given, it is
+    that of the poses which the ridges' flow tells.
+    """
     (first, second), fit = pair.prints, pair.fit
+    if hint is None:
+        uprights = (extractor.upright_at(one, fit) for one in pair.prints)
+        laid = upright_on_upright(*uprights)
+    else:
+        on_print0, on_print1 = (frame.matrix for frame in pair.frames)
+        laid = compose(invert(on_print1), compose(hint, on_print0))
     return DrawnPair(
         extractor.at(first, fit),
         extractor.at(second, fit),
         extractor.map_at(first, fit),
-        extractor.upright_at(first, fit),
-        extractor.upright_at(second, fit),
+        laid,
         extractor.config_at(fit.canvas),
     )
+
+
+def core_on_core(template0: Template, template1: Template) -> Float[np.ndarray, "2 3"]:
+    """Return the transform H_0to1 that lays print 1 on print 0 by the poses of their templates.
+
+    In pixels of the prints at 500 ppi.
+    """
+    turn = np.deg2rad(template1.rotation - template0.rotation)
+    cores = np.array(template0.core), np.array(template1.core)
+    return np.asarray(similarity_at(np.cos(turn), np.sin(turn), *cores))
+
+
+def upright_on_upright(
+    upright0: Float[np.ndarray, "2 3"], upright1: Float[np.ndarray, "2 3"]
+) -> Float[np.ndarray, "2 3"]:
+    """Return the transform H_0to1 that lays print 1 on print 0, core on core, both upright.
+
+    Given are those that draw each upright (:func:`ifvit.features.pose.upright`).
+    """
+    return compose(upright1, invert(upright0))

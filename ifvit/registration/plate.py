@@ -8,7 +8,7 @@ models for observational data", SIAM 1990, section 2.4, with differences in plac
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -37,18 +37,21 @@ def plate(
     size = STRIP * columns * inner
     known = sure.reshape(rows * columns, inner, inner)
     right = pull.reshape(-1, fields)
-    strips, links = _bent(rows, columns, inner)
+    strips, links = _bent(rows, columns, inner, bending, staying)
     solved: list[tuple[np.ndarray, np.ndarray]] = []
     for place, strip in enumerate(strips):
-        matrix, own = bending * strip, right[place * size : (place + 1) * size]
-        matrix[np.diag_indices(len(matrix))] += staying
-        _add_cells(matrix, known[place * STRIP * columns :])
+        matrix, first = strip.copy(), place * STRIP * columns
+        cells = len(matrix) // inner
+        # What each cell knows of itself stands on the diagonal: a view of it.
+        own = np.einsum("iaib->iab", matrix.reshape(cells, inner, cells, inner))
+        own += known[first : first + cells]
+        value = right[place * size : (place + 1) * size]
         if place:
-            link, (before, value) = bending * links[place - 1], solved[-1]
-            matrix -= link @ before
-            own = own - link @ value
-        then = bending * links[place].T if place < len(links) else np.zeros((len(matrix), 0))
-        found = np.linalg.solve(matrix, np.hstack([then, own]))
+            before, then = solved[-1]
+            matrix -= links[place - 1] @ before
+            value = value - links[place - 1] @ then
+        following = links[place].T if place < len(links) else matrix[:, :0]
+        found = np.linalg.solve(matrix, np.concatenate([following, value], axis=1))
         solved.append((found[:, :-fields], found[:, -fields:]))
     field = [solved[-1][1]]
     for follows, value in reversed(solved[:-1]):
@@ -56,26 +59,23 @@ def plate(
     return np.vstack(field[::-1]).reshape(pull.shape)
 
 
-def _add_cells(matrix: Float[np.ndarray, "S S"], known: Float[np.ndarray, "N K K"]) -> None:
-    """Add what each cell knows of itself on the diagonal."""
-    inner = known.shape[-1]
-    cells = np.arange(len(matrix) // inner)
-    blocks = matrix.reshape(len(cells), inner, len(cells), inner)
-    blocks[cells, :, cells, :] += known[: len(cells)]
-
-
-@cache
-def _bent(rows: int, columns: int, inner: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return the cost of bending as a matrix, in strips: within each, and from each to the next."""
+@lru_cache(maxsize=32)
+def _bent(
+    rows: int, columns: int, inner: int, bending: float, staying: float
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return the cost of bending, and of being anywhere, as a matrix in strips: within each strip,
+    and from each to the next."""
     twice_y, once_y = (_differences(rows, order) for order in (2, 1))
     twice_x, once_x = (_differences(columns, order) for order in (2, 1))
     flat = np.eye(columns)
 
     def between(to: range, of: range) -> Float[np.ndarray, "S T"]:
         def cost(y: int, z: int) -> Float[np.ndarray, "columns columns"]:
-            return (y == z) * twice_x + twice_y[y, z] * flat + 2 * once_y[y, z] * once_x
+            bent = (y == z) * twice_x + twice_y[y, z] * flat + 2 * once_y[y, z] * once_x
+            return bending * bent + (y == z) * staying * flat
 
-        return np.kron(np.block([[cost(y, z) for z in of] for y in to]), np.eye(inner))
+        whole = np.block([[cost(y, z) for z in of] for y in to])
+        return np.kron(whole, np.eye(inner))
 
     strips = [range(first, min(first + STRIP, rows)) for first in range(0, rows, STRIP)]
     links = [between(then, one) for one, then in pairwise(strips)]

@@ -12,7 +12,7 @@ Transforms are 2×3 matrices in frame pixels at 500 ppi; images at the network's
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +45,11 @@ class RefineConfig:
     """Those of them that are searched finely, and followed for one round from there."""
     finished: int = 2
     """Those of them that are followed to the end."""
+    brief: tuple[int, int, int] = (2, 1, 1)
+    """The same three numbers where Module 1 is clear about a pair."""
+    hopeless: float = 0.5
+    """What has to speak for a pair's best place for any to be followed: it does for all genuine
+    pairs but those that fail anyway, and not for half of the pairs of two fingers."""
     behind: tuple[float, float, float] = (0.45, 0.35, 0.06)
     """How much less may speak for a place than for the best one, where it is followed, searched
     finely, and followed to the end: of poor genuine pairs one in twenty comes from so far behind at
@@ -59,6 +64,12 @@ class RefineConfig:
     enough to count along the ridges, where a block knows nothing, and not across them."""
     told_px: float = 4.0
     """Spread of a match that counts for half of one without any."""
+
+    @property
+    def briefly(self) -> RefineConfig:
+        """Return the settings for a pair about which Module 1 is clear."""
+        places, straightened, finished = self.brief
+        return replace(self, places=places, straightened=straightened, finished=finished)
 
 
 REFINE_CONFIG = RefineConfig()
@@ -110,11 +121,7 @@ def refine(
     most = max(max(float(start.weight.sum()) for start in starts), 1e-6)
     steps = _Steps(ridges0, flats, most, config, settings)
     places = [place for start in range(len(flats)) for place in steps.place(start)]
-    far, near, close = settings.behind
-    rough = [steps.rough(place) for place in _best(settings.places, places, far)]
-    straight = [steps.straighten(place) for place in _best(settings.straightened, rough, near)]
-    finished = [steps.finish(place) for place in _best(settings.finished, straight, close)]
-    (best,) = _best(1, finished)
+    best = steps.follow(places)
     return _unflattened((ridges0, ridges1), best.laid, starts[best.start], config, settings)
 
 
@@ -165,6 +172,17 @@ class _Steps(NamedTuple):
             )
             for H, evidence in zip(*found, strict=True)
         ]
+
+    def follow(self, places: list[_Place]) -> _Place:
+        """Return what has become of the most likely places, the one that most speaks for then."""
+        settings, (first,) = self.settings, _best(1, places)
+        if first.value < settings.hopeless:
+            return self.rough(first)
+        far, near, close = settings.behind
+        rough = [self.rough(place) for place in _best(settings.places, places, far)]
+        straight = [self.straighten(place) for place in _best(settings.straightened, rough, near)]
+        finished = [self.finish(place) for place in _best(settings.finished, straight, close)]
+        return _best(1, finished)[0]
 
     def rough(self, place: _Place) -> _Place:
         """Follow a place for one elastic round."""

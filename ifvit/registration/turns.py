@@ -13,7 +13,6 @@ from jaxtyping import Complex, Float
 from ifvit.config import STRIDE
 from ifvit.features.frame_features import FrameFeatures
 from ifvit.geometry.filters import shrink
-from ifvit.geometry.transforms import compose, invert
 from ifvit.geometry.warp import drawn
 from ifvit.registration.correlate import MIN_OVERLAP
 from ifvit.registration.hypotheses import rotations
@@ -78,13 +77,3 @@ def _agreement(
     ncc = products(0, 0) / np.sqrt(np.maximum(power, 1e-3))
     evidence = ncc * np.sqrt(np.maximum(area, 0))
     return np.where(area > MIN_OVERLAP, evidence, -1).max((1, 2))
-
-
-def core_on_core(
-    upright0: Float[np.ndarray, "2 3"], upright1: Float[np.ndarray, "2 3"]
-) -> Float[np.ndarray, "2 3"]:
-    """Return the transform H_0to1 that lays print 1 on print 0, core on core, both upright.
-
-    Given are those that draw each upright (:func:`ifvit.features.pose.upright`).
-    """
-    return compose(upright1, invert(upright0))

@@ -12,7 +12,7 @@ from ifvit.features.pose import Pose, core_place, pose_of, upright
 from ifvit.geometry.grid import frame_side
 from ifvit.geometry.transforms import apply, similarity
 from ifvit.geometry.warp import warp
-from ifvit.registration.turns import core_on_core
+from ifvit.registration.pairing import upright_on_upright
 from ifvit.synthesis import Master, draw_impression, finger_key, from_master, render
 
 MODEL = ModelConfig(canvas=128)
@@ -110,7 +110,9 @@ def test_core_on_core_lays_a_print_on_itself(frames, moved):
     def uprights(images: np.ndarray) -> list[np.ndarray]:
         return [upright_transform(frame_features(one, None, MODEL), MODEL) for one in images]
 
-    found = [core_on_core(*both) for both in zip(uprights(moved), uprights(frames), strict=True)]
+    found = [
+        upright_on_upright(*both) for both in zip(uprights(moved), uprights(frames), strict=True)
+    ]
     corners = np.array([[64.0, 64.0], [192.0, 64.0], [64.0, 192.0], [192.0, 192.0]])
     away = [np.linalg.norm(apply(H - MOVED, corners), axis=1).mean() for H in found]
     assert np.median(away) < 20  # of a print that lay 30 px and more from there

@@ -23,7 +23,7 @@ from ifvit.registration.align import (
 )
 from ifvit.registration.aligner import Aligner
 from ifvit.registration.alignment import Alignment
-from ifvit.registration.hypotheses import Hypotheses
+from ifvit.registration.hypotheses import Hypotheses, rotations
 from ifvit.registration.pairing import DrawnPair
 from ifvit.registration.rectify import rectified
 from ifvit.runtime.calls import CellMatches
@@ -53,7 +53,7 @@ class Asked(Aligner):
 
 
 FRAME = FrameFeatures(np.zeros((SIDE, SIDE), np.float32), *[None] * 4)
-BLANK = DrawnPair(FRAME, FRAME, None, None, None, TINY_MODEL)
+BLANK = DrawnPair(FRAME, FRAME, None, None, TINY_MODEL)
 """A pair of which nothing but the size of its frames is asked."""
 
 
@@ -61,7 +61,9 @@ def searched(
     dense, settings: AlignConfig = ALIGN_CONFIG, hints: np.ndarray = NO_HINTS
 ) -> Hypotheses:
     """Return the hypotheses of a pair by a Module 1."""
-    return Asked(dense, settings).search(BLANK, search_angles(settings), hints)
+    asked = Asked(dense, settings)
+    ways = np.concatenate([hints, rotations(search_angles(settings), SIDE)])
+    return asked.search(BLANK, asked.look(BLANK, ways), settings.followed)
 
 
 def answer(logits: np.ndarray) -> CellMatches:
@@ -193,12 +195,11 @@ def test_a_hint_is_followed_where_the_search_is_blind() -> None:
     assert np.linalg.norm(apply(found.H_0to1, CENTRES) - apply(H, CENTRES), axis=1).max() < 3.0
 
 
-def test_where_module_1_is_blind_everywhere_the_hint_stays_for_the_ridges() -> None:
-    dense, hint = oracle(placed(22.0), tolerance=0.5), placed(120.0)
-    found = searched(dense, hints=hint[None])
+def test_where_module_1_is_blind_everywhere_what_it_looked_at_stays_for_the_ridges() -> None:
+    found = searched(oracle(placed(22.0), tolerance=0.5), hints=placed(120.0)[None])
     assert found.bent.shape == AlignConfig().followed[-1:]
-    few = found.num_inliers < 3
-    assert sum(np.allclose(H, hint) for H in found.H_0to1[few]) == 1
+    assert (found.num_inliers < 3).all()
+    assert np.isfinite(found.H_0to1).all()
 
 
 def pulled(points: np.ndarray) -> np.ndarray:
