@@ -4,8 +4,9 @@ Usage: ``python benchmarks/against.py CHECKOUT --python CHECKOUT/.venv/bin/pytho
 earlier commit's tree, commit 105cec2 or a later one, and its interpreter has what it needs
 installed. Each side is a process that stays and answers one call at a time; whole processes are
 started besides. Prints are the synthetic ones of the package, or files at 500 ppi: the first is the
-probe, all others its candidates. Times are of the wall and of the processor, all threads together;
-the ratio is the median of those of calls in turn.
+probe, all others its candidates, of which the next is another print of its finger and the last one
+of another finger. Times are of the wall and of the processor, all threads together; the ratio is
+the median of those of calls in turn.
 """
 
 from __future__ import annotations
@@ -42,14 +43,15 @@ def calls_of(paths: list[str]) -> dict[str, tuple[Callable[[int], Any], int]]:
         return _earlier_calls(paths)
     matcher, (probe, *others) = Matcher.from_pretrained(), paths
     many = several(paths)
-    features, last = matcher.extract(probe), matcher.extract(others[0])
+    features, same, other = (matcher.extract(one) for one in (probe, others[0], others[-1]))
     return {
         "a pair, from two files": (lambda i: matcher.match(probe, others[i % len(others)]), 1),
         "one more candidate, from its file": (
             lambda i: matcher.match(features, matcher.extract(others[i % len(others)])),
             1,
         ),
-        "a pair, both prepared": (lambda i: matcher.match(features, last), 1),
+        "a pair of one finger, both prepared": (lambda i: matcher.match(features, same), 1),
+        "a pair of two fingers, both prepared": (lambda i: matcher.match(features, other), 1),
         "a template, from its file": (lambda i: matcher.embed(many), len(many)),
     }
 
@@ -68,7 +70,7 @@ def _earlier_calls(paths: list[str]) -> dict[str, tuple[Callable[[int], Any], in
     matcher, (probe, *others) = Matcher.from_pretrained(), paths
     load, prepare, match = matcher.registrar.load, matcher.registrar.prepare, matcher.match_images
     many = several(paths)
-    canvas, last = prepare(load(probe)), prepare(load(others[0]))
+    canvas, same, other = (prepare(load(one)) for one in (probe, others[0], others[-1]))
     return {
         "a pair, from two files": (
             lambda i: match(load(probe), load(others[i % len(others)])),
@@ -78,7 +80,8 @@ def _earlier_calls(paths: list[str]) -> dict[str, tuple[Callable[[int], Any], in
             lambda i: match(canvas, load(others[i % len(others)])),
             1,
         ),
-        "a pair, both prepared": (lambda i: match(canvas, last), 1),
+        "a pair of one finger, both prepared": (lambda i: match(canvas, same), 1),
+        "a pair of two fingers, both prepared": (lambda i: match(canvas, other), 1),
         "a template, from its file": (lambda i: embed_files(matcher, many), len(many)),
     }
 

@@ -103,26 +103,30 @@ class Aligner:
         """
         pair, settings = drawn_pair(ordered, self.extractor, hint), self.align_config
         found = self.look(pair, pair.hint[None])
-        if not clear(found, settings.clear):
-            angles = likely_turns(pair.frame0, pair.frame1, search_angles(settings), settings.turns)
-            turned = self.look(pair, rotations(angles, pair.frame0.image.shape[0]))
-            found = most_confident(joined(found, turned))
-        if clear(found, settings.clear) and (
-            alignment := self.brief(pair, self.search(pair, found, (1,)))
-        ):
+        if alignment := self.brief(pair, found, settings.clear):
             return alignment
-        found = self.search(pair, found, settings.followed)
-        if clear(found, settings.clear_again) and (alignment := self.brief(pair, found)):
+        angles = likely_turns(pair.frame0, pair.frame1, search_angles(settings), settings.turns)
+        turned = self.look(pair, rotations(angles, pair.frame0.image.shape[0]))
+        if alignment := self.brief(pair, turned, settings.clear):
+            return alignment
+        found = self.search(pair, joined(found, turned), settings.followed)
+        if alignment := self.brief(pair, found, settings.clear_again):
             return alignment
         return self.placed(pair, found, self.refined(pair, found, self.refine_config))
 
-    def brief(self, pair: DrawnPair, found: Hypotheses) -> Alignment | None:
-        """Return where the first hypothesis leads, None unless the ridges bear it out."""
-        first = most_confident(found, 1)
-        refined = self.refined(pair, first, self.refine_config.briefly)
+    def brief(self, pair: DrawnPair, found: Hypotheses, enough: float) -> Alignment | None:
+        """Return where the best hypothesis leads, if Module 1 and the ridges are clear about it.
+
+        Module 1 is if ``enough`` confidence in sum speaks for it; then it looks once more. The
+        ridges are if they correlate. Otherwise None.
+        """
+        if not clear(most_confident(found, 1), enough):
+            return None
+        found = self.search(pair, found, (1,))
+        refined = self.refined(pair, found, self.refine_config.briefly)
         if refined.ncc < self.align_config.clear_ncc:
             return None
-        return self.placed(pair, first, refined)
+        return self.placed(pair, found, refined)
 
     def search(self, pair: DrawnPair, found: Hypotheses, followed: tuple[int, ...]) -> Hypotheses:
         """Align a pair by Module 1 alone, in several ways, the most confident first.
