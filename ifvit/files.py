@@ -135,9 +135,14 @@ def check_folder(path: str | Path, option: str = "--out") -> None:
 
 
 def keep_earlier(path: Path) -> None:
-    """Move a file or folder of an earlier run aside: nothing that was saved is lost."""
+    """Move a file or folder of an earlier run aside: nothing that was saved is lost.
+
+    Of a link to a file it is the file that moves: the link stays one.
+    """
     if not path.exists():
         return
+    if path.is_file():
+        path = final_target(path)
     stamp = 1
     while os.path.lexists(kept := path.with_name(f"{path.stem}.{stamp}{path.suffix}")):
         stamp += 1

@@ -1,21 +1,39 @@
 """The rules of JAX that the models are written for, whatever a notebook has set for itself.
 
-Strict promotion of types or ranks is a choice of who writes a program, not of who calls one.
+Strict promotion of types or ranks is a choice of who writes a program, not of who calls one. And a
+process that was forked from one in which JAX computed hangs: its threads are not there.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_computing: int | None = None
+"""The process in which JAX has begun to compute; a fork takes the number with it."""
 
 
 @contextmanager
 def usual_promotion() -> Iterator[None]:
     """Let JAX promote types and ranks as it does by default, in this thread, while inside.
 
-    It decorates functions too.
+    It decorates functions too. Raises ValueError in a process that was forked after JAX computed.
     """
     import jax
 
+    _check_not_forked()
     with jax.numpy_dtype_promotion("standard"), jax.numpy_rank_promotion("allow"):
         yield
+
+
+def _check_not_forked() -> None:
+    global _computing
+    if _computing is None:
+        _computing = os.getpid()
+    if _computing != os.getpid():
+        raise ValueError(
+            f"process {os.getpid()} was forked from {_computing} after JAX had computed there, and "
+            'would hang: start it by multiprocessing.get_context("spawn"), or use weights with '
+            "graphs (`ifvit export-onnx`), which need no JAX"
+        )

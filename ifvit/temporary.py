@@ -29,7 +29,9 @@ def replacing(path: Path, found: os.stat_result | None, mode: int | None) -> Ite
 
     At the end it takes the place of ``path``; where anything is raised it goes.
     """
-    descriptor, opened = _open_new(path, 0o666 if mode is None else mode)
+    # Of a file that is there nobody may open the new one before it has that one's mode.
+    new = 0o666 if mode is None else mode
+    descriptor, opened = _open_new(path, new if found is None else 0o600)
     with ExitStack() as closing:
         closing.callback(os.close, descriptor)
         try:

@@ -16,15 +16,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from killed_commands import Killer
-from PIL import Image
+from after_kills import (
+    CopiedWhole,
+    Kept,
+    Purged,
+    Rows,
+    check_prints,
+    check_training,
+    ids_of,
+    made_by_others,
+    removed_or_gone,
+    whole,
+)
+from killed_commands import KILLED, Killer
 
 from ifvit.comparison.decision import load_decision
 from ifvit.data.examples import FOLDER
-from ifvit.data.images import read_image
 from ifvit.gallery.template import load_templates
-from ifvit.texts import read_json, read_table
-from ifvit.weights.checkpoint import read_metadata
 from ifvit.weights.convert import TABLE as CONVERTED
 from ifvit.weights.loftr import read_loftr
 
@@ -38,65 +46,12 @@ class Killed:
     argv: list[str]
     check: Callable[[Path, str], None]
     """Takes the folder of what it writes, and what it printed before it was killed."""
-    steps: int = 12
-    """Changes of folders within which it is killed."""
-    seconds: float = 4
-    done: Callable[[Path], bool] = lambda out: False
-    """Whether there is nothing more to do, so that the next kill begins with an empty folder."""
     share: float = 1
     """Of the kills: what takes long gets fewer."""
-
-
-def whole(path: Path, read: Callable[[Path], object]) -> None:
-    if path.exists():
-        read(path)
-
-
-def check_prints(out: Path, said: str) -> None:
-    for path in out.glob("*.png"):
-        read_image(path) if path.stem != "contact_sheet" else Image.open(path).load()
-    table = out / "manifest.csv"
-    if table.exists():
-        rows = read_table(table, ["file", "finger"], "a table")
-        assert all((out / row.values["file"]).exists() for row in rows)
-
-
-def check_training(out: Path, said: str) -> None:
-    for path in out.rglob("*.safetensors"):
-        read_metadata(path)
-    whole(out / "config.json", lambda path: read_json(path, "settings"))
-
-
-class Rows:
-    """The rows of an evaluation: what was there stays, and each is whole."""
-
-    def __init__(self) -> None:
-        self.seen: list[bytes] = []
-
-    def __call__(self, out: Path, said: str) -> None:
-        path = out / "scores.csv"
-        lines = path.read_bytes().splitlines(True) if path.exists() else []
-        lines = [line for line in lines if line.endswith(b"\n")]
-        assert lines[: len(self.seen)] == self.seen, "a row is lost"
-        self.seen = lines
-
-
-class Enrolled:
-    """What a gallery's commands have told is so when it is opened again."""
-
-    def __init__(self) -> None:
-        self.there: set[str] = set()
-
-    def __call__(self, out: Path, said: str) -> None:
-        from ifvit.gallery.gallery import Gallery
-
-        lines = [line.split("\t") for line in said.split("\n")[:-1] if "\t" in line]
-        self.there |= {words[0] for words in lines if words[1] in ("enrolled", "known")}
-        if not self.there:
-            return
-        gallery = Gallery(out)
-        assert self.there <= set(gallery.labels()["id"].to_pylist()), "a print is lost"
-        assert gallery.store.damaged() == []
+    before: Callable[[Path], None] = lambda out: None
+    """Puts what it begins with into its folder, before any kill and after each success."""
+    ends: Callable[[int, str], bool] = lambda code, said: code == 0
+    """Whether a command that was not killed ended as it should, given what went before."""
 
 
 def write_loftr(path: Path, layers: int = 2, width: int = 8) -> Path:
@@ -114,51 +69,50 @@ def write_loftr(path: Path, layers: int = 2, width: int = 8) -> Path:
     return path
 
 
+GALLERIES = ("remove", "purge", "upgrade", "compact", "backup")
+"""Commands that begin with a gallery."""
+
+
 def commands(folder: Path, out: Path) -> dict[str, Killed]:
     """Return each command that writes, with what it reads made in ``folder``."""
-    data = folder / "set"
-    data.mkdir()
-    for path in PRINTS:
-        shutil.copy(path, data)
-    gallery = out / "gallery"
-    rows, enrolled = Rows(), Enrolled()
+    data, gallery, earlier = folder / "set", out / "gallery", folder / "earlier" / "gallery"
+    rows, enrolled, kept = Rows(), Kept(), Kept(earlier)
+    listed = tuple(ids_of(earlier)) if earlier.exists() else ("nobody",)
+    removed, purged = Kept(earlier, listed[:1]), Purged(earlier, listed[:1])
+    copied = CopiedWhole(earlier)
     return {
-        "evaluate": Killed(["evaluate", "--dataset-root", data, "--out", out], rows),
+        "evaluate": Killed(
+            ["evaluate", "--dataset-root", data, "--out", out], rows, before=rows.begin
+        ),
         "calibrate": Killed(
             ["calibrate", folder / "scores" / "scores.csv", "--out", out / "decision.json"],
             lambda out, said: whole(out / "decision.json", load_decision),
-            4,
-            1,
         ),
         "embed": Killed(
             ["embed", *PRINTS, "--out", out / "t.npz"],
             lambda out, said: whole(out / "t.npz", load_templates),
-            4,
-            2,
         ),
         "convert-loftr": Killed(
             [
                 *("convert-loftr", "--num-heads", "2", "--pytorch-ckpt"),
-                *(write_loftr(folder / "loftr.ckpt"), "--output", out / "loftr.npz"),
+                *(folder / "loftr.ckpt", "--output", out / "loftr.npz"),
             ],
             lambda out, said: whole(out / "loftr.npz", read_loftr),
-            4,
-            3,
-            share=0.3,
         ),
-        "enroll": Killed(
-            ["enroll", gallery, data], lambda out, said: enrolled(gallery, said), 20, share=0.5
+        "enroll": Killed(["enroll", gallery, data], enrolled, 0.5, enrolled.begin),
+        "remove": Killed(
+            ["remove", gallery, listed[0]], removed, 0.5, removed.begin, removed_or_gone
         ),
-        "compact": Killed(
-            ["gallery", "compact", gallery], lambda out, said: enrolled(gallery, said), 9, 2
+        "purge": Killed(
+            ["remove", gallery, listed[0], "--purge"], purged, 0.5, purged.begin, removed_or_gone
+        ),
+        "upgrade": Killed(["gallery", "upgrade", gallery], kept, 0.5, kept.begin),
+        "compact": Killed(["gallery", "compact", gallery], kept, 0.5, kept.begin),
+        "backup": Killed(
+            ["gallery", "backup", gallery, "--out", out / "copy"], copied, 0.5, copied.begin
         ),
         "synth": Killed(
-            ["synth", "--fingers", "1", "--impressions", "2", "--out", out],
-            check_prints,
-            12,
-            9,
-            lambda out: (out / "contact_sheet.png").exists(),
-            0.15,
+            ["synth", "--fingers", "1", "--impressions", "2", "--out", out], check_prints, 0.2
         ),
         "train-dense": Killed(
             [
@@ -167,9 +121,7 @@ def commands(folder: Path, out: Path) -> dict[str, Killed]:
                 *("--checkpoint-dir", out),
             ],
             check_training,
-            60,
-            20,
-            share=0.1,
+            0.1,
         ),
     }
 
@@ -184,36 +136,63 @@ def server() -> Iterator[subprocess.Popen]:
         made.stdin.close()
 
 
+def prepared(name: str, folder: Path, out: Path, killer: Killer) -> Killed:
+    """Make what a command reads, and return the command."""
+    (folder / "set").mkdir()
+    for path in PRINTS:
+        shutil.copy(path, folder / "set")
+    if name == "convert-loftr":
+        write_loftr(folder / "loftr.ckpt")
+    elif name == "calibrate":
+        argv = ["evaluate", "--dataset-root", folder / "set", "--out", folder / "scores"]
+        assert killer.run(argv)[0] == 0
+    elif name in GALLERIES:
+        earlier = folder / "earlier" / "gallery"
+        assert killer.run(["enroll", earlier, folder / "set", "--keep-prints"])[0] == 0
+        if name == "upgrade":
+            made_by_others(earlier)
+    return commands(folder, out)[name]
+
+
 def kill_often(name: str, kills: int, server: subprocess.Popen, folder: Path, seed: int) -> int:
-    """Kill a command so often; then let it end."""
+    """Kill a command so often, at each part of its way; some runs of it may end in between."""
     out = folder / "out"
     killer = Killer(server, random.Random(f"{seed} {name}"), folder)
-    one = commands(folder, out)[name]
-    if name == "calibrate":
-        scores = folder / "scores"
-        argv = ["evaluate", "--dataset-root", folder / "set", "--out", scores]
-        assert killer.run(argv)[0] == 0
-    out.mkdir()
-    if name == "compact":
-        assert killer.run(["enroll", out / "gallery", folder / "set"])[0] == 0
-        one.check(out, (folder / "said").read_text(encoding="utf-8"))
-    for _ in range(round(kills * one.share)):
-        code, said = killer.kill(one.argv, one.steps, one.seconds)
-        assert code in (-9, 0), said
+    one = prepared(name, folder, out, killer)
+
+    def fresh() -> None:
+        shutil.rmtree(out, ignore_errors=True)
+        out.mkdir()
+        one.before(out)
+
+    def to_its_end() -> None:
+        code, said = killer.run(one.argv)
+        assert one.ends(code, said), said
         one.check(out, said)
-        if one.done(out):
-            shutil.rmtree(out)
-            out.mkdir()
-    code, said = killer.run(one.argv)
-    assert code == 0, said
-    one.check(out, said)
-    left = [path for path in out.rglob("*.tmp") if "gallery" not in path.parts]
-    assert not left, "what was half written stays for good"
+        left = [path for path in out.rglob("*.tmp") if "gallery" not in path.parts]
+        assert not left, "what was half written stays for good"
+        fresh()
+
+    fresh()
+    to_its_end()
+    steps, cpu = killer.steps, killer.cpu
+    wanted = max(1, round(kills * one.share))
+    for _ in range(5 * wanted):
+        code, said = killer.kill(one.argv, steps, cpu)
+        assert code in KILLED or one.ends(code, said), said
+        one.check(out, said)
+        if code not in KILLED:
+            fresh()
+        elif killer.draw.random() < 0.25:
+            to_its_end()
+        if killer.kills >= wanted:
+            break
+    to_its_end()
     return killer.kills
 
 
 NAMES = (
-    *("evaluate", "calibrate", "embed", "convert-loftr", "enroll", "compact"),
+    *("evaluate", "calibrate", "embed", "convert-loftr", "enroll", *GALLERIES),
     *("synth", "train-dense"),
 )
 
@@ -229,4 +208,5 @@ def test_many_kills(name, server, tmp_path, record_property):
     kills = int(os.environ.get("IFVIT_KILLS", "30"))
     made = kill_often(name, kills, server, tmp_path, 1)
     record_property("kills", made)
+    assert made >= round(kills * commands(tmp_path, tmp_path / "out")[name].share)
     print(f"{name}: {made} kills")

@@ -7,7 +7,7 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from ifvit.commands.galleries import GalleryArgs, draw_evidence, opened
+from ifvit.commands.galleries import GalleryArgs, check_rate, draw_evidence, opened
 from ifvit.commands.options import SHIPPED, WeightsOptions
 from ifvit.endings import flushed
 from ifvit.files import check_folder, check_output, write_result
@@ -31,6 +31,7 @@ class Settings(GalleryArgs):
 def run(settings: Settings) -> None:
     """Write the pairs of prints that are alike though they are said to be of two fingers."""
     check_output(settings.out)
+    check_rate("--fmr", settings.fmr)
     if settings.evidence is not None:
         check_folder(settings.evidence, "--evidence")
     gallery = opened(settings.gallery, settings.key_file, settings.weights)

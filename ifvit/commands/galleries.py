@@ -9,7 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from tyro.conf import Positional
 
-from ifvit.commands.options import Weights, check_prints
+from ifvit.commands.options import Weights
+from ifvit.config import REFERENCE_PPI
+from ifvit.data.images import check_image
+from ifvit.data.prints import check_ppi
+from ifvit.data.tags import warn_of_tags
 from ifvit.matcher import Matcher
 
 if TYPE_CHECKING:
@@ -60,10 +64,28 @@ def opened(
 
 
 def check_probes(probes: tuple[str, ...], ppi: int | None) -> None:
-    """Raise ValueError where there is no probe, or one is no print."""
+    """Raise ValueError where there is no probe, or none of them is a print."""
     if not probes:
         raise ValueError("no probe given: expected at least one print to search for")
-    check_prints(probes[0], probes[1:], ppi)
+    check_ppi(REFERENCE_PPI if ppi is None else ppi)
+    wrong = [error for path in probes if (error := _error_of(path)) is not None]
+    if len(wrong) == len(probes):
+        raise wrong[0]
+    warn_of_tags((path, ppi) for path in probes)
+
+
+def check_rate(option: str, rate: float) -> None:
+    """Raise ValueError for what is no rate of errors."""
+    if not 0 < rate < 1:
+        raise ValueError(f"{option} {rate:g}: expected a rate between 0 and 1, such as 0.001")
+
+
+def _error_of(path: str) -> ValueError | OSError | None:
+    try:
+        check_image(path)
+    except (ValueError, OSError) as error:
+        return error
+    return None
 
 
 def rate_text(rate: Rate | None) -> str:

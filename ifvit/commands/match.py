@@ -12,9 +12,7 @@ from tyro.conf import Positional
 from ifvit.commands.options import SHIPPED, WeightsOptions, check_prints
 from ifvit.comparison.decision import DECISION_FILE, Decision, load_decision
 from ifvit.comparison.result import MatchResult
-from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import each_ppi
-from ifvit.data.prints import warn_of_several
 from ifvit.endings import flushed
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.features import Features
@@ -63,11 +61,11 @@ def run(settings: Settings) -> None:
     _check(settings)
     matcher = settings.weights.matcher(settings.enhancer, settings.canvas, settings.calibration)
     ppi0, ppi1 = each_ppi(settings.ppi)
-    probe = _extracted(matcher, settings.probe, ppi0)
+    probe = matcher.extract(settings.probe, ppi0)
     read, unreadable = [], []
     for path in settings.candidates:
         try:
-            read.append(_extracted(matcher, path, ppi1))
+            read.append(matcher.extract(path, ppi1))
         except (ValueError, OSError) as error:
             if len(settings.candidates) == 1:
                 raise
@@ -108,12 +106,6 @@ def _draw_stages(
     logger.info(
         "%d pictures, %s to %s, are in %s", *(len(drawn), drawn[0].name, drawn[-1].name, folder)
     )
-
-
-def _extracted(matcher: Matcher, path: str, ppi: float | None) -> Features:
-    features = matcher.extract(path, ppi)
-    warn_of_several(features.image, REFERENCE_PPI, path)
-    return features
 
 
 def _print(result: MatchResult, settings: Settings, limit: float | None) -> None:

@@ -8,8 +8,6 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from ifvit.commands.options import check_prints
-from ifvit.config import REFERENCE_PPI
-from ifvit.data.prints import warn_of_several
 from ifvit.endings import flushed
 from ifvit.features.enhancer import EnhancerName
 from ifvit.files import check_output, write_result
@@ -55,8 +53,6 @@ def run(settings: Settings) -> None:
         ppi=settings.ppi,
         enhancer=settings.enhancer,
     )
-    for name, image in ((settings.image0, found.image0), (settings.image1, found.image1)):
-        warn_of_several(image, REFERENCE_PPI, name)
     print(found.summary())
     flushed()
     pictures = draw_registration(found, out)

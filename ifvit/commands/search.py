@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,7 @@ from tyro.conf import Positional
 from ifvit.commands.galleries import (
     GalleryArgs,
     check_probes,
+    check_rate,
     draw_evidence,
     opened,
     rate_text,
@@ -19,9 +21,12 @@ from ifvit.commands.galleries import (
 from ifvit.commands.options import SHIPPED, WeightsOptions
 from ifvit.endings import flushed
 from ifvit.files import check_folder
+from ifvit.texts import shortened
 
 if TYPE_CHECKING:
     from ifvit.gallery.answers import SearchResult
+
+logger = logging.getLogger("ifvit")
 
 
 @dataclass(frozen=True)
@@ -52,29 +57,47 @@ def run(settings: Settings) -> None:
     check_probes(settings.probes, settings.ppi)
     if settings.top < 1:
         raise ValueError(f"--top {settings.top}: expected at least 1")
+    check_rate("--fpir", settings.fpir)
     if settings.evidence is not None:
         check_folder(settings.evidence, "--evidence")
     gallery = opened(
         settings.gallery, settings.key_file, settings.weights, cluster=settings.cluster
     )
+    matcher, unreadable = gallery.matcher, []
     for probe in settings.probes:
+        try:
+            features = matcher.extract(probe, settings.ppi)
+        except (ValueError, OSError) as error:
+            if len(settings.probes) == 1:
+                raise
+            logger.warning("%s", error)
+            unreadable.append(probe)
+            continue
         found = gallery.search(
-            probe,
+            features,
             top=settings.top,
             fpir=settings.fpir,
-            ppi=settings.ppi,
             thorough=settings.thorough,
         )
-        if settings.json:
-            listed = [one.record for one in found.candidates]
-            print(json.dumps({"probe": probe, **found.record, "candidates": listed}))
-        else:
-            print("\n".join(_lines(probe, found)))
-        flushed()
-        if settings.evidence is not None:
-            for one in found.candidates:
-                path = Path(settings.evidence) / f"{Path(probe).stem}_{one.id}.png"
-                draw_evidence(one.result, path)
+        _print(probe, found, settings)
+    if unreadable:
+        raise ValueError(
+            f"{len(unreadable)} of {len(settings.probes)} probes could not be searched for, the "
+            f"reasons stand above: {shortened(', '.join(unreadable), 250)}"
+        )
+
+
+def _print(probe: str, found: SearchResult, settings: Settings) -> None:
+    if settings.json:
+        listed = [one.record for one in found.candidates]
+        print(json.dumps({"probe": probe, **found.record, "candidates": listed}))
+    else:
+        print("\n".join(_lines(probe, found)))
+    flushed()
+    if settings.evidence is not None:
+        for one in found.candidates:
+            path = Path(settings.evidence) / f"{Path(probe).stem}_{one.id}.png"
+            draw_evidence(one.result, path)
 
 
 def _lines(probe: str, found: SearchResult) -> list[str]:

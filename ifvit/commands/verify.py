@@ -11,6 +11,7 @@ from tyro.conf import Positional
 from ifvit.commands.galleries import (
     GalleryArgs,
     check_probes,
+    check_rate,
     draw_evidence,
     opened,
     rate_text,
@@ -18,6 +19,7 @@ from ifvit.commands.galleries import (
 from ifvit.commands.options import SHIPPED, WeightsOptions
 from ifvit.endings import flushed
 from ifvit.files import check_output
+from ifvit.viz.figures import picture_format
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,9 @@ def run(settings: Settings) -> None:
     if not settings.id or not settings.probe:
         raise ValueError("expected the id or subject that is claimed, and a print")
     check_probes((settings.probe,), settings.ppi)
+    check_rate("--fmr", settings.fmr)
     if settings.out is not None:
+        picture_format(settings.out)
         check_output(settings.out)
     gallery = opened(settings.gallery, settings.key_file, settings.weights)
     made = gallery.verify(

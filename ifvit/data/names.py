@@ -14,7 +14,10 @@ from ifvit.data.prints import Print
 
 logger = logging.getLogger("ifvit")
 
-HANDS = {"left": "left", "right": "right", "l": "left", "r": "right", "lh": "left", "rh": "right"}
+HANDS = {
+    **{word: "left" for word in ("left", "l", "lh", "lt")},
+    **{word: "right" for word in ("right", "r", "rh", "rt")},
+}
 
 FINGERS = {
     **{word: "thumb" for word in ("thumb", "t")},
@@ -23,6 +26,29 @@ FINGERS = {
     "ring": "ring",
     **{word: "little" for word in ("little", "pinky", "pinkie", "small")},
 }
+
+_JOINED = re.compile(
+    r"(?P<hand>left|right|[lr])?(?P<finger>thumb|index|forefinger|middle|ring|little|pinky)"
+    r"(?:finger)?(?P<after>left|right)?"
+)
+"""Words written as one: ``leftindex``, ``RIGHTTHUMB``."""
+
+NO_FINGERS = re.compile(
+    r"gallery|probes?|query|queries|enrol(?:l?ed|l?ment)?|templates?|train(?:ing)?|test(?:ing|s)?|"
+    r"val(?:id|idation)?|dev|left|right|[lr]|(?:left|right)[ _-]?hand|[lr]h|males?|females?|"
+    r"live|real|fake|spoof|(?:session|sess|sensor|scanner|day|visit)[ _-]?[0-9a-z]?[0-9]*"
+)
+"""Folders that divide a set, and are no finger."""
+
+CONDITIONS = re.compile(
+    r"s|sess|session|day|visit|scan|sample|take|try|attempt|sensor|scanner|capture|acq|imp|"
+    r"impression|roll|rolled|plain|flat|slap|dry|wet|moist|normal|clean|dirty|partial|full|live"
+)
+"""Words for how a finger was taken; a number behind one is no finger's."""
+
+_PARTS = re.compile(r"[^\W\d_]+|[0-9]+")
+_CLOCK = 6
+"""Digits from which on a number is a date, a time or a serial one."""
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _CODE = re.compile(r"([lr])([timrlp]|[1-5])")
@@ -39,7 +65,7 @@ def finger_in(stem: str) -> str | None:
     """
     if found := _TWO_NUMBERS.fullmatch(stem):
         return found[1]
-    words = [word.lower() for word in _WORDS.findall(stem)]
+    words = [part for word in _WORDS.findall(stem) for part in _divided(word.lower())]
     hand = next((HANDS[word] for word in words if word in HANDS), "")
     finger = next((FINGERS[w] for w in words if w in FINGERS and (len(w) > 1 or hand)), "")
     if not finger:
@@ -52,9 +78,23 @@ def finger_in(stem: str) -> str | None:
     return f"{hand} {finger}".strip() or None
 
 
+def _divided(word: str) -> list[str]:
+    found = _JOINED.fullmatch(word)
+    if not found or word in FINGERS:
+        return [word]
+    return [part for part in (found["hand"], found["finger"], found["after"]) if part]
+
+
 def check_one_finger(folder: Path, images: Iterable[Path]) -> None:
-    """Raise ValueError where the names in a folder that is taken for a finger carry several."""
-    carried = {found: path.name for path in images if (found := finger_in(path.stem))}
+    """Raise ValueError where the names in a folder that is taken for a finger carry several.
+
+    So they do where words or numbers name several fingers, and where two of their parts vary by
+    themselves, as a finger's and an impression's do (``7_2_1``, ``anular_3``), whatever the words.
+    """
+    names = sorted(images)
+    carried = {found: path.name for path in names if (found := finger_in(path.stem))}
+    if len(carried) < 2:
+        carried = _varying(names)
     if len(carried) > 1:
         (first, name0), (second, name1), *_ = sorted(carried.items())
         raise PrintError(
@@ -62,6 +102,52 @@ def check_one_finger(folder: Path, images: Iterable[Path]) -> None:
             f"{first} ({name0}) and {second} ({name1}): list the prints in a .csv with the columns "
             "path and finger (docs/data.md)"
         )
+
+
+def check_no_division(root: Path, folders: Iterable[Path]) -> None:
+    """Raise ValueError where each folder below ``root`` is a part of a set, and none is a finger.
+
+    Their names say so: ``gallery`` and ``probe``, ``session1`` and ``session2``.
+    """
+    named = sorted(folders)
+    if len(named) > 1 and all(NO_FINGERS.fullmatch(path.name.lower()) for path in named):
+        raise PrintError(
+            f"{root} would be read as {len(named)} fingers, but {named[0].name} and "
+            f"{named[1].name} are parts of a set: give one of them, or list the prints in a .csv "
+            "with the columns path and finger (docs/data.md)"
+        )
+
+
+def _varying(images: Iterable[Path]) -> dict[str, str]:
+    """Return what a part of the names has as values, where each goes with several of the rest."""
+    split = {path.name: _PARTS.findall(path.stem.lower()) for path in images}
+    if len(split) < 4 or len({len(parts) for parts in split.values()}) != 1:
+        return {}
+    columns = list(zip(*split.values(), strict=True))
+    varying = [
+        place
+        for place, values in enumerate(columns)
+        if len(set(values)) > 1 and not _of_capture(columns, place)
+    ]
+    if len(varying) < 2:
+        return {}
+    carried: defaultdict[str, list[str]] = defaultdict(list)
+    for name, parts in split.items():
+        carried[" ".join(parts[place] for place in varying[:-1])].append(name)
+    # Numbers that differ from name to name are serial ones, such as a date and a time of day.
+    if len(carried) < 2 or len(split) < 2 * len(carried):
+        return {}
+    return {what: names[0] for what, names in carried.items()}
+
+
+def _of_capture(columns: Sequence[tuple[str, ...]], place: int) -> bool:
+    """Return whether a part of names says when or how, and not which finger."""
+    values = set(columns[place])
+    if any(value.isdecimal() and len(value) >= _CLOCK for value in values):
+        return True
+    # The last part is the impression, whatever stands before it.
+    before = set(columns[place - 1]) if 0 < place < len(columns) - 1 else set()
+    return any(words and all(map(CONDITIONS.fullmatch, words)) for words in (values, before))
 
 
 def warn_of_doubles(prints: Sequence[Print]) -> None:

@@ -20,7 +20,7 @@ from ifvit.config import REFERENCE_PPI
 from ifvit.data.formats import EXTENSIONS
 from ifvit.data.layouts import LAYOUTS, Named, named_prints
 from ifvit.data.manifest import read_manifest
-from ifvit.data.names import check_one_finger
+from ifvit.data.names import check_no_division, check_one_finger
 from ifvit.data.prints import Print, check_ppi
 
 logger = logging.getLogger("ifvit")
@@ -184,8 +184,9 @@ def _published_layout(root: Path, tree: Tree) -> list[Named]:
 
 def _folder_layout(root: Path, tree: Tree) -> list[Named]:
     """Read one folder per finger, names as they are."""
-    found = []
-    for folder in _fingers(root, tree):
+    found, folders = [], [folder for folder in _fingers(root, tree) if tree[folder]]
+    check_no_division(root, folders)
+    for folder in folders:
         images = tree[folder]
         fingers = {m[1].lstrip("0") for p in images if (m := _FVC_NAME.fullmatch(p.stem))}
         if len(fingers) > 1:

@@ -15,9 +15,8 @@ from tqdm import tqdm
 
 from ifvit.comparison.print_similarity import template_similarity
 from ifvit.comparison.score import NOT_ALIGNED
-from ifvit.config import REFERENCE_PPI
 from ifvit.data.names import warn_of_doubles
-from ifvit.data.prints import Print, warn_of_several
+from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.data.tags import warn_of_tags
 from ifvit.evaluation.protocols import Pair, fewer_impostors, print_name, protocol_pairs
@@ -203,9 +202,7 @@ class _Extracted:
                 del self._made[number]
             item = self.prints[index]
             try:
-                made = self.matcher.extract(item.path, item.ppi)
-                warn_of_several(made.image, REFERENCE_PPI, item.path)
-                self._made[index] = made
+                self._made[index] = self.matcher.extract(item.path, item.ppi)
             except (ValueError, OSError) as error:
                 logger.warning("%s counts as failed: %s", item.path.name, error)
                 self._made[index] = None

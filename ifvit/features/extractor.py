@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.config import ModelConfig
+from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.data.given import Ppi, PrintSource, each_ppi
+from ifvit.data.prints import warn_of_several
 from ifvit.features.enhancer import EnhancerName, source_of
 from ifvit.features.features import Features, read_features
 from ifvit.features.fit import FIT_CONFIG, Fit, FitConfig, fit_of
@@ -41,10 +43,15 @@ class Extractor:
     ) -> Features:
         """Read and measure a print, from a file or in memory, once however often it is matched.
 
-        ``ppi`` is its resolution, 500 if not given. Features stay as they are. Raises as
-        :func:`read_features` does.
+        ``ppi`` is its resolution, 500 if not given. Features stay as they are; an image of several
+        fingers is a warning. Raises as :func:`read_features` does.
         """
-        return given if isinstance(given, Features) else read_features(given, ppi, name)
+        if isinstance(given, Features):
+            return given
+        made = read_features(given, ppi, name)
+        called = str(given) if isinstance(given, str | Path) else made.name or "the print"
+        warn_of_several(made.image, REFERENCE_PPI, called)
+        return made
 
     def extract_both(
         self, given0: PrintSource | Features, given1: PrintSource | Features, ppi: Ppi = None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -177,17 +178,16 @@ class Gallery:
         """Remove prints by id or subject, and return their ids.
 
         Older versions of the gallery still hold them until ``purge``, which removes those. Raises
-        ValueError where nobody is called so; then nothing is removed.
+        ValueError where nobody is called so; then no print is removed.
         """
-        with self.store.writing():
+        with self.store.writing(), ExitStack() as after:
+            if purge:  # of who is gone too: who removed them may have been killed before this
+                after.callback(self.store.purge)
             numbers = sorted({number for id in ids for number in self.store.find(id, finger)})
             gone = self.store.labels_at(numbers)
-            removed = [one["id"] for one in gone]
+            removed, subjects = [one["id"] for one in gone], {one["subject"] for one in gone}
             self.store.delete(removed)
-            subjects = sorted({one["subject"] for one in gone} - {""})
-            log(self.path, "removed", ids=removed, subjects=subjects, purged=purge)
-            if purge:
-                self.store.purge()
+            log(self.path, "removed", ids=removed, subjects=sorted(subjects - {""}), purged=purge)
         return removed
 
     def dedupe(self, fmr: float = 1e-6) -> list[Double]:

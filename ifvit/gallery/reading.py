@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import PrintSource
-from ifvit.data.prints import warn_of_several
 from ifvit.features.coder import Template
 from ifvit.gallery.enrolment import Entry, readable
 from ifvit.matcher import Matcher
@@ -37,5 +35,4 @@ def read_print(matcher: Matcher, entry: Entry) -> Read | Unread:
         features = matcher.extract(source, entry.ppi, entry.name)
     except (ValueError, OSError) as error:
         return Unread(entry, str(error))
-    warn_of_several(features.image, REFERENCE_PPI, entry.name)
     return Read(entry, source, matcher.coder.template(features), features.order)

@@ -8,6 +8,7 @@ stays in them until then (:meth:`Store.purge`).
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 import os
 import shutil
@@ -133,9 +134,15 @@ class Store(RowReader):
         target = Path(folder)
         if target.exists():
             raise ValueError(f"{target} is there already: expected a new folder for the copy")
+        if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.uri)):
+            raise ValueError(f"{target} lies in the gallery that is copied: give another folder")
         check_folder(target, "--out")
-        kept = target.with_name(f".{target.name}.{os.getpid()}.tmp")
+        # One name for each gallery: only one process at a time copies it, so that what lies there
+        # was left by one that was killed.
+        own = hashlib.sha256(os.fsencode(os.path.realpath(self.uri))).hexdigest()[:16]
+        kept = target.with_name(f".{target.name}.{own}.tmp")
         try:
+            shutil.rmtree(kept, ignore_errors=True)
             shutil.copytree(self.uri, kept, ignore=shutil.ignore_patterns(".lock", ".*.tmp"))
             os.rename(kept, target)
         finally:

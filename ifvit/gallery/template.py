@@ -22,8 +22,6 @@ from jaxtyping import Bool, Float, Int8
 
 from ifvit.archives import read_arrays
 from ifvit.comparison.print_similarity import map_similarity, unit_index
-from ifvit.config import REFERENCE_PPI
-from ifvit.data.prints import warn_of_several
 from ifvit.features.coder import INT8, Template
 from ifvit.files import write_result
 from ifvit.matcher import Matcher
@@ -96,7 +94,6 @@ def embed_files(
             logger.warning("skipping %s: %s", path, error)
             unreadable.append(str(path))
             continue
-        warn_of_several(features.image, REFERENCE_PPI, path)
         made.append(matcher.coder.template(features))
         if made[-1].quality < LOW_QUALITY:
             logger.warning(

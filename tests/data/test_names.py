@@ -41,6 +41,30 @@ SCHEMES: dict[str, Scheme] = {
         f"person{p}/{'LR'[f // 3]}{f % 3 + 1}_{i}.png"
     ),
     "folder a person, last": lambda p, f, i: f"person{p}/scan{i}_{WORDS[f].replace('_', '-')}.png",
+    "folder a finger, session and impression": lambda p, f, i: (
+        f"p{p}_{WORDS[f]}/session{i % 2}_{i}.png"
+    ),
+    "folder a finger, serial": lambda p, f, i: (
+        f"p{p}_{WORDS[f]}/IMG_{2000 + 60 * p + 7 * f + i}.png"
+    ),
+    "folder a finger, its own number": lambda p, f, i: f"{7 * p + f}/{7 * p + f}_{i}.png",
+    "folder a person, three numbers": lambda p, f, i: f"{p}/{p}_{f}_{i}.png",
+    "folder a person, MCYT": lambda p, f, i: f"{p:04}/dp_{p:04}_{f}_{i}.bmp",
+    "folder a person, Spanish": lambda p, f, i: (
+        f"{p}/{('derecho', 'izquierdo')[f // 3]}_{('pulgar', 'anular', 'medio')[f % 3]}_{i}.png"
+    ),
+    "folder a person, Chinese": lambda p, f, i: f"{p}/{'左右'[f // 3]}{'拇食中'[f % 3]}指_{i}.png",
+    "folder a person, letters": lambda p, f, i: f"person{p}/{'abcdef'[f]}{i}.png",
+    "folder a person, as one word": lambda p, f, i: (
+        f"person{p}/{p:03}{WORDS[f].replace('_', '').upper()}{i}.png"
+    ),
+    "folder a person, one impression": lambda p, f, i: (
+        f"person{p}{i}/{WORDS[f].replace('_', '')}.png"
+    ),
+    "flat three numbers": lambda p, f, i: f"{p}_{f}_{i}.png",
+    "flat PLUS": lambda p, f, i: f"PLUS_{p:03}_{f + 1:02}_{i:02}.png",
+    "folders of gallery and probe": lambda p, f, i: f"{('gallery', 'probe')[i]}/{6 * p + f}.png",
+    "folders of sessions": lambda p, f, i: f"session{i + 1}/{6 * p + f}.png",
     "folders of folders": lambda p, f, i: f"person{p}/{WORDS[f]}/{i}.png",
     "flat words": lambda p, f, i: f"person{p}_{WORDS[f]}_{i}.png",
     "published": lambda p, f, i: (
@@ -81,6 +105,15 @@ def test_the_right_number_of_fingers_or_none(tmp_path, name, place):
         return
     assert len({(p.dataset, p.finger) for p in prints}) == fingers
     assert len(prints) == fingers * KEPT
+
+
+@pytest.mark.parametrize(
+    "shape", ["{h}{f}", "{h}{f}2", "a_{h}{f}_1", "{f}{h}3", "lt_{f}", "007{h}{f}1"]
+)
+@pytest.mark.parametrize("turn", [str.lower, str.upper])
+@pytest.mark.parametrize("finger", ["thumb", "index", "middle", "ring", "little"])
+def test_fingers_are_told_apart_in_words_written_as_one(finger, turn, shape):
+    assert finger_in(turn(shape.format(h="left", f=finger))) == f"left {finger}"
 
 
 @pytest.mark.parametrize("hand", ["left", "Left", "LEFT", "L", "lh", "l"])

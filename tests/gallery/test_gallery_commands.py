@@ -145,7 +145,9 @@ def test_what_is_wrong_is_one_line(folder, capsys, arguments, said) -> None:
 
 def test_a_rate_that_cannot_be_promised_is_one_line(folder, capsys, monkeypatch) -> None:
     run(capsys, "enroll", "g", "set", "--keep-prints")
-    assert "an FPIR of 2" in complaint(capsys, "search", "g", "set/1_1.png", "--fpir", "2")
+    assert "--fpir 2: expected a rate between 0 and 1" in complaint(
+        capsys, "search", "g", "set/1_1.png", "--fpir", "2"
+    )
     monkeypatch.setattr(open_set, "FEWEST", 10_000)
     assert "no threshold for an FMR" in complaint(capsys, "search", "g", "set/1_1.png")
 
