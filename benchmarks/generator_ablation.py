@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from ifvit.config import DenseConfig
+from ifvit.config import DenseConfig, DenseStartConfig, RunConfig
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer
@@ -119,15 +119,16 @@ def fingers_of(seed: int, count: int, minutiae: bool, creases: bool) -> Master:
 
 def sources(config: DenseConfig, arm: Arm) -> tuple[SyntheticPairs, SyntheticPairs]:
     """Return a source that shows what the arm says, and that of validation, which shows all."""
-    held = synthetic_source(config, VALIDATION_FINGERS, config.val_fingers, genuine_only=True)
+    data, seed = config.data, config.run.seed
+    held = synthetic_source(config, VALIDATION_FINGERS, data.val_fingers, genuine_only=True)
     train = SyntheticPairs(
-        config.seed,
-        np.arange(config.fingers),
-        fingers_of(config.seed, config.fingers, arm.minutiae, arm.creases),
+        seed,
+        np.arange(data.fingers),
+        fingers_of(seed, data.fingers, arm.minutiae, arm.creases),
         config.model,
-        max_rotation=config.max_rotation,
-        impostor_ratio=config.impostor_ratio,
-        turn=config.turn,
+        max_rotation=data.max_rotation,
+        impostor_ratio=data.impostor_ratio,
+        turn=data.turn,
         ease=lambda index: arm.shown,
     )
     return train, held
@@ -135,8 +136,8 @@ def sources(config: DenseConfig, arm: Arm) -> tuple[SyntheticPairs, SyntheticPai
 
 def trained(config: DenseConfig, arm: Arm) -> Path:
     """Train as the arm says, where that is not complete yet, and return the checkpoint."""
-    path = Path(config.checkpoint_dir) / DENSE_FILE
-    done = Path(config.checkpoint_dir) / "done"
+    folder = Path(config.run.checkpoint_dir)
+    path, done = folder / DENSE_FILE, folder / "done"
     if not done.exists():
         train_dense(config, sources(config, arm))
         done.touch()
@@ -175,21 +176,20 @@ def measure(dense_ckpt: Path, prints: list[Print], genuine: int, impostors: int)
 def run(args: argparse.Namespace) -> dict[str, list[Measured]]:
     """Train and measure what is not there yet; return every arm's figures, by seed and set."""
     sets = {Path(root).name: read_dataset(root) for root in args.dataset_root}
-    base = replace(
-        DENSE_PRESETS["tiny"], fingers=args.fingers, pairs_per_epoch=1000, max_rotation=45.0
-    )
+    base = DENSE_PRESETS["tiny"]
+    data = replace(base.data, fingers=args.fingers, max_rotation=45.0)
+    first = replace(base.optim, epochs=args.start_epochs, pairs_per_epoch=1000)
+    later = replace(first, epochs=args.epochs, learning_rate=base.optim.learning_rate / 2)
     rows: dict[str, list[Measured]] = {name: [] for name in ARMS}
     for seed in args.seeds:
         folder = args.out / f"seed{seed}"
-        start = replace(
-            base, seed=seed, epochs=args.start_epochs, checkpoint_dir=str(folder / "start")
-        )
-        init = str(trained(start, NOTHING))
+        at = RunConfig(str(folder / "start"), seed=seed)
+        start = replace(base, data=data, optim=first, run=at)
+        init = DenseStartConfig(init_from=str(trained(start, NOTHING)))
         for name, arm in ARMS.items():
             home = folder / name.replace(" ", "_")
-            on = replace(start, epochs=args.epochs, init_from=init, checkpoint_dir=str(home))
-            on = replace(on, learning_rate=base.learning_rate / 2)
-            ckpt = trained(on, arm)
+            at = RunConfig(str(home), seed=seed)
+            ckpt = trained(replace(start, start=init, optim=later, run=at), arm)
             for dataset, prints in sets.items():
                 kept = home / f"{dataset}.json"
                 if not kept.exists():

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from timing import machine
 
+from ifvit.config import HardwareConfig, RunConfig
 from ifvit.presets import DENSE_PRESETS
 from ifvit.training.dense import dense_sources, train_dense
 from ifvit.weights.checkpoint import read_metadata
@@ -29,14 +30,16 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
     base = DENSE_PRESETS[args.preset]
-    base = replace(base, epochs=args.epochs or base.epochs)
-    print(f"{machine()}; preset {args.preset}, {base.epochs} epochs")
+    epochs = args.epochs or base.optim.epochs
+    base = replace(base, optim=replace(base.optim, epochs=epochs))
+    print(f"{machine()}; preset {args.preset}, {epochs} epochs")
     print(ROW.format("seed", "computes", "L_D", "cell accuracy", "within one cell", "seconds"))
     for seed in range(args.seeds):
-        sources = dense_sources(replace(base, seed=seed))
+        sources = dense_sources(replace(base, run=replace(base.run, seed=seed)))
         for dtype in ("float32", "bfloat16"):
             with tempfile.TemporaryDirectory() as folder:
-                config = replace(base, seed=seed, compute_dtype=dtype, checkpoint_dir=folder)
+                run, hardware = RunConfig(folder, seed=seed), HardwareConfig(compute_dtype=dtype)
+                config = replace(base, run=run, hardware=hardware)
                 start = time.perf_counter()
                 found = read_metadata(train_dense(config, sources)).metrics
                 seconds = time.perf_counter() - start

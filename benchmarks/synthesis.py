@@ -71,8 +71,8 @@ def bench_module1(batch: PairBatch, repeats: int) -> None:
     inputs = (batch.image0, batch.image1, batch.mask0, batch.mask1)
     name = f"Module 1 (tiny), forward, batch {BATCH}"
     measure(name, "pair", BATCH, repeats, lambda _: forward(*inputs))
-    optimizer = make_optimizer(dense, config)
-    step = partial(dense_step, dense, optimizer, batch, config.lambda_D, config.lambda_F)
+    optimizer = make_optimizer(dense, config.optim)
+    step = partial(dense_step, dense, optimizer, batch, config.loss.lambda_D, config.loss.lambda_F)
     name = f"Module 1 (tiny), training step, batch {BATCH}"
     measure(name, "pair", BATCH, repeats, lambda _: step())
 

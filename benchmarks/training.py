@@ -24,7 +24,7 @@ import numpy as np
 from flax import nnx
 from timing import machine, measure, print_head
 
-from ifvit.config import ModelConfig
+from ifvit.config import HardwareConfig, ModelConfig
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
@@ -53,31 +53,34 @@ GROWTH = "{:<32} {:>7} {:>10} {:>10} {:>13} {:>10}"
 
 def bench_dense(preset: str, size: int, repeats: int) -> None:
     """Time Module 1's pairs and its step."""
-    config = replace(DENSE_PRESETS[preset], batch_size=size, fingers=FINGERS)
+    config = DENSE_PRESETS[preset]
     source = synthetic_source(config, 0, FINGERS)
     model = DenseRegModel(config.model, rngs=nnx.Rngs(0))
-    optimizer = make_optimizer(model, config)
+    optimizer = make_optimizer(model, replace(config.optim, batch_size=size))
+    weights = config.loss.lambda_D, config.loss.lambda_F
     batch = source.batch(0, size)
     made = measure("Module 1, pairs made", "pair", size, repeats, lambda i: source.batch(i, size))
     step = measure(
         f"Module 1, a step of {size} on {config.model.canvas}×{config.model.canvas}",
         *("pair", size, repeats),
-        lambda _: dense_step(model, optimizer, batch, config.lambda_D, config.lambda_F),
+        lambda _: dense_step(model, optimizer, batch, *weights),
     )
     print_share(made, step)
 
 
 def bench_match(preset: str, size: int, repeats: int) -> None:
     """Time Module 2's prints and its step."""
-    config = replace(MATCH_PRESETS[preset], batch_size=size, fingers=FINGERS)
+    config = MATCH_PRESETS[preset]
+    seed, data = config.run.seed, config.data
     source = SyntheticPrints(
-        *(config.seed, np.arange(FINGERS), masters_of(config.seed, 0, FINGERS), config.model),
-        hard=config.hard,
-        zoom=config.zoom,
-        error=PoseError.of(config),
+        *(seed, np.arange(FINGERS), masters_of(seed, 0, FINGERS), config.model),
+        hard=data.hard,
+        zoom=data.zoom,
+        error=PoseError.of(data),
     )
     trainer = PrintTrainer(MatcherModel(config.model, rngs=nnx.Rngs(0)), FINGERS, rngs=nnx.Rngs(1))
-    optimizer, settings = make_optimizer(trainer, config), LossSettings.of(config)
+    optimizer = make_optimizer(trainer, replace(config.optim, batch_size=size))
+    settings = LossSettings.of(config.loss)
     batch = source.batch(0, size)
     data = measure("Module 2, prints made", "print", size, repeats, lambda i: source.batch(i, size))
     step = measure(
@@ -111,13 +114,14 @@ def bench_growth(preset: str, size: int, repeats: int) -> None:
     rows = [(canvas, {}) for canvas in CANVASES] + [(CANVASES[0], option) for option in OPTIONS]
     for canvas, option in rows:
         shape = replace(DENSE_PRESETS[preset].model, canvas=canvas)
-        config = replace(DENSE_PRESETS[preset], model=shape, batch_size=size, **option)
+        hardware = HardwareConfig(**option)
         model = DenseRegModel(shape, rngs=nnx.Rngs(0))
-        set_compute(model, config)
-        optimizer = make_optimizer(model, config)
+        set_compute(model, hardware)
+        optim = replace(DENSE_PRESETS[preset].optim, batch_size=size)
+        optimizer = make_optimizer(model, optim)
         given = (model, optimizer, made_up(size, shape), 1.0, 1.0)
         start = time.perf_counter()
-        compiled = dense_step.lower(*given, accumulate=config.accumulate).compile()
+        compiled = dense_step.lower(*given, accumulate=hardware.accumulate).compile()
         to_compile, seconds = time.perf_counter() - start, []
         for _ in range(repeats + 1):
             start = time.perf_counter()
@@ -129,7 +133,7 @@ def bench_growth(preset: str, size: int, repeats: int) -> None:
             1000 * statistics.median(seconds[1:]) / size,
             needs.temp_size_in_bytes / 1e6 / size,
             # A loop's body, such as that of a step in parts, is counted once.
-            does["flops"] / 1e9 / size * config.accumulate,
+            does["flops"] / 1e9 / size * hardware.accumulate,
             to_compile,
         )
         row = (name, shape.cells**2, *(f"{figure:.1f}" for figure in figures))

@@ -29,7 +29,7 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ifvit.config import DenseConfig, MatchConfig
+from ifvit.config import DenseStartConfig, MatchLossConfig, MatchStartConfig, RunConfig
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.training.dense import dense_sources, train_dense
 from ifvit.training.match import match_sources, train_match
@@ -66,6 +66,11 @@ class Kept:
         return self._make(*arguments)
 
 
+def in_folder(config: Any, seed: int, folder: Path = Path()) -> Any:
+    """Return the settings of a training of either module with a seed and a folder of its own."""
+    return replace(config, run=RunConfig(str(folder), seed=seed))
+
+
 def compare_module1(loftr: Path, heads: int, epochs: int) -> Comparison:
     """Module 1 with a LoFTR file's transformer against the same shape at random."""
     record = read_loftr(loftr).record
@@ -76,43 +81,46 @@ def compare_module1(loftr: Path, heads: int, epochs: int) -> Comparison:
         num_heads=record.num_heads or heads,
         temp_bug_fix=record.temp_bug_fix,
     )
-    base = replace(DENSE, model=shape, epochs=epochs, pairs_per_epoch=160)
-    sources = cache(lambda seed: tuple(map(Kept, dense_sources(replace(base, seed=seed)))))
+    optim = replace(DENSE.optim, epochs=epochs, pairs_per_epoch=160)
+    base = replace(DENSE, model=shape, optim=optim)
+    sources = cache(lambda seed: tuple(map(Kept, dense_sources(in_folder(base, seed)))))
 
     def train(start: str | None, seed: int, folder: Path) -> None:
-        config = replace(base, seed=seed, checkpoint_dir=str(folder), loftr_pretrained_ckpt=start)
-        train_dense(config, sources(seed))
+        config = replace(base, start=DenseStartConfig(loftr_pretrained_ckpt=start))
+        train_dense(in_folder(config, seed, folder), sources(seed))
 
     arms = {"LoFTR": partial(train, str(loftr)), "random": partial(train, None)}
     title = "Module 1: where its transformer starts"
-    return Comparison("module1", title, "val_cell_accuracy", arms, base.pairs_per_epoch // 8)
+    return Comparison("module1", title, "val_cell_accuracy", arms, optim.pairs_per_epoch // 8)
 
 
 def compare_module2(dense_ckpt: Path, epochs: int) -> Comparison:
     """Module 2 with Module 1's transformer against random."""
-    base = replace(MATCH, epochs=epochs, pairs_per_epoch=320, num_classes=MATCH.fingers)
-    from_module1 = replace(base, pretrained_ckpt=str(dense_ckpt))
-    sources = cache(lambda seed: match_sources(replace(from_module1, seed=seed))[:2])
+    optim = replace(MATCH.optim, epochs=epochs, pairs_per_epoch=320)
+    base = replace(MATCH, optim=optim, loss=MatchLossConfig(num_classes=MATCH.data.fingers))
+    from_module1 = MatchStartConfig(pretrained_ckpt=str(dense_ckpt))
+    any_start = replace(base, start=from_module1)
+    sources = cache(lambda seed: match_sources(in_folder(any_start, seed))[:2])
     kept = cache(lambda seed: tuple(map(Kept, sources(seed))))
 
-    def train(config: MatchConfig, seed: int, folder: Path) -> None:
-        train_match(replace(config, seed=seed, checkpoint_dir=str(folder)), kept(seed))
+    def train(start: MatchStartConfig, seed: int, folder: Path) -> None:
+        train_match(in_folder(replace(base, start=start), seed, folder), kept(seed))
 
     arms = {
         "Module 1's transformer": replace(from_module1, transfer="transformer"),
-        "random": replace(base, from_scratch=True),
+        "random": MatchStartConfig(from_scratch=True),
         "its backbone and head too": replace(from_module1, transfer="backbone"),
     }
-    trained = {name: partial(train, config) for name, config in arms.items()}
+    trained = {name: partial(train, start) for name, start in arms.items()}
     title = "Module 2: what it starts from"
-    steps = base.pairs_per_epoch // base.batch_size
+    steps = optim.steps_per_epoch
     return Comparison("module2", title, "val_eer", trained, steps, sign=-1)
 
 
 def trained_module1(folder: Path) -> Path:
     """Return the checkpoint of a ``tiny`` Module 1 in ``folder``, trained if it is not there."""
-    config: DenseConfig = replace(DENSE, seed=100, checkpoint_dir=str(folder))
-    if len(curve(folder, "val_cell_accuracy")) != config.epochs:
+    config = in_folder(DENSE, 100, folder)
+    if len(curve(folder, "val_cell_accuracy")) != config.optim.epochs:
         shutil.rmtree(folder, ignore_errors=True)
         train_dense(config)
     return folder / DENSE_FILE

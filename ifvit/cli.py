@@ -12,7 +12,7 @@ import logging
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_type_hints
 
 from ifvit.endings import OneLine, exit_code, flushed, take_over
 from ifvit.files import guarded
@@ -46,21 +46,30 @@ def parse(verb: str, arguments: list[str]) -> Any:
         description=found.Settings.__doc__,
         config=(tyro.conf.PositionalMetavarFromFieldName, tyro.conf.DisallowNone),
     )
-    return parsed if presets is None else parsed.settings
+    if presets is None:
+        return parsed
+    groups = dataclasses.fields(found.Settings)
+    return found.Settings(**{group.name: getattr(parsed, group.name) for group in groups})
 
 
 def _of_preset(cls: Any, presets: dict[str, Any], arguments: list[str]) -> Any:
-    """Return what is parsed where there are presets: ``--preset``, and the values it sets."""
-    from tyro.conf import arg
+    """Return what is parsed where there are presets: ``--preset``, and the groups that it sets.
 
+    The options of a group are shown together, and have the names of their settings alone.
+    """
+    from tyro.conf import OmitArgPrefixes, arg
+
+    from ifvit.config import NAMED_BY_GROUP
     from ifvit.presets import preset
 
     name = _chosen(arguments)
     about = "Set all values that are not given to those of this preset."
     names = Annotated[Literal[tuple(presets)], arg(help=about)]  # type: ignore[valid-type]
-    shown = Annotated[cls, arg(name="")]
-    fields = [("preset", names, name), ("settings", shown, preset(presets, name))]
-    return dataclasses.make_dataclass("WithPreset", fields, frozen=True)
+    asked: list[Any] = [("preset", names, name)]
+    for group, kind in get_type_hints(cls).items():
+        shown = kind if group in NAMED_BY_GROUP else Annotated[kind, OmitArgPrefixes]
+        asked.append((group, shown, getattr(preset(presets, name), group)))
+    return dataclasses.make_dataclass("WithPreset", asked, frozen=True)
 
 
 @dataclasses.dataclass(frozen=True)

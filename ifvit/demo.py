@@ -16,7 +16,7 @@ import numpy as np
 from tqdm import tqdm
 
 from ifvit.comparison.result import MatchResult
-from ifvit.config import REFERENCE_PPI, DenseConfig
+from ifvit.config import REFERENCE_PPI, DenseConfig, MatchStartConfig, RunConfig
 from ifvit.data.examples import example_prints
 from ifvit.data.images import read_image
 from ifvit.data.prints import read_print
@@ -31,8 +31,9 @@ from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.sources.dense_synthetic import synthetic_source
 from ifvit.sources.masters import TEST_FINGERS
+from ifvit.sources.source import first_batches
 from ifvit.synthesis.dataset import DatasetSpec, write_dataset
-from ifvit.training.dense import cell_accuracy, train_dense, validation_batches
+from ifvit.training.dense import cell_accuracy, train_dense
 from ifvit.training.match import train_match
 from ifvit.viz.figures import save
 from ifvit.viz.matches import draw_match
@@ -61,25 +62,21 @@ def demo(out: str | Path, seed: int = 0) -> Path:
 
     A folder of that name is kept under another one: nothing is overwritten.
     """
-    out, start = Path(out), time.perf_counter()
+    out, began = Path(out), time.perf_counter()
     keep_earlier(out)
     _say(1, "matching prints of the package by its weights: one finger, then two", "5 s")
     shipped = match_shipped(out)
     _say(2, f"making prints of {TEST_SPEC.fingers} fingers to test on, never to train on", "20 s")
     paths = make_test_prints(out / f"prints_{seed}", seed)
-    dense_config = replace(
-        DENSE_PRESETS["tiny"], seed=seed, checkpoint_dir=str(out / "checkpoints/dense_reg")
-    )
-    _say(3, f"training Module 1 on {dense_config.fingers} synthetic fingers", "3 to 4 minutes")
+    run = RunConfig(str(out / "checkpoints/dense_reg"), seed=seed)
+    dense_config = replace(DENSE_PRESETS["tiny"], run=run)
+    fingers = dense_config.data.fingers
+    _say(3, f"training Module 1 on {fingers} synthetic fingers", "3 to 4 minutes")
     dense_ckpt = train_dense(dense_config)
-    match_config = replace(
-        MATCH_PRESETS["tiny"],
-        seed=seed,
-        pretrained_ckpt=str(dense_ckpt),
-        checkpoint_dir=str(out / "checkpoints/matcher"),
-    )
+    start = MatchStartConfig(pretrained_ckpt=str(dense_ckpt))
+    run = RunConfig(str(out / "checkpoints/matcher"), seed=seed)
     _say(4, "training Module 2 from Module 1", "2 minutes")
-    matcher_ckpt = train_match(match_config)
+    matcher_ckpt = train_match(replace(MATCH_PRESETS["tiny"], start=start, run=run))
     _say(5, "measuring both on the unseen fingers", "a minute")
     module1 = measure_module1(dense_ckpt, dense_config)
     matcher = Matcher.from_checkpoints(dense_ckpt, matcher_ckpt)
@@ -91,7 +88,7 @@ def demo(out: str | Path, seed: int = 0) -> Path:
         "module1": module1,
         "module2": summarise(rows),
         "lineage": lineage(dense_ckpt, matcher_ckpt),
-        "seconds": round(time.perf_counter() - start, 1),
+        "seconds": round(time.perf_counter() - began, 1),
     }
     descriptions = (describe(dense_ckpt), describe(matcher_ckpt))
     write_text(out / "report.json", json.dumps(report, indent=2) + "\n")
@@ -131,7 +128,7 @@ def measure_module1(dense_ckpt: Path, config: DenseConfig) -> dict[str, float]:
     """Measure registration on genuine pairs of the unseen fingers."""
     model, _ = load_dense(dense_ckpt)
     source = synthetic_source(config, TEST_FINGERS, TEST_SPEC.fingers, genuine_only=True)
-    return cell_accuracy(model, validation_batches(source, CELL_PAIRS, config.batch_size))
+    return cell_accuracy(model, first_batches(source, CELL_PAIRS, config.optim.batch_size))
 
 
 def measure_pairs(matcher: Matcher, folder: Path, seed: int) -> list[ScoreRow]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from ifvit.config import DENSE_CONFIG, MATCH_CONFIG, DenseConfig, MatchConfig, ModelConfig
+from ifvit.config import (
+    DENSE_CONFIG,
+    MATCH_CONFIG,
+    DenseConfig,
+    DenseDataConfig,
+    MatchConfig,
+    MatchDataConfig,
+    ModelConfig,
+    OptimConfig,
+)
 
 TINY_MODEL = ModelConfig(backbone_widths=(16, 32, 64), d_model=64, num_layers=4, num_heads=8)
 
@@ -17,57 +26,41 @@ SMALL_ZOOM = (0.9, 1.35)
 have them."""
 
 DENSE_PRESETS: dict[str, DenseConfig] = {
-    "paper": replace(DENSE_CONFIG, hard=0.4),
+    "paper": replace(DENSE_CONFIG, data=replace(DENSE_CONFIG.data, hard=0.4)),
     # What a CPU trains in an hour or two, from upright prints on (`recipes/small.sh`).
     "small": DenseConfig(
         model=SMALL_MODEL,
-        fingers=2500,
-        epochs=36,
-        pairs_per_epoch=1000,
-        batch_size=8,
-        max_rotation=45.0,
-        hard=0.4,
-        zoom=SMALL_ZOOM,
+        data=DenseDataConfig(fingers=2500, max_rotation=45.0, hard=0.4, zoom=SMALL_ZOOM),
+        optim=OptimConfig(epochs=36, pairs_per_epoch=1000, batch_size=8),
     ),
     "tiny": DenseConfig(
         model=TINY_MODEL,
-        fingers=128,
-        val_fingers=16,
-        epochs=10,
-        pairs_per_epoch=400,
-        batch_size=8,
-        max_rotation=30.0,
-        turn=0.0,
+        data=DenseDataConfig(fingers=128, val_fingers=16, max_rotation=30.0, turn=0.0),
+        optim=OptimConfig(epochs=10, pairs_per_epoch=400, batch_size=8),
     ),
 }
 
-# The fingers of Module 1's `tiny`, which are grown once for both.
-TINY_MATCH = MatchConfig(
-    model=TINY_MODEL,
-    fingers=128,
-    val_fingers=16,
-    epochs=4,
-    pairs_per_epoch=640,
-    batch_size=16,
-)
-
 MATCH_PRESETS: dict[str, MatchConfig] = {
-    "paper": replace(MATCH_CONFIG, hard=0.4),
+    "paper": replace(MATCH_CONFIG, data=replace(MATCH_CONFIG.data, hard=0.4)),
     # 3,300 steps of 64 fingers, two prints of each.
     "small": MatchConfig(
         model=SMALL_MODEL,
-        fingers=4096,
-        val_fingers=64,
-        epochs=33,
-        pairs_per_epoch=12_800,
-        batch_size=128,
-        learning_rate=1e-3,
-        weight_decay=2e-4,
-        ema=0.999,
-        hard=0.4,
-        zoom=SMALL_ZOOM,
+        data=MatchDataConfig(fingers=4096, val_fingers=64, hard=0.4, zoom=SMALL_ZOOM),
+        optim=OptimConfig(
+            epochs=33,
+            pairs_per_epoch=12_800,
+            batch_size=128,
+            learning_rate=1e-3,
+            weight_decay=2e-4,
+            ema=0.999,
+        ),
     ),
-    "tiny": TINY_MATCH,
+    # The fingers of Module 1's `tiny`, which are grown once for both.
+    "tiny": MatchConfig(
+        model=TINY_MODEL,
+        data=MatchDataConfig(fingers=128, val_fingers=16),
+        optim=OptimConfig(epochs=4, pairs_per_epoch=640, batch_size=16),
+    ),
 }
 
 

@@ -196,18 +196,19 @@ def trained_pair(micro, tmp_path_factory) -> tuple[Path, Path]:
     """A checkpoint of each module, with random weights, that belong together; not to be changed."""
     from flax import nnx
 
-    from ifvit.config import DenseConfig, MatchConfig
+    from ifvit.config import DenseConfig, MatchConfig, MatchStartConfig, RunConfig
     from ifvit.models import DenseRegModel, MatcherModel
     from ifvit.weights import Metadata, save_weights
     from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
 
     folder = tmp_path_factory.mktemp("trained")
     dense, matcher = folder / DENSE_FILE, folder / MATCHER_FILE
-    config = DenseConfig(model=micro, checkpoint_dir=str(folder))
+    config = DenseConfig(model=micro, run=RunConfig(str(folder)))
     meta = Metadata.of(config, epoch=1, metrics={"L_D": 2.5})
     sha256 = save_weights(dense, DenseRegModel(micro, rngs=nnx.Rngs(0)), meta)
     link = {"role": "dense_reg", "file": dense.name, "sha256": sha256, "note": "Module 1"}
-    config = MatchConfig(model=micro, pretrained_ckpt=str(dense))
+    start = MatchStartConfig(pretrained_ckpt=str(dense))
+    config = MatchConfig(model=micro, start=start)
     meta = Metadata.of(config, epoch=2, lineage=(link,))
     save_weights(matcher, MatcherModel(micro, rngs=nnx.Rngs(1)), meta)
     return dense, matcher

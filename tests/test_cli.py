@@ -131,14 +131,14 @@ def test_an_unknown_flag_ends_with_2(capsys):
 def test_flags_take_hyphens_and_underscores():
     for flag in ("--batch-size", "--batch_size"):
         config = parse("train-dense", ["--preset", "tiny", flag, "3", "--model.d-model", "32"])
-        assert (config.batch_size, config.model.d_model) == (3, 32)
-        assert config.epochs == DENSE_PRESETS["tiny"].epochs
+        assert (config.optim.batch_size, config.model.d_model) == (3, 32)
+        assert config.optim.epochs == DENSE_PRESETS["tiny"].optim.epochs
 
 
 def test_presets_set_all_values_and_paper_is_the_default():
     assert parse("train-dense", []) == DENSE_PRESETS["paper"]
     assert parse("train-dense", ["--preset=tiny"]) == DENSE_PRESETS["tiny"]
-    assert parse("train-dense", ["--seed", "4", "--preset", "tiny"]).seed == 4
+    assert parse("train-dense", ["--seed", "4", "--preset", "tiny"]).run.seed == 4
 
 
 # Bad prints

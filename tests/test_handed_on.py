@@ -61,17 +61,18 @@ def test_the_next_line_gives_the_same_model(model, path):
         _, *arguments = shlex.split(line)
         settings = parse(command, arguments)
         assert settings.model == model
-        assert getattr(settings, option.replace("-", "_")) == path
+        assert getattr(settings.start, option.replace("-", "_")) == path
 
 
 @pytest.mark.parametrize("root", ["synthetic", "my prints/of 2026"])
 def test_the_next_line_names_the_same_prints(root, monkeypatch, capsys):
     """Whoever follows it after a folder of prints trains Module 2 on them too."""
     monkeypatch.setattr("ifvit.training.dense.train_dense", lambda config: Path("m1.safetensors"))
-    train_dense.run(replace(DENSE_PRESETS["tiny"], dataset_root=root))
+    tiny = DENSE_PRESETS["tiny"]
+    train_dense.run(replace(tiny, data=replace(tiny.data, dataset_root=root)))
     _, line = capsys.readouterr().out.splitlines()
     words = shlex.split(line.removeprefix("next: ifvit "))
-    assert parse(words[0], words[1:]).dataset_root == root
+    assert parse(words[0], words[1:]).data.dataset_root == root
 
 
 def examples() -> list[str]:

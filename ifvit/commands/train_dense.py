@@ -16,7 +16,8 @@ def run(config: DenseConfig) -> None:
 
     path = train_dense(config)
     own = model_options(config.model, {k: v.model for k, v in MATCH_PRESETS.items()})
-    if config.dataset_root != "synthetic":
+    root = config.data.dataset_root
+    if root != "synthetic":
         # Without it Module 2 would be trained on other prints, and say nothing of it.
-        own += f" --dataset-root {quoted(config.dataset_root)}"
+        own += f" --dataset-root {quoted(root)}"
     print(f"Module 1 is in {path}\nnext: ifvit train-match{own} --pretrained-ckpt {quoted(path)}")

@@ -15,6 +15,6 @@ def run(config: MatchConfig) -> None:
     from ifvit.training.match import train_match
 
     path = train_match(config)
-    dense = config.pretrained_ckpt or "CKPT"
+    dense = config.start.pretrained_ckpt or "CKPT"
     print(f"Module 2 is in {path}")
     print(f"next: ifvit match A B --dense-ckpt {quoted(dense)} --matcher-ckpt {quoted(path)}")

@@ -96,9 +96,9 @@ predict nothing for other prints.
 
 def _row(module: str, file: str, meta: Metadata, record: Pretrained) -> str:
     sha256 = record.dense_sha256 if file == DENSE_FILE else record.matcher_sha256
-    root = meta.config["dataset_root"]
-    prints = "synthetic prints" if root == "synthetic" else "a folder of prints"
-    prints += f", {meta.config['fingers']} fingers" if root == "synthetic" else ""
+    data = meta.settings().data
+    synthetic = data.dataset_root == "synthetic"
+    prints = f"synthetic prints, {data.fingers} fingers" if synthetic else "a folder of prints"
     return f"| {module} | `{Path(file).name}` | `{sha256[:12]}` | {prints} | {meta.epoch} |"
 
 

@@ -78,7 +78,7 @@ def _exported(path: Path, meta: Metadata) -> Metadata:
 
 
 def _summary(meta: Metadata) -> str:
-    model, root = meta.config["model"], meta.config["dataset_root"]
+    model, root = meta.settings().model, meta.settings().data.dataset_root
     prints = "synthetic prints alone" if root == "synthetic" else "prints of a folder"
-    canvas = f"canvas of {model['canvas']} pixels at {model['ppi']} ppi"
-    return f"width {model['d_model']}, {model['num_layers']} layers, {canvas}; trained on {prints}"
+    canvas = f"canvas of {model.canvas} pixels at {model.ppi} ppi"
+    return f"width {model.d_model}, {model.num_layers} layers, {canvas}; trained on {prints}"

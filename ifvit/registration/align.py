@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.config import DenseConfig, MatchConfig
+from ifvit.config import DenseConfig, TrainConfig
 from ifvit.geometry.transforms import apply
 from ifvit.geometry.warp import sample_each
 from ifvit.registration.alignment import Alignment
@@ -89,7 +89,7 @@ LEAST_STEP, MOST_STEP = 45.0, 90.0
 """Smallest and largest step between rotations, degrees, that a Module 1 is worth the time of."""
 
 
-def align_config_of(settings: DenseConfig | MatchConfig) -> AlignConfig:
+def align_config_of(settings: TrainConfig) -> AlignConfig:
     """Return the search for a Module 1 that was trained with these settings.
 
     The circle is divided so that some rotation tried is within half of ``max_rotation``, where
@@ -97,8 +97,8 @@ def align_config_of(settings: DenseConfig | MatchConfig) -> AlignConfig:
     training for rotations all is used, rather than to try more than eight.
     """
     assert isinstance(settings, DenseConfig), "those of Module 1, which is what searches"
-    most = 2 * max(settings.max_rotation, LEAST_ROTATION)
-    step = min(max(settings.max_rotation, LEAST_STEP), most, MOST_STEP)
+    trained = settings.data.max_rotation
+    step = min(max(trained, LEAST_STEP), 2 * max(trained, LEAST_ROTATION), MOST_STEP)
     return AlignConfig(angle_step=360 / math.ceil(360 / step))
 
 

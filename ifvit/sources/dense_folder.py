@@ -63,28 +63,27 @@ class CorruptionPairs:
 
 
 def folder_sources(config: DenseConfig) -> tuple[CorruptionPairs, CorruptionPairs]:
-    """Return the training and the validation source over ``config.dataset_root``.
+    """Return the training and the validation source over ``config.data.dataset_root``.
 
     Raises FileNotFoundError and ValueError as the readers do.
     """
-    canvases = read_canvases(
-        read_dataset(config.dataset_root, config.ppi), source_side(config.model)
-    )
+    data, seed = config.data, config.run.seed
+    canvases = read_canvases(read_dataset(data.dataset_root, data.ppi), source_side(config.model))
     prints = canvases.prints
     fingers = len({p.finger for p in prints})
     # A small folder keeps most of its fingers for training.
-    holdout = min(config.val_fingers, max(1, fingers // 5))
-    train_prints, val_prints = split_fingers(prints, holdout, config.seed)
+    holdout = min(data.val_fingers, max(1, fingers // 5))
+    train_prints, val_prints = split_fingers(prints, holdout, seed)
     logger.info("%d prints of %d fingers, %d held out", len(prints), fingers, holdout)
 
     def source(chosen: list[Print], impostor_ratio: float) -> CorruptionPairs:
         return CorruptionPairs(
             canvases.of(chosen),
             config.model,
-            seed=config.seed,
-            max_rotation=config.max_rotation,
-            turn=config.turn,
+            seed=seed,
+            max_rotation=data.max_rotation,
+            turn=data.turn,
             impostor_ratio=impostor_ratio,
         )
 
-    return source(train_prints, config.impostor_ratio), source(val_prints, 0.0)
+    return source(train_prints, data.impostor_ratio), source(val_prints, 0.0)

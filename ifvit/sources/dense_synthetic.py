@@ -195,15 +195,16 @@ def synthetic_source(
     ease: Callable[[int], Ease] | None = None,
 ) -> SyntheticPairs:
     """Return a source of pairs of the fingers ``first`` to ``first + count - 1``."""
+    data, seed = config.data, config.run.seed
     return SyntheticPairs(
-        config.seed,
+        seed,
         first + np.arange(count),
-        masters_of(config.seed, first, count),
+        masters_of(seed, first, count),
         config.model,
-        max_rotation=config.max_rotation,
-        turn=config.turn,
-        hard=config.hard,
-        zoom=config.zoom,
-        impostor_ratio=0.0 if genuine_only else config.impostor_ratio,
+        max_rotation=data.max_rotation,
+        turn=data.turn,
+        hard=data.hard,
+        zoom=data.zoom,
+        impostor_ratio=0.0 if genuine_only else data.impostor_ratio,
         ease=ease,
     )

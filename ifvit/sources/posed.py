@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int, PRNGKeyArray
 
-from ifvit.config import MatchConfig, ModelConfig
+from ifvit.config import MatchDataConfig, ModelConfig
 from ifvit.features.network_view import network_input
 from ifvit.features.pose import Pose, upright
 from ifvit.sources.batch_warp import warp_affine_batch
@@ -22,9 +22,9 @@ class PoseError(NamedTuple):
     scale: float = 0.03
 
     @classmethod
-    def of(cls, config: MatchConfig) -> PoseError:
+    def of(cls, data: MatchDataConfig) -> PoseError:
         """Return the error that a training is asked for."""
-        return cls(config.pose_shift_px, config.pose_rotation, config.pose_scale)
+        return cls(data.pose_shift_px, data.pose_rotation, data.pose_scale)
 
 
 class PrintBatch(NamedTuple):

@@ -211,7 +211,8 @@ def genuine_pairs(label: np.ndarray, most: int, rng: np.random.Generator) -> np.
 def folder_sources(
     config: MatchConfig, dense_ckpt: Path | None
 ) -> tuple[FolderPrints, FolderPrints, int]:
-    """Return the training and validation sources over ``config.dataset_root``, and the identities.
+    """Return the training and validation sources over ``config.data.dataset_root``, with the
+    number of identities.
 
     Raises ValueError without a Module 1 checkpoint, which has to align the pairs.
     """
@@ -221,20 +222,20 @@ def folder_sources(
             "train on --dataset-root synthetic"
         )
     aligner = Aligner.from_checkpoint(dense_ckpt)
-    canvases = read_canvases(read_dataset(config.dataset_root, config.ppi), aligner.side)
+    data, seed = config.data, config.run.seed
+    canvases = read_canvases(read_dataset(data.dataset_root, data.ppi), aligner.side)
     prints = canvases.prints
     fingers = len({(p.dataset, p.finger) for p in prints})
     if fingers < 4:
         raise ValueError(
-            f"{config.dataset_root} has {fingers} fingers: expected at least 4, two to train on "
+            f"{data.dataset_root} has {fingers} fingers: expected at least 4, two to train on "
             "and two to validate on"
         )
     # A small folder keeps most of its fingers for training; an impostor pair needs two.
-    train, held = split_fingers(prints, min(config.val_fingers, max(2, fingers // 5)), config.seed)
+    train, held = split_fingers(prints, min(data.val_fingers, max(2, fingers // 5)), seed)
 
     def source(chosen: list[Print]) -> FolderPrints:
-        some, error = canvases.of(chosen), PoseError.of(config)
-        return FolderPrints(some, aligner, seed=config.seed, error=error)
+        return FolderPrints(canvases.of(chosen), aligner, seed=seed, error=PoseError.of(data))
 
     made = source(train)
     return made, source(held), made.fingers

@@ -164,16 +164,17 @@ class SyntheticPrints:
 
 def synthetic_sources(config: MatchConfig) -> tuple[SyntheticPrints, SyntheticPrints]:
     """Return the synthetic training and validation sources."""
+    data, seed = config.data, config.run.seed
 
     def make(first: int, count: int) -> SyntheticPrints:
         return SyntheticPrints(
-            config.seed,
+            seed,
             first + np.arange(count),
-            masters_of(config.seed, first, count),
+            masters_of(seed, first, count),
             config.model,
-            hard=config.hard,
-            zoom=config.zoom,
-            error=PoseError.of(config),
+            hard=data.hard,
+            zoom=data.zoom,
+            error=PoseError.of(data),
         )
 
-    return make(0, config.fingers), make(VALIDATION_FINGERS, config.val_fingers)
+    return make(0, data.fingers), make(VALIDATION_FINGERS, data.val_fingers)

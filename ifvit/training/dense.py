@@ -6,10 +6,10 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from flax import nnx
+from jaxtyping import Array
 
 from ifvit.config import DenseConfig
 from ifvit.jax_settings import usual_promotion
@@ -17,19 +17,17 @@ from ifvit.models.dense_reg import DenseRegModel
 from ifvit.sources.dense_folder import folder_sources
 from ifvit.sources.dense_synthetic import Ease, synthetic_source
 from ifvit.sources.masters import VALIDATION_FINGERS
+from ifvit.sources.source import Source
 from ifvit.sources.truth import PairBatch
-from ifvit.training.devices import Devices, connect, gathered
-from ifvit.training.ema import Ema
-from ifvit.training.gradients import as_used, set_compute
-from ifvit.training.loop import Task, fit, make_optimizer, steps_per_epoch
+from ifvit.training.devices import connect, gathered
+from ifvit.training.gradients import as_used
+from ifvit.training.loop import fit
 from ifvit.training.pictures import match_pictures
-from ifvit.training.prefetch import Prefetch
 from ifvit.training.run import open_run
 from ifvit.training.steps import cell_hits, dense_step
-from ifvit.weights.checkpoint import save_weights
+from ifvit.training.task import Lineage, task_of
 from ifvit.weights.describe import parameter_summary
 from ifvit.weights.loftr import load_loftr_weights
-from ifvit.weights.metadata import Metadata
 from ifvit.weights.storage import DENSE_FILE
 from ifvit.weights.transfer import load_module1_start
 
@@ -39,20 +37,6 @@ VALIDATION_PAIRS = 128
 
 EASIEST = 0.1
 """Share of rotation or distortion that training begins with, where it grows."""
-
-
-@runtime_checkable
-class DenseSource(Protocol):
-    """Whatever makes batches for Module 1."""
-
-    def batch(self, index: int, size: int) -> PairBatch:
-        """Return batch ``index``, the same at every call."""
-        ...
-
-
-def validation_batches(source: DenseSource, pairs: int, batch_size: int) -> list[PairBatch]:
-    """Make the batches to measure on, once for all epochs: at least ``pairs`` pairs."""
-    return [source.batch(i, batch_size) for i in range(-(-pairs // batch_size))]
 
 
 def cell_accuracy(model: DenseRegModel, batches: Sequence[PairBatch]) -> dict[str, float]:
@@ -74,39 +58,39 @@ def cell_accuracy(model: DenseRegModel, batches: Sequence[PairBatch]) -> dict[st
     }
 
 
-def start_weights(config: DenseConfig) -> tuple[DenseRegModel, tuple[dict[str, str], ...]]:
+def start_weights(config: DenseConfig) -> tuple[DenseRegModel, Lineage]:
     """Build Module 1, from an earlier one or with LoFTR's transformer; return it and its lineage.
 
     Raises ValueError where both are given, and as :func:`load_module1_start` and
     :func:`ifvit.weights.loftr.load_loftr_weights`.
     """
-    model = DenseRegModel(config.model, rngs=nnx.Rngs(config.seed))
-    if config.init_from is not None:
-        if config.loftr_pretrained_ckpt is not None:
+    model, start = DenseRegModel(config.model, rngs=nnx.Rngs(config.run.seed)), config.start
+    if start.init_from is not None:
+        if start.loftr_pretrained_ckpt is not None:
             raise ValueError(
-                f"init_from={config.init_from} and "
-                f"loftr_pretrained_ckpt={config.loftr_pretrained_ckpt} are two starts: give one"
+                f"init_from={start.init_from} and "
+                f"loftr_pretrained_ckpt={start.loftr_pretrained_ckpt} are two starts: give one"
             )
-        return model, load_module1_start(model, config.init_from)
-    if config.loftr_pretrained_ckpt is None:
+        return model, load_module1_start(model, start.init_from)
+    if start.loftr_pretrained_ckpt is None:
         return model, ()
     lineage = load_loftr_weights(
-        model, config.loftr_pretrained_ckpt, first_layers=config.loftr_first_layers
+        model, start.loftr_pretrained_ckpt, first_layers=start.loftr_first_layers
     )
     return model, lineage
 
 
-def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
+def dense_sources(config: DenseConfig) -> tuple[Source[PairBatch], Source[PairBatch]]:
     """Return the training and the validation source that ``config`` names."""
-    grows = config.rotation_growth or config.distortion_growth
-    if config.dataset_root == "synthetic":
-        held = synthetic_source(config, VALIDATION_FINGERS, config.val_fingers, genuine_only=True)
-        ease = partial(ease_of, config) if grows else None
-        return synthetic_source(config, 0, config.fingers, ease=ease), held
-    if grows:
+    data = config.data
+    if data.dataset_root == "synthetic":
+        held = synthetic_source(config, VALIDATION_FINGERS, data.val_fingers, genuine_only=True)
+        ease = partial(ease_of, config) if data.grows else None
+        return synthetic_source(config, 0, data.fingers, ease=ease), held
+    if data.grows:
         raise ValueError(
-            f"rotation_growth is {config.rotation_growth} and distortion_growth "
-            f"{config.distortion_growth}, but only synthetic pairs grow: leave them at 0, or train "
+            f"rotation_growth is {data.rotation_growth} and distortion_growth "
+            f"{data.distortion_growth}, but only synthetic pairs grow: leave them at 0, or train "
             "on --dataset-root synthetic"
         )
     return folder_sources(config)
@@ -114,74 +98,59 @@ def dense_sources(config: DenseConfig) -> tuple[DenseSource, DenseSource]:
 
 def ease_of(config: DenseConfig, index: int) -> Ease:
     """Return how easy batch ``index`` is, by what share of training has passed."""
-    passed = index / (config.epochs * steps_per_epoch(config))
+    passed = index / config.optim.steps
 
     def grown(growth: float) -> float:
         return min(1.0, EASIEST + (1 - EASIEST) * passed / growth) if growth else 1.0
 
-    return Ease(grown(config.rotation_growth), grown(config.distortion_growth))
+    return Ease(grown(config.data.rotation_growth), grown(config.data.distortion_growth))
 
 
 @usual_promotion()
 def train_dense(
-    config: DenseConfig, sources: tuple[DenseSource, DenseSource] | None = None
+    config: DenseConfig, sources: tuple[Source[PairBatch], Source[PairBatch]] | None = None
 ) -> Path:
     """Train Module 1 and return the path of its checkpoint.
 
     ``sources`` (training, validation) replaces the ones that ``config`` names. Raises ValueError
     and FileNotFoundError as the readers and the loop do.
     """
-    connect(config)
+    connect(config.hardware)
     # First, so that weights which do not fit are refused before any print is grown or read.
     model, lineage = start_weights(config)
-    path = Path(config.checkpoint_dir) / DENSE_FILE
+    path = Path(config.run.checkpoint_dir) / DENSE_FILE
     with open_run(config, path, lambda metrics: metrics["val_cell_accuracy"]) as run:
-        train, held = sources or dense_sources(config)
-        task = _task(config, model, lineage, train, held, path)
+        chosen = sources or dense_sources(config)
+        rest = "all else" if lineage else "all weights"
+        logger.info(
+            "Module 1, %s from seed %d\n%s", rest, config.run.seed, parameter_summary(model)
+        )
+        task = task_of(DenseTask(model, config), config, chosen, lineage, path)
         return fit(task, config, run, {"lineage": list(lineage)})
 
 
-def _task(
-    config: DenseConfig,
-    model: DenseRegModel,
-    lineage: tuple[dict[str, str], ...],
-    train: DenseSource,
-    held: DenseSource,
-    path: Path,
-) -> Task:
-    """Put together what the loop runs."""
-    rest = "all else" if lineage else "all weights"
-    logger.info("Module 1, %s from seed %d\n%s", rest, config.seed, parameter_summary(model))
-    set_compute(model, config)
-    devices, optimizer = Devices(config), make_optimizer(model, config)
-    ema = Ema(model, config.ema)
-    modules = {"model": model, "optimizer": optimizer, **ema.modules}
-    devices.replicate(modules)
-    batches = [
-        devices.shard(batch)
-        for batch in validation_batches(held, VALIDATION_PAIRS, config.batch_size)
-    ]
+class DenseTask:
+    """What the training of Module 1 has of its own."""
 
-    prefetch = Prefetch(lambda index: train.batch(index, config.batch_size), config)
+    losses = ("L_D", "L_F")
+    together = 1
 
-    def step(index: int) -> dict:
-        batch = devices.shard(prefetch(index))
-        weights = config.lambda_D, config.lambda_F
-        losses = dense_step(model, optimizer, batch, *weights, config.accumulate)
-        ema.follow(index)
-        return prefetch.of(losses)
+    def __init__(self, model: DenseRegModel, config: DenseConfig) -> None:
+        """``config`` has the weights of the losses, and the parts of a batch."""
+        self.model = self.trained = model
+        self.held = VALIDATION_PAIRS
+        self._weights = config.loss.lambda_D, config.loss.lambda_F
+        self._parts = config.hardware.accumulate
 
-    def validate() -> dict[str, float]:
-        measured = cell_accuracy(ema.weights, batches)
+    def step(self, optimizer: nnx.Optimizer, batch: PairBatch) -> dict[str, Array]:
+        """Take one step on L_D and L_F."""
+        return dense_step(self.model, optimizer, batch, *self._weights, self._parts)
+
+    def validate(self, weights: DenseRegModel, batches: Sequence[PairBatch]) -> dict[str, float]:
+        """Measure registration."""
+        measured = cell_accuracy(weights, batches)
         return {f"val_{name}": value for name, value in measured.items()}
 
-    def save(epoch: int, step: int, metrics: dict[str, float]) -> None:
-        meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
-        save_weights(path, ema.weights, meta)
-
-    def pictures() -> dict[str, bytes]:
-        return match_pictures(ema.weights, batches[0])
-
-    return Task(
-        ("L_D", "L_F"), modules, path, step, validate, save, pictures, lambda: prefetch.waited
-    )
+    def pictures(self, weights: DenseRegModel, batches: Sequence[PairBatch]) -> dict[str, bytes]:
+        """Draw the matches of some pairs."""
+        return match_pictures(weights, batches[0])

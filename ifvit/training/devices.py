@@ -17,7 +17,7 @@ from flax import nnx
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from ifvit.config import TrainConfig
+from ifvit.config import HardwareConfig
 
 logger = logging.getLogger("ifvit")
 
@@ -27,14 +27,14 @@ SECONDS_TO_END = 30
 """How long a process that ends waits for the others, which may have failed."""
 
 
-def connect(config: TrainConfig) -> None:
-    """Join the other processes of the run, if ``config`` names any; before JAX computes anything.
+def connect(hardware: HardwareConfig) -> None:
+    """Join the other processes of the run, if ``hardware`` names any; before JAX computes anything.
 
     Raises ValueError for options that do not go together, and OSError where the others cannot be
     reached.
     """
-    given = (config.num_processes, config.process_id)
-    if config.coordinator is None:
+    given = (hardware.num_processes, hardware.process_id)
+    if hardware.coordinator is None:
         if given != (None, None):
             raise ValueError(
                 "num_processes and process_id are of a run in several processes: give --coordinator"
@@ -43,22 +43,22 @@ def connect(config: TrainConfig) -> None:
         return
     if jax.distributed.is_initialized():
         return
-    found = config.coordinator == "auto"
-    if not found and (None in given or ":" not in config.coordinator):
+    found = hardware.coordinator == "auto"
+    if not found and (None in given or ":" not in hardware.coordinator):
         raise ValueError(
-            f"coordinator is {config.coordinator}: expected HOST:PORT of process 0 with "
+            f"coordinator is {hardware.coordinator}: expected HOST:PORT of process 0 with "
             "--num-processes and --process-id, or auto under Slurm, Open MPI or on a TPU pod"
         )
     try:
         jax.distributed.initialize(
-            None if found else config.coordinator,
+            None if found else hardware.coordinator,
             *given,
             cluster_detection_method=None if found else "deactivate",
             shutdown_timeout_seconds=SECONDS_TO_END,
         )
     except (RuntimeError, ValueError) as error:
         raise OSError(
-            f"the other processes cannot be joined by way of {config.coordinator}: {error}"
+            f"the other processes cannot be joined by way of {hardware.coordinator}: {error}"
         ) from error
     if not is_first():
         # Each would say the same.
@@ -93,15 +93,15 @@ def gathered(array: jax.Array) -> np.ndarray:
 class Devices:
     """The devices of a run, as a mesh with one axis: pairs."""
 
-    def __init__(self, config: TrainConfig, together: int = 1) -> None:
-        """Take those that ``config`` asks for, or as many as divide its batches evenly.
+    def __init__(self, hardware: HardwareConfig, batch_size: int, together: int = 1) -> None:
+        """Take those that ``hardware`` asks for, or as many as divide the batches evenly.
 
         So many rows of a batch, one after the other, stay ``together`` on one device.
         Raises ValueError where there are fewer, or where the batches cannot be divided.
         """
         there = jax.devices()
-        pairs = config.batch_size // (config.accumulate * together)
-        count = config.devices
+        pairs = batch_size // (hardware.accumulate * together)
+        count = hardware.devices
         if count is None:
             fitting = [n for n in range(1, len(there) + 1) if pairs % n == 0]
             count = fitting[-1] if jax.process_count() == 1 else len(there)
@@ -112,8 +112,8 @@ class Devices:
             )
         if pairs % count:
             raise ValueError(
-                f"batch_size is {config.batch_size}, which cannot be divided evenly among {count} "
-                f"devices and accumulate={config.accumulate} parts: give a multiple of both"
+                f"batch_size is {batch_size}, which cannot be divided evenly among {count} "
+                f"devices and accumulate={hardware.accumulate} parts: give a multiple of both"
                 + (f", {together} prints of a finger together" if together > 1 else "")
             )
         self.mesh = Mesh(np.array(there[:count]), ("pairs",))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array
 
-from ifvit.config import TrainConfig
+from ifvit.config import HardwareConfig
 from ifvit.models import DenseRegModel, MatcherModel
 from ifvit.models.backbone import ResNet18
 from ifvit.models.transformer import LocalFeatureTransformer, SiameseTransformer
@@ -27,13 +27,13 @@ OTHERS = nnx.Not(nnx.Param)
 """What a step changes without a gradient: running averages."""
 
 
-def set_compute(model: nnx.Module, config: TrainConfig) -> None:
-    """Let the heavy parts compute as ``config`` says. Parameters stay float32, and so do norms."""
+def set_compute(model: nnx.Module, hardware: HardwareConfig) -> None:
+    """Let the heavy parts compute as ``hardware`` says; parameters and norms stay float32."""
     for _, part in nnx.iter_modules(model):
         if isinstance(part, HEAVY):
-            part.remat = config.remat
-            if config.compute_dtype != "float32":
-                part.set_attributes(nnx.Conv, nnx.Linear, dtype=jnp.dtype(config.compute_dtype))
+            part.remat = hardware.remat
+            if hardware.compute_dtype != "float32":
+                part.set_attributes(nnx.Conv, nnx.Linear, dtype=jnp.dtype(hardware.compute_dtype))
 
 
 def as_used(model: Model) -> Model:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ifvit.config import DenseConfig, MatchConfig
 from ifvit.training.run import METRICS, differences, merged
-from ifvit.weights.settings import to_json
+from ifvit.weights.settings import grouped, to_json
 
 HIGH_IS_BAD = ("val_eer", "val_index_eer")
 """The metrics of which the lowest is the best."""
@@ -51,12 +51,12 @@ def read_run(path: Path) -> Recorded | None:
             if event == "start":
                 epochs = {}
             if event in ("start", "resume"):
-                config = dict(line["config"])
+                config = grouped(line["config"])
             elif event == "epoch":
                 epochs[line["epoch"]] = line
-        except (ValueError, TypeError, KeyError):
+        except (AttributeError, ValueError, TypeError, KeyError):
             continue
-    if config is None or "epochs" not in config:
+    if config is None or "epochs" not in config.get("optim", {}):
         return None
     return Recorded(path.parent, config, [epochs[number] for number in sorted(epochs)])
 
@@ -86,10 +86,10 @@ def summary(runs: list[Recorded]) -> str:
     lines: list[str] = []
     first: dict[type, dict[str, Any]] = {}
     for run in runs:
-        module = MatchConfig if "arcface_scale" in run.config else DenseConfig
+        module = MatchConfig if "arcface_scale" in run.config.get("loss", {}) else DenseConfig
         usual = json.loads(to_json(module()))
         config = merged(usual, run.config)
-        done, wanted = len(run.epochs), config["epochs"]
+        done, wanted = len(run.epochs), config["optim"]["epochs"]
         lines.append(
             f"{run.folder}: Module {1 if module is DenseConfig else 2}, epoch {done}/{wanted}"
         )

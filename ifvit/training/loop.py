@@ -16,7 +16,7 @@ import optax
 from flax import nnx
 from tqdm import tqdm
 
-from ifvit.config import TrainConfig
+from ifvit.config import OptimConfig, TrainConfig
 from ifvit.training.devices import agreed, is_first
 from ifvit.training.guard import stop_asked
 from ifvit.training.run import Run
@@ -49,30 +49,29 @@ class Task:
     """Seconds, until now, in which a step could have run but for its batch."""
 
 
-def make_optimizer(model: nnx.Module, config: TrainConfig) -> nnx.Optimizer:
+def make_optimizer(model: nnx.Module, optim: OptimConfig) -> nnx.Optimizer:
     """AdamW with warm-up, cosine decay to a hundredth, and clipping of the gradient's norm.
 
     Backbone and transformer may have smaller or larger steps than the rest.
     """
-    total = config.epochs * steps_per_epoch(config)
     schedule = optax.warmup_cosine_decay_schedule(
         init_value=0.0,
-        peak_value=config.learning_rate,
-        warmup_steps=max(1, round(config.warmup_fraction * total)),
-        decay_steps=max(2, total),
-        end_value=0.01 * config.learning_rate,
+        peak_value=optim.learning_rate,
+        warmup_steps=max(1, round(optim.warmup_fraction * optim.steps)),
+        decay_steps=max(2, optim.steps),
+        end_value=0.01 * optim.learning_rate,
     )
-    adamw = optax.adamw(schedule, weight_decay=config.weight_decay)
+    adamw = optax.adamw(schedule, weight_decay=optim.weight_decay)
     scales = {
-        "ResNet18": config.backbone_lr_scale,
-        "loftr_transformer": config.transformer_lr_scale,
+        "ResNet18": optim.backbone_lr_scale,
+        "loftr_transformer": optim.transformer_lr_scale,
     }
     parts = [
         optax.masked(optax.scale(scale), partial(_of_part, name))
         for name, scale in scales.items()
         if scale != 1
     ]
-    chain = optax.chain(optax.clip_by_global_norm(config.grad_clip), adamw, *parts)
+    chain = optax.chain(optax.clip_by_global_norm(optim.grad_clip), adamw, *parts)
     return nnx.Optimizer(model, chain, wrt=nnx.Param)
 
 
@@ -85,23 +84,18 @@ def _of_part(name: str, tree: Any) -> Any:
     return jax.tree_util.tree_map_with_path(belongs, tree)
 
 
-def steps_per_epoch(config: TrainConfig) -> int:
-    """Return the number of batches that ``pairs_per_epoch`` fills, at least one."""
-    return max(1, config.pairs_per_epoch // config.batch_size)
-
-
 def fit(task: Task, config: TrainConfig, run: Run, extra: dict | None = None) -> Path:
-    """Train, from where the run was left, to ``config.epochs`` epochs; return the checkpoint.
+    """Train, from where the run was left, to ``config.optim.epochs`` epochs; return the checkpoint.
 
     Every epoch appends a line to ``metrics.jsonl``, prints a line, and replaces the checkpoint;
-    a state to go on from is written then, and every ``config.save_minutes``. ``extra`` (weights'
-    origin, counts) goes into the first line. Raises ValueError that names the step where a loss is
+    a state to go on from is written then, and every ``save_minutes``. ``extra`` (weights' origin,
+    counts) goes into the first line. Raises ValueError that names the step where a loss is
     not finite, :class:`ifvit.training.guard.Stopped` after Ctrl-C or SIGTERM with the state saved,
     and OSError where it cannot be; what was saved before stands.
     """
     run.start(task.modules, extra or {})
-    clock, steps = run.clock, steps_per_epoch(config)
-    total = config.epochs * steps
+    clock, epochs, steps = run.clock, config.optim.epochs, config.optim.steps_per_epoch
+    total = config.optim.steps
     bar = tqdm(
         total=total,
         initial=clock.step,
@@ -110,7 +104,7 @@ def fit(task: Task, config: TrainConfig, run: Run, extra: dict | None = None) ->
         mininterval=1.0,
         disable=not is_first(),
     )
-    board = TensorBoard(run.directory / "tensorboard", config.tensorboard, clock.step)
+    board = TensorBoard(run.directory / "tensorboard", config.run.tensorboard, clock.step)
     with stop_asked() as asked, bar, closing(board):
         while clock.step < total:
             start, epoch = time.perf_counter(), clock.step // steps + 1
@@ -126,12 +120,12 @@ def fit(task: Task, config: TrainConfig, run: Run, extra: dict | None = None) ->
             board.pictures(clock.step, task.pictures)
             run.record({"event": "epoch", "epoch": epoch, **cost, **clock.metrics})
             if is_first():
-                bar.write(epoch_line(epoch, config.epochs, clock.metrics, task.losses))
+                bar.write(epoch_line(epoch, epochs, clock.metrics, task.losses))
             if clock.step < total:
                 run.stop_if(*agreed(asked()))
         run.states.wait()
     if is_first() and not task.path.exists():
-        task.save(config.epochs, clock.step, clock.metrics)
+        task.save(epochs, clock.step, clock.metrics)
     return task.path
 
 

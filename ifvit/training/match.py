@@ -3,27 +3,27 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 
 from flax import nnx
+from jaxtyping import Array
 
 from ifvit.config import MatchConfig
 from ifvit.evaluation.plots import det_plot
 from ifvit.jax_settings import usual_promotion
 from ifvit.models.embedding import MatcherModel
+from ifvit.sources.posed import PrintBatch
 from ifvit.sources.print_folder import folder_sources
 from ifvit.sources.print_synthetic import synthetic_sources
-from ifvit.training.devices import Devices, connect
-from ifvit.training.ema import Ema
-from ifvit.training.gradients import set_compute
-from ifvit.training.loop import Task, fit, make_optimizer
-from ifvit.training.prefetch import Prefetch
+from ifvit.sources.source import Source
+from ifvit.training.devices import connect
+from ifvit.training.loop import fit
 from ifvit.training.print_steps import LOSSES, LossSettings, PrintTrainer, print_step
 from ifvit.training.run import open_run
-from ifvit.training.validation import PrintSource, validation_prints, verify
-from ifvit.weights.checkpoint import save_weights
+from ifvit.training.task import Lineage, task_of
+from ifvit.training.validation import verify
 from ifvit.weights.describe import parameter_summary
-from ifvit.weights.metadata import Metadata
 from ifvit.weights.storage import MATCHER_FILE
 from ifvit.weights.transfer import (
     load_module1_backbone_weights,
@@ -38,42 +38,43 @@ VALIDATION_PRINTS = 256
 """Prints to validate on at least, each compared with every other."""
 
 
-def start_weights(config: MatchConfig) -> tuple[MatcherModel, tuple[dict[str, str], ...]]:
+def start_weights(config: MatchConfig) -> tuple[MatcherModel, Lineage]:
     """Build Module 2 with Module 1's transformer in it; return it and its lineage.
 
-    With ``config.transfer`` of "backbone" it has Module 1's ResNet18 and matching head too.
+    With ``config.start.transfer`` of "backbone" it has Module 1's ResNet18 and matching head too.
     Raises as :func:`ifvit.weights.transfer.require_module1`.
     """
-    path = require_module1(config)
-    model = MatcherModel(config.model, rngs=nnx.Rngs(config.seed))
+    path, seed = require_module1(config), config.run.seed
+    model = MatcherModel(config.model, rngs=nnx.Rngs(seed))
     if path is None:
-        logger.info("Module 2, all weights from seed %d: Module 1 was skipped", config.seed)
+        logger.info("Module 2, all weights from seed %d: Module 1 was skipped", seed)
         return model, scratch_lineage()
     report = load_module1_transformer_weights(model, path)
-    if config.transfer == "transformer":
-        logger.info("everything else starts at random, from seed %d", config.seed)
+    if config.start.transfer == "transformer":
+        logger.info("everything else starts at random, from seed %d", seed)
         return model, report.lineage
     load_module1_backbone_weights(model, path)
     *earlier, link = report.lineage
     return model, (*earlier, {**link, "note": f"{link['note']}, its backbone and head too"})
 
 
-def match_sources(config: MatchConfig) -> tuple[PrintSource, PrintSource, int]:
+def match_sources(config: MatchConfig) -> tuple[Source[PrintBatch], Source[PrintBatch], int]:
     """Return the training and validation sources that ``config`` names, and the identities."""
-    if config.dataset_root == "synthetic":
-        return (*synthetic_sources(config), config.fingers)
+    if config.data.dataset_root == "synthetic":
+        return (*synthetic_sources(config), config.data.fingers)
     return folder_sources(config, require_module1(config))
 
 
 def check_classes(config: MatchConfig, fingers: int | None) -> int:
     """Return the number of identities; raises ValueError where the config says another."""
+    asked = config.loss.num_classes
     if fingers is None:
-        if config.num_classes is None:
+        if asked is None:
             raise ValueError("num_classes is not set: say how many identities the source has")
-        return config.num_classes
-    if config.num_classes not in (None, fingers):
+        return asked
+    if asked not in (None, fingers):
         raise ValueError(
-            f"num_classes is {config.num_classes}, but there are {fingers} fingers to train on: "
+            f"num_classes is {asked}, but there are {fingers} fingers to train on: "
             "leave --num-classes away, or set it to that"
         )
     return fingers
@@ -81,7 +82,7 @@ def check_classes(config: MatchConfig, fingers: int | None) -> int:
 
 @usual_promotion()
 def train_match(
-    config: MatchConfig, sources: tuple[PrintSource, PrintSource] | None = None
+    config: MatchConfig, sources: tuple[Source[PrintBatch], Source[PrintBatch]] | None = None
 ) -> Path:
     """Train Module 2 and return the path of its checkpoint.
 
@@ -89,57 +90,43 @@ def train_match(
     names; ``num_classes`` must then be set. Raises ValueError and FileNotFoundError as
     :func:`start_weights`, the readers and the loop do.
     """
-    connect(config)
+    connect(config.hardware)
     # What can be refused is refused before anything is logged, grown or aligned.
     require_module1(config)
-    if sources is None and config.dataset_root == "synthetic":
-        check_classes(config, config.fingers)
-    path = Path(config.checkpoint_dir) / MATCHER_FILE
+    if sources is None and config.data.dataset_root == "synthetic":
+        check_classes(config, config.data.fingers)
+    path = Path(config.run.checkpoint_dir) / MATCHER_FILE
     with open_run(config, path, lambda metrics: -metrics["val_eer"]) as run:
         train, held, fingers = match_sources(config) if sources is None else (*sources, None)
         num_classes = check_classes(config, fingers)
         model, lineage = start_weights(config)
-        task = _task(config, model, lineage, num_classes, (train, held), path)
+        own = MatchTask(model, config, num_classes)
+        logger.info("Module 2, %d identities\n%s", num_classes, parameter_summary(model))
+        task = task_of(own, config, (train, held), lineage, path)
         return fit(task, config, run, {"lineage": list(lineage)})
 
 
-def _task(
-    config: MatchConfig,
-    model: MatcherModel,
-    lineage: tuple[dict[str, str], ...],
-    num_classes: int,
-    sources: tuple[PrintSource, PrintSource],
-    path: Path,
-) -> Task:
-    """Put together what the loop runs."""
-    train, held = sources
-    trainer = PrintTrainer(model, num_classes, rngs=nnx.Rngs(config.seed + 1))
-    logger.info("Module 2, %d identities\n%s", num_classes, parameter_summary(model))
-    set_compute(trainer, config)
-    # Both prints of a finger go to one device.
-    devices, optimizer = Devices(config, together=2), make_optimizer(trainer, config)
-    ema = Ema(model, config.ema)
-    modules = {"model": trainer, "optimizer": optimizer, **ema.modules}
-    devices.replicate(modules)
-    batches = [devices.shard(batch) for batch in validation_prints(held, config, VALIDATION_PRINTS)]
-    settings = LossSettings.of(config)
-    prefetch = Prefetch(lambda index: train.batch(index, config.batch_size), config)
+class MatchTask:
+    """What the training of Module 2 has of its own."""
 
-    def step(index: int) -> dict:
-        batch = devices.shard(prefetch(index))
-        losses = print_step(trainer, optimizer, batch, settings, config.accumulate)
-        ema.follow(index)
-        return prefetch.of(losses)
+    losses = LOSSES
+    together = 2  # both prints of a finger
 
-    def validate() -> dict[str, float]:
-        return verify(ema.weights, batches).metrics()
+    def __init__(self, model: MatcherModel, config: MatchConfig, num_classes: int) -> None:
+        """``num_classes`` is the number of identities that the source shows."""
+        self.model, self.held = model, VALIDATION_PRINTS
+        self.trained = PrintTrainer(model, num_classes, rngs=nnx.Rngs(config.run.seed + 1))
+        self._settings, self._parts = LossSettings.of(config.loss), config.hardware.accumulate
 
-    def save(epoch: int, step: int, metrics: dict[str, float]) -> None:
-        meta = Metadata.of(config, epoch=epoch, step=step, metrics=metrics, lineage=lineage)
-        save_weights(path, ema.weights, meta)
+    def step(self, optimizer: nnx.Optimizer, batch: PrintBatch) -> dict[str, Array]:
+        """Take one step on all losses."""
+        return print_step(self.trained, optimizer, batch, self._settings, self._parts)
 
-    def pictures() -> dict[str, bytes]:
-        found = verify(ema.weights, batches)
+    def validate(self, weights: MatcherModel, batches: Sequence[PrintBatch]) -> dict[str, float]:
+        """Compare all prints held out with each other."""
+        return verify(weights, batches).metrics()
+
+    def pictures(self, weights: MatcherModel, batches: Sequence[PrintBatch]) -> dict[str, bytes]:
+        """Draw the error rates of that comparison."""
+        found = verify(weights, batches)
         return {"DET": det_plot({"dense map": found.maps, "index vector": found.indices})}
-
-    return Task(LOSSES, modules, path, step, validate, save, pictures, lambda: prefetch.waited)

@@ -9,9 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import jax
 
-from ifvit.config import TrainConfig
 from ifvit.jax_settings import usual_promotion
-from ifvit.training.loop import steps_per_epoch
 
 Batch = TypeVar("Batch")
 
@@ -23,17 +21,17 @@ class Prefetch(Generic[Batch]):
     drops it, and one that goes on begins with the number that it asks for.
     """
 
-    def __init__(self, make: Callable[[int], Batch], config: TrainConfig) -> None:
+    def __init__(self, make: Callable[[int], Batch], end: int, thread: bool | None) -> None:
         """``make(i)`` makes batch ``i``; what it raises is raised to the one who asks for that.
 
-        Without ``config.prefetch`` it is called when the batch is asked for.
+        Batch ``end`` and those after it are not begun. Without a ``thread`` a batch is made when it
+        is asked for; None: where the steps run on a CPU.
         """
-        thread = config.prefetch
         if thread is None:
             # A CPU that trains has no core to spare, and two steps at once share its caches.
             thread = jax.default_backend() != "cpu"
         self._make = make
-        self._end = config.epochs * steps_per_epoch(config)
+        self._end = end
         self._pool = ThreadPoolExecutor(1, "batches") if thread else None
         self._begun: tuple[int, Future[Batch]] | None = None
         self._step: Any = None

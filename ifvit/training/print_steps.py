@@ -10,7 +10,7 @@ from flax import nnx
 from jaxtyping import Array, Float
 
 from ifvit.comparison.print_similarity import map_similarity
-from ifvit.config import REFERENCE_PPI, STRIDE, MatchConfig, ModelConfig
+from ifvit.config import REFERENCE_PPI, STRIDE, MatchLossConfig, ModelConfig
 from ifvit.features.pose import Pose, pose_at
 from ifvit.models.embedding import MatcherModel
 from ifvit.sources.posed import PrintBatch
@@ -35,10 +35,10 @@ class LossSettings(NamedTuple):
     arcface_margin: Scalar
 
     @classmethod
-    def of(cls, config: MatchConfig) -> LossSettings:
+    def of(cls, loss: MatchLossConfig) -> LossSettings:
         """Return those of a training."""
-        weights = {name: getattr(config, f"lambda_{name[-1]}") for name in LOSSES}
-        return cls(weights, config.arcface_scale, config.arcface_margin)
+        weights = {name: getattr(loss, f"lambda_{name[-1]}") for name in LOSSES}
+        return cls(weights, loss.arcface_scale, loss.arcface_margin)
 
 
 class PrintTrainer(nnx.Module):

@@ -13,14 +13,14 @@ from typing import Any
 
 from flax import nnx
 
-from ifvit.config import TrainConfig
+from ifvit.config import NAMED_BY_GROUP, TrainConfig
 from ifvit.files import keep_earlier
 from ifvit.locks import folder_lock
 from ifvit.training.devices import is_first, wait_for_all
 from ifvit.training.guard import Stopped
 from ifvit.training.states import Checkpoints, shapes_of
 from ifvit.training.tensorboard import check_tensorboard
-from ifvit.weights.settings import RETIRED, to_json
+from ifvit.weights.settings import RETIRED, grouped, to_json
 
 logger = logging.getLogger("ifvit")
 
@@ -86,10 +86,10 @@ class Run:
             )
         # A setting that is younger than the run had the value that it has by default.
         usual = json.loads(to_json(type(self.config)()))
-        changed = differences(merged(usual, saved), self._settings)
+        changed = differences(merged(usual, grouped(saved)), self._settings)
         if not changed:
             return
-        if not self.config.override:
+        if not self.config.run.override:
             raise ValueError(
                 f"{self.directory} holds a run with other settings ({'; '.join(changed)}): give "
                 "another --checkpoint-dir, --override to go on with it nevertheless, or "
@@ -100,7 +100,7 @@ class Run:
     @property
     def due(self) -> bool:
         """Whether the last state is ``save_minutes`` old."""
-        return time.monotonic() - self._saved_at >= 60 * self.config.save_minutes
+        return time.monotonic() - self._saved_at >= 60 * self.config.run.save_minutes
 
     def start(self, modules: Mapping[str, nnx.Pytree], extra: dict[str, Any]) -> None:
         """Fill the modules and the clock from the newest state that is whole, if there is one.
@@ -172,30 +172,33 @@ def open_run(config: TrainConfig, path: Path, score: Callable[[Any], float]) -> 
     the directory, or where its run has other settings and ``config`` does not override them;
     OSError where nothing can be written.
     """
-    check_tensorboard(config.tensorboard)
+    check_tensorboard(config.run.tensorboard)
     directory = path.parent
     directory.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         if is_first():
             stack.enter_context(folder_lock(directory, "training", "--checkpoint-dir"))
-            if not config.resume:
+            if not config.run.resume:
                 keep_earlier(directory / STATE)
         wait_for_all("the directory is ours")
-        states = Checkpoints(directory / STATE, config.keep_states, score)
+        states = Checkpoints(directory / STATE, config.run.keep_states, score)
         stack.callback(states.close)
         yield Run(config, path, states)
 
 
 def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
-    """List the settings that differ, ``name: before → after``; housekeeping aside."""
+    """List the settings that differ, ``name: before → after``; housekeeping aside.
+
+    Their names are those that the command line has for them.
+    """
     found = []
-    for name in sorted(before.keys() | after.keys()):
+    for name in before.keys() | after.keys():
         old, new = before.get(name), after.get(name)
         if isinstance(old, dict) and isinstance(new, dict):
-            found += differences(old, new, f"{name}.")
+            found += differences(old, new, f"{name}." if name in NAMED_BY_GROUP else "")
         elif old != new and name not in HOUSEKEEPING:
             found.append(f"{prefix}{name}: {old} → {new}")
-    return found
+    return sorted(found)
 
 
 def merged(usual: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.comparison.print_similarity import map_similarity
-from ifvit.config import MatchConfig
 from ifvit.evaluation.metrics import eer
 from ifvit.models.embedding import MatcherModel
 from ifvit.sources.posed import PrintBatch
@@ -24,15 +22,6 @@ for."""
 
 Scores = tuple[np.ndarray, np.ndarray]
 """Those of all genuine and of all impostor pairs."""
-
-
-@runtime_checkable
-class PrintSource(Protocol):
-    """Whatever makes prints for Module 2, two by two of one finger."""
-
-    def batch(self, index: int, size: int) -> PrintBatch:
-        """Return batch ``index`` of ``size`` prints, the same at every call."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -51,12 +40,6 @@ class Verification:
         """Return equal error rates and the share of poses."""
         found = {"eer": eer(*self.maps), "index_eer": eer(*self.indices), "pose": self.pose}
         return {f"val_{name}": value for name, value in found.items()}
-
-
-def validation_prints(source: PrintSource, config: MatchConfig, prints: int) -> list[PrintBatch]:
-    """Make the batches to measure on, once for all epochs: at least ``prints`` prints."""
-    size = config.batch_size
-    return [source.batch(index, size) for index in range(-(-prints // size))]
 
 
 def verify(model: MatcherModel, held: Sequence[PrintBatch]) -> Verification:

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from ifvit.config import DenseConfig, MatchConfig
+from ifvit.config import DenseConfig, MatchConfig, TrainConfig
 from ifvit.files import sha256_of
 from ifvit.texts import parse_json, shortened
-from ifvit.weights.settings import from_json, to_json
+from ifvit.weights.settings import from_json, grouped, to_json
 
 MODULE_NAMES = {"dense_reg": "Module 1 (dense_reg)", "matcher": "Module 2 (matcher)"}
 
@@ -32,7 +32,7 @@ class Metadata:
     module: str
     """``dense_reg`` or ``matcher``."""
     config: dict[str, Any]
-    """The ``DenseConfig`` or ``MatchConfig`` of its training, as plain JSON values."""
+    """The ``DenseConfig`` or ``MatchConfig`` of its training, as plain JSON values, in groups."""
     epoch: int = 0
     step: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Metadata:
     @classmethod
     def of(
         cls,
-        config: DenseConfig | MatchConfig,
+        config: TrainConfig,
         *,
         epoch: Any = 0,
         step: Any = 0,
@@ -88,7 +88,7 @@ class Metadata:
         """The module in words, e.g. ``Module 1 (dense_reg)``."""
         return MODULE_NAMES[self.module]
 
-    def settings(self) -> DenseConfig | MatchConfig:
+    def settings(self) -> TrainConfig:
         """Return the training configuration as its dataclass; raises ValueError if it is none."""
         cls = DenseConfig if self.module == "dense_reg" else MatchConfig
         try:
@@ -155,6 +155,7 @@ def metadata_from_json(text: str) -> Metadata:
     """Rebuild from :func:`metadata_to_json`'s text; raises ValueError if it is something else."""
     try:
         values = parse_json(text, finite=False)  # a metric can be NaN
-        return Metadata(**{**values, "lineage": tuple(values["lineage"])})
+        config, lineage = grouped(values["config"]), tuple(values["lineage"])
+        return Metadata(**{**values, "config": config, "lineage": lineage})
     except (AttributeError, KeyError, TypeError) as error:
         raise ValueError(f"its metadata are of another version of ifvit: {error}") from error

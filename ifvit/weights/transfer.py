@@ -61,20 +61,21 @@ def require_module1(config: MatchConfig) -> Path | None:
     both are given, or if the file is LoFTR's, of Module 2, or of another transformer;
     FileNotFoundError if there is no such file.
     """
-    if config.from_scratch and config.pretrained_ckpt is not None:
+    start = config.start
+    if start.from_scratch and start.pretrained_ckpt is not None:
         raise ValueError(
-            f"pretrained_ckpt={config.pretrained_ckpt} and from_scratch=True contradict each "
+            f"pretrained_ckpt={start.pretrained_ckpt} and from_scratch=True contradict each "
             "other: drop --from-scratch to start from Module 1"
         )
-    if config.from_scratch:
+    if start.from_scratch:
         return None
-    if config.pretrained_ckpt is None:
+    if start.pretrained_ckpt is None:
         raise ValueError(
             "Module 2 starts from Module 1's transformer, but pretrained_ckpt is not set: pass "
             f"--pretrained-ckpt, {HOW_TO_GET['dense_reg']}, or --from-scratch to do without "
             "(the checkpoint will say so)"
         )
-    path = Path(config.pretrained_ckpt)
+    path = Path(start.pretrained_ckpt)
     _check_same_transformer(path, _module1_metadata(path), config.model)
     return path
 

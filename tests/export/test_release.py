@@ -71,7 +71,7 @@ def test_lineage_and_settings_without_folders(trained_pair, exported):
         assert (made.epoch, made.metrics) == (source.epoch, source.metrics)
         assert made.settings().model == source.settings().model
         assert str(path.parent) not in json.dumps(made.config)
-    assert matcher.config["pretrained_ckpt"] == DENSE_FILE
+    assert matcher.config["start"]["pretrained_ckpt"] == DENSE_FILE
     assert "in half precision from here" in describe(exported / "small" / MATCHER_FILE)
 
 

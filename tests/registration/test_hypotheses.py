@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ifvit.config import DenseConfig
+from ifvit.config import DenseConfig, DenseDataConfig
 from ifvit.features.frame_features import FrameFeatures
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import cell_centres, frame_side
@@ -142,7 +142,8 @@ def test_any_rotation_is_recovered(angle: float) -> None:
     ("max_rotation", "step"), [(60.0, 60.0), (180.0, 90.0), (30.0, 45.0), (20.0, 40.0), (0.0, 20.0)]
 )
 def test_the_search_takes_the_steps_that_module_1_was_trained_for(max_rotation, step) -> None:
-    found = align_config_of(DenseConfig(max_rotation=max_rotation)).angle_step
+    settings = DenseConfig(data=DenseDataConfig(max_rotation=max_rotation))
+    found = align_config_of(settings).angle_step
     assert found == step and (360 / found).is_integer()
     assert max_rotation < 10 or found <= 2 * max_rotation
 

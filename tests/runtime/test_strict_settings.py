@@ -13,7 +13,8 @@ from pathlib import Path
 import jax
 jax.config.update(*{settings})
 import numpy as np
-from ifvit.config import DenseConfig, ModelConfig
+from ifvit.config import (
+    DenseConfig, DenseDataConfig, HardwareConfig, ModelConfig, OptimConfig, RunConfig)
 from ifvit.dataset_spec import DatasetSpec
 from ifvit.synthesis import correspondence, draw_impression, make_masters, render
 from ifvit.synthesis.dataset import make_dataset
@@ -27,8 +28,9 @@ dense.VALIDATION_PAIRS = 2
 model = ModelConfig(canvas=48, roi_px=24, backbone_widths=(8, 8, 16), d_model=16, num_layers=2,
                     num_heads=2, embedding_dim=8)
 ckpt = dense.train_dense(DenseConfig(
-    model=model, fingers=4, val_fingers=4, epochs=1, pairs_per_epoch=4, batch_size=2,
-    checkpoint_dir=sys.argv[1], prefetch=True))
+    model=model, data=DenseDataConfig(fingers=4, val_fingers=4),
+    optim=OptimConfig(1, pairs_per_epoch=4, batch_size=2), run=RunConfig(sys.argv[1]),
+    hardware=HardwareConfig(prefetch=True)))
 first, second, *_ = example_prints()
 register(first, second, dense_ckpt=ckpt)
 assert getattr(jax.config, {settings}[0]) == {settings}[1]

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ifvit.config import MatchConfig
+from ifvit.config import MatchDataConfig
 from ifvit.features.pose import Pose, core_place, upright
 from ifvit.geometry.transforms import apply
 from ifvit.sources.posed import PoseError, erring
@@ -33,6 +33,6 @@ def test_the_error_has_the_spread_that_was_asked_for():
 
 
 def test_a_training_says_which_error():
-    config = MatchConfig(pose_shift_px=1.0, pose_rotation=2.0, pose_scale=0.5)
-    assert PoseError.of(config) == PoseError(1.0, 2.0, 0.5)
-    assert PoseError.of(MatchConfig()) == PoseError()
+    data = MatchDataConfig(pose_shift_px=1.0, pose_rotation=2.0, pose_scale=0.5)
+    assert PoseError.of(data) == PoseError(1.0, 2.0, 0.5)
+    assert PoseError.of(MatchDataConfig()) == PoseError()

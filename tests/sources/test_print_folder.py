@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ifvit.config import MatchConfig
+from ifvit.config import MatchConfig, MatchDataConfig
 from ifvit.data.readers import read_dataset
 from ifvit.data.store import read_canvases
 from ifvit.features.features import Features
@@ -120,9 +120,11 @@ def test_few_prints_give_all_their_pairs():
 
 def test_a_folder_needs_module_1(print_folder):
     with pytest.raises(ValueError, match="needs Module 1 to align its pairs"):
-        folder_sources(MatchConfig(dataset_root=str(print_folder)), None)
+        folder_sources(MatchConfig(data=MatchDataConfig(dataset_root=str(print_folder))), None)
 
 
 def test_a_folder_needs_four_fingers(print_folder, trained_pair):
     with pytest.raises(ValueError, match="has 3 fingers: expected at least 4"):
-        folder_sources(MatchConfig(dataset_root=str(print_folder)), trained_pair[0])
+        folder_sources(
+            MatchConfig(data=MatchDataConfig(dataset_root=str(print_folder))), trained_pair[0]
+        )

@@ -8,22 +8,21 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ifvit.config import DenseConfig, MatchConfig, TrainConfig
+from ifvit.config import (
+    DenseConfig,
+    DenseDataConfig,
+    MatchConfig,
+    MatchDataConfig,
+    MatchStartConfig,
+    OptimConfig,
+    RunConfig,
+)
 from ifvit.sources.dense_synthetic import SyntheticPairs
 from ifvit.sources.print_synthetic import SyntheticPrints
-from ifvit.training import dense, match
+from ifvit.training import dense, match, task
 from ifvit.training.loop import make_optimizer
 
-SHORT = {
-    "epochs": 1,
-    "pairs_per_epoch": 4,
-    "batch_size": 2,
-    "fingers": 4,
-    "val_fingers": 4,
-}
-
-
-MATCH_SHORT = SHORT | {"pairs_per_epoch": 8, "batch_size": 4}
+FEW = {"fingers": 4, "val_fingers": 4}
 
 
 @pytest.fixture(scope="session")
@@ -32,20 +31,24 @@ def one_optimizer():
     found again only for the very same functions."""
     made: list[nnx.Optimizer] = []
 
-    def make(model: nnx.Module, config: TrainConfig) -> nnx.Optimizer:
-        made.append(make_optimizer(model, config))
+    def make(model: nnx.Module, optim: OptimConfig) -> nnx.Optimizer:
+        made.append(make_optimizer(model, optim))
         return nnx.Optimizer(model, made[0].tx, wrt=nnx.Param)
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (dense, match):
-            patch.setattr(module, "make_optimizer", make)
+        patch.setattr(task, "make_optimizer", make)
         yield
 
 
 @pytest.fixture(scope="session")
 def dense_config(micro, tmp_path_factory):
     folder = tmp_path_factory.mktemp("dense")
-    return DenseConfig(model=micro, checkpoint_dir=str(folder), max_rotation=30.0, **SHORT)
+    return DenseConfig(
+        model=micro,
+        data=DenseDataConfig(max_rotation=30.0, **FEW),
+        optim=OptimConfig(epochs=1, pairs_per_epoch=4, batch_size=2),
+        run=RunConfig(str(folder)),
+    )
 
 
 @pytest.fixture(scope="session")
@@ -60,7 +63,11 @@ def dense_ckpt(dense_config, few_masters_per_call, one_optimizer):
 def match_config(micro, dense_ckpt, tmp_path_factory):
     folder = tmp_path_factory.mktemp("matcher")
     return MatchConfig(
-        model=micro, checkpoint_dir=str(folder), pretrained_ckpt=str(dense_ckpt), **MATCH_SHORT
+        model=micro,
+        start=MatchStartConfig(pretrained_ckpt=str(dense_ckpt)),
+        data=MatchDataConfig(**FEW),
+        optim=OptimConfig(epochs=1, pairs_per_epoch=8, batch_size=4),
+        run=RunConfig(str(folder)),
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from flax import nnx
 
-from ifvit.config import DenseConfig
+from ifvit.config import DenseConfig, DenseStartConfig, MatchStartConfig, RunConfig
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.training import dense, match
@@ -39,7 +39,9 @@ def chain(tmp_path_factory, micro, dense_config, match_config, few_masters_per_c
     convert_loftr(folder / "outdoor_ds.ckpt", npz, num_heads=micro.num_heads, temp_bug_fix=True)
 
     config = replace(
-        dense_config, checkpoint_dir=str(folder / "dense"), loftr_pretrained_ckpt=str(npz)
+        dense_config,
+        run=RunConfig(str(folder / "dense")),
+        start=DenseStartConfig(loftr_pretrained_ckpt=str(npz)),
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dense, "VALIDATION_PAIRS", 2)
@@ -47,8 +49,8 @@ def chain(tmp_path_factory, micro, dense_config, match_config, few_masters_per_c
         dense_ckpt = dense.train_dense(config)
         second = replace(
             match_config,
-            checkpoint_dir=str(folder / "matcher"),
-            pretrained_ckpt=str(dense_ckpt),
+            run=RunConfig(str(folder / "matcher")),
+            start=MatchStartConfig(pretrained_ckpt=str(dense_ckpt)),
         )
         return folder, npz, config, dense_ckpt, second, match.train_match(second)
 
@@ -65,7 +67,7 @@ def test_module_1_starts_from_the_converted_file_and_trains_on(chain):
              parameter_arrays(start.loftr_transformer).items()]  # fmt: skip
     assert all(moved)
     # Backbone and head are those of the seed.
-    fresh = DenseRegModel(config.model, rngs=nnx.Rngs(config.seed))
+    fresh = DenseRegModel(config.model, rngs=nnx.Rngs(config.run.seed))
     for part in ("ResNet18", "DenseMatchingHead"):
         assert equal(getattr(start, part), getattr(fresh, part))
 
@@ -78,10 +80,10 @@ def equal(left: nnx.Module, right: nnx.Module) -> bool:
 @pytest.mark.parametrize("transfer", ["transformer", "backbone"])
 def test_module_2_holds_module_1s_bytes_and_the_rest_is_fresh(chain, transfer):
     _, _, _, dense_ckpt, config, _ = chain
-    config = replace(config, transfer=transfer)
+    config = replace(config, start=replace(config.start, transfer=transfer))
     model, _ = match.start_weights(config)
     module1, _ = load_dense(dense_ckpt)
-    fresh = MatcherModel(config.model, rngs=nnx.Rngs(config.seed))
+    fresh = MatcherModel(config.model, rngs=nnx.Rngs(config.run.seed))
     assert equal(model.loftr_transformer_global, module1.loftr_transformer)
     assert not equal(model.loftr_transformer_global, fresh.loftr_transformer_global)
     for part in ("ResNet18", "DenseMatchingHead"):
@@ -117,7 +119,8 @@ def test_weights_that_do_not_fit_are_refused_before_any_finger_is_grown(
     _, npz, _, _, _, _ = chain
     monkeypatch.setattr(dense, "dense_sources", lambda _: pytest.fail("prints were made first"))
     wider = replace(dense_config.model, d_model=32)
-    config = replace(dense_config, model=wider, loftr_pretrained_ckpt=str(npz))
+    start = DenseStartConfig(loftr_pretrained_ckpt=str(npz))
+    config = replace(dense_config, model=wider, start=start)
     with pytest.raises(ValueError, match=r"d_model is 16 in LoFTR and 32 here"):
         dense.train_dense(config)
     assert jax.tree.leaves(nnx.state(dense.start_weights(dense_config)[0]))

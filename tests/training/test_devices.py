@@ -14,27 +14,32 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from ifvit.config import TrainConfig
+from ifvit.config import HardwareConfig
 from ifvit.training.devices import Devices, agreed, connect, gathered, is_first
 
 CHILD = """
 import json, logging, sys
 logging.basicConfig(level=logging.INFO)
 logging.getLogger("orbax").setLevel(logging.ERROR)
-from ifvit.config import DenseConfig, MatchConfig, ModelConfig
+from ifvit.config import (
+    DenseConfig, DenseDataConfig, HardwareConfig, MatchConfig, MatchDataConfig, MatchStartConfig,
+    ModelConfig, OptimConfig, RunConfig,
+)
 from ifvit.training import dense, match
 
 dense.VALIDATION_PAIRS, match.VALIDATION_PRINTS = 8, 16
-module, folder, options = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
+module, folder, asked = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 model = ModelConfig(canvas=48, roi_px=24, backbone_widths=(8, 8, 16), d_model=16, num_layers=2,
                     num_heads=2, embedding_dim=8)
-short = dict(model=model, fingers=8, val_fingers=8, epochs=3, pairs_per_epoch=8, batch_size=8,
-             checkpoint_dir=folder) | options
+few, size = dict(fingers=8, val_fingers=8), 8 if module == "dense" else 16
+optim = OptimConfig(asked.pop("epochs", 3), pairs_per_epoch=size, batch_size=size)
+run = RunConfig(folder, override=asked.pop("override", False))
+short = dict(model=model, optim=optim, run=run, hardware=HardwareConfig(**asked))
 if module == "dense":
-    dense.train_dense(DenseConfig(**short))
+    dense.train_dense(DenseConfig(data=DenseDataConfig(**few), **short))
 else:
-    prints = dict(pairs_per_epoch=16, batch_size=16)
-    match.train_match(MatchConfig(from_scratch=True, **short | prints))
+    start = MatchStartConfig(from_scratch=True)
+    match.train_match(MatchConfig(data=MatchDataConfig(**few), start=start, **short))
 import jax
 print("devices", jax.device_count(), "of process", jax.process_index())
 """
@@ -149,7 +154,7 @@ def test_a_signal_to_one_process_stops_both(tmp_path, cache):
 
 
 def test_one_device_is_left_as_it_is():
-    devices, batch = Devices(TrainConfig(batch_size=8)), (jax.numpy.ones(8),)
+    devices, batch = Devices(HardwareConfig(), 8), (jax.numpy.ones(8),)
     assert devices.shard(batch) is batch
     assert is_first() and agreed(3, True) == (3, True)
     np.testing.assert_array_equal(gathered(batch[0]), np.ones(8))
@@ -165,6 +170,6 @@ def test_one_device_is_left_as_it_is():
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options, message):
-    config = TrainConfig(batch_size=8, **options)
+    hardware = HardwareConfig(**options)
     with pytest.raises(ValueError, match=message):
-        connect(config) or Devices(config)
+        connect(hardware) or Devices(hardware, 8)

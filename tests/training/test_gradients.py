@@ -9,13 +9,13 @@ import optax
 import pytest
 from flax import nnx
 
-from ifvit.config import TrainConfig
+from ifvit.config import DenseConfig, HardwareConfig, OptimConfig
 from ifvit.models import DenseRegModel
 from ifvit.training.gradients import as_used, gradients, set_compute
 from ifvit.training.losses import dense_loss
 from ifvit.training.steps import dense_step
 
-PLAIN = TrainConfig()
+PLAIN = HardwareConfig()
 
 
 def objective(model, batch):
@@ -41,9 +41,9 @@ def batch(pairs):
     return pairs.batch(3, 4)
 
 
-def fresh(micro, config: TrainConfig = PLAIN) -> DenseRegModel:
+def fresh(micro, hardware: HardwareConfig = PLAIN) -> DenseRegModel:
     model = DenseRegModel(micro, rngs=nnx.Rngs(0))
-    set_compute(model, config)
+    set_compute(model, hardware)
     return model
 
 
@@ -78,7 +78,7 @@ def test_a_step_in_parts_is_taken(micro, batch):
     ]
     assert losses[1] < losses[0] and int(optimizer.step[...]) == 2
     with pytest.raises(ValueError, match="accumulate is 3: expected a divisor"):
-        TrainConfig(batch_size=8, accumulate=3)
+        DenseConfig(optim=OptimConfig(1, batch_size=8), hardware=HardwareConfig(accumulate=3))
 
 
 def kept(model, batch) -> int:
@@ -95,7 +95,7 @@ def kept(model, batch) -> int:
 @pytest.mark.parametrize("use_loftr", [True, False])
 def test_layers_computed_again_give_the_same_for_less(micro, batch, use_loftr):
     deep = replace(micro, num_layers=4, use_loftr=use_loftr)
-    plain, again = fresh(deep), fresh(deep, replace(PLAIN, remat=True))
+    plain, again = fresh(deep), fresh(deep, HardwareConfig(remat=True))
     assert kept(again, batch) < 0.5 * kept(plain, batch)
     (loss, grads), (loss_again, grads_again) = compute(plain, batch), compute(again, batch)
     assert loss == pytest.approx(loss_again, rel=1e-6)
@@ -106,7 +106,7 @@ def test_layers_computed_again_give_the_same_for_less(micro, batch, use_loftr):
 
 
 def test_bfloat16_is_for_the_heavy_parts_alone(micro, batch):
-    plain, half = fresh(micro), fresh(micro, replace(PLAIN, compute_dtype="bfloat16"))
+    plain, half = fresh(micro), fresh(micro, HardwareConfig(compute_dtype="bfloat16"))
     images = (batch.image0, batch.image1, batch.mask0, batch.mask1)
     exact = np.array(as_used(plain)(*images).log_p)
     # In use it computes in float32, to the bit.

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ifvit.cli import main
-from ifvit.config import DenseConfig, MatchConfig
+from ifvit.config import DenseConfig, MatchConfig, OptimConfig, RunConfig
 from ifvit.training.history import read_run, runs_below, summary
 from ifvit.weights.settings import to_json
 
@@ -29,7 +29,7 @@ def epoch(number: int, **metrics: float) -> dict:
 
 @pytest.fixture
 def folder(tmp_path):
-    slow = DenseConfig(epochs=4, checkpoint_dir="anywhere")
+    slow = DenseConfig(optim=OptimConfig(epochs=4), run=RunConfig("anywhere"))
     write(
         tmp_path / "a",
         *(begin(DenseConfig()), epoch(1, val_cell_accuracy=0.9)),
@@ -37,7 +37,8 @@ def folder(tmp_path):
         *(begin(slow, "resume"), epoch(2, val_cell_accuracy=0.5), '{"event": "epo'),
         epoch(3, val_cell_accuracy=0.4),
     )
-    fast = replace(slow, learning_rate=0.01, model=replace(slow.model, temperature=0.2))
+    optim, model = replace(slow.optim, learning_rate=0.01), replace(slow.model, temperature=0.2)
+    fast = replace(slow, optim=optim, model=model)
     write(tmp_path / "deep" / "b", begin(fast), epoch(1, val_cell_accuracy=0.3))
     errors, worse = {"val_eer": 0.2, "val_index_eer": 0.4}, {"val_eer": 0.3, "val_index_eer": 0.5}
     write(tmp_path / "c", begin(MatchConfig()), epoch(1, **errors), epoch(2, **worse))
@@ -49,7 +50,7 @@ def test_a_run_is_its_newest_start(folder):
     run = read_run(folder / "a" / "metrics.jsonl")
     assert [line["epoch"] for line in run.epochs] == [1, 2, 3]
     assert run.best == {"val_cell_accuracy": (0.5, 2)}
-    assert run.config["epochs"] == 4
+    assert run.config["optim"]["epochs"] == 4
     # Of an error rate the lowest is the best.
     best = {"val_eer": (0.2, 1), "val_index_eer": (0.4, 1)}
     assert read_run(folder / "c" / "metrics.jsonl").best == best
@@ -75,7 +76,7 @@ def test_the_command_lists_them_with_what_differs(folder, capsys):
 
 def test_a_run_of_an_earlier_version_has_the_defaults_of_what_it_lacks(tmp_path):
     start = begin(DenseConfig())
-    del start["config"]["seed"], start["config"]["model"]["temperature"]
+    del start["config"]["run"]["seed"], start["config"]["model"]["temperature"]
     write(tmp_path / "a", start)
     assert "nothing" in summary(runs_below(tmp_path)) and "no epoch" in summary(
         runs_below(tmp_path)

@@ -18,15 +18,17 @@ STEPS = 180
 CHILD = """
 import logging, sys
 logging.basicConfig(level=logging.INFO)
-from ifvit.config import DenseConfig, ModelConfig
+from ifvit.config import DenseConfig, DenseDataConfig, ModelConfig, OptimConfig, RunConfig
 from ifvit.training import dense
 
 dense.VALIDATION_PAIRS = 2
 model = ModelConfig(canvas=48, roi_px=24, backbone_widths=(8, 8, 16), d_model=16, num_layers=2,
                     num_heads=2, embedding_dim=8)
 dense.train_dense(DenseConfig(
-    model=model, fingers=4, val_fingers=4, epochs=3, pairs_per_epoch=120, batch_size=2,
-    checkpoint_dir=sys.argv[1], save_minutes=0.0,
+    model=model,
+    data=DenseDataConfig(fingers=4, val_fingers=4),
+    optim=OptimConfig(epochs=3, pairs_per_epoch=120, batch_size=2),
+    run=RunConfig(sys.argv[1], save_minutes=0.0),
 ))
 """
 

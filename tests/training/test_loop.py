@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ifvit.config import TrainConfig
-from ifvit.training.loop import Task, epoch_line, fit, steps_per_epoch
+from ifvit.config import DenseConfig, OptimConfig, RunConfig
+from ifvit.training.loop import Task, epoch_line, fit
 from ifvit.training.run import open_run
 
-CONFIG = TrainConfig(epochs=2, pairs_per_epoch=6, batch_size=2)
+CONFIG = DenseConfig(optim=OptimConfig(epochs=2, pairs_per_epoch=6, batch_size=2))
 
 
 class Fake:
@@ -31,7 +31,7 @@ class Fake:
         self.saved.append((epoch, step, dict(metrics)))
         self.path.write_text(f"epoch {epoch}")
 
-    def fit(self, config: TrainConfig = CONFIG, extra: dict | None = None) -> Path:
+    def fit(self, config: DenseConfig = CONFIG, extra: dict | None = None) -> Path:
         modules = {"model": nnx.Linear(1, 1, rngs=nnx.Rngs(0))}
         task = Task(("L_D",), modules, self.path, self.step, lambda: {"val_auc": 0.75}, self.save)
         with open_run(config, self.path, lambda metrics: metrics["val_auc"]) as run:
@@ -51,7 +51,7 @@ def test_metrics_lines_console_lines_and_checkpoints(tmp_path, capsys):
     assert fake.saved[0][2] == {"L_D": 1.0, "loss": 2.0, "val_auc": 0.75}
     start, first, second = lines(tmp_path)
     assert start["event"] == "start" and start["lineage"] == ["somewhere"]
-    assert start["config"]["batch_size"] == 2
+    assert start["config"]["optim"]["batch_size"] == 2
     assert (first["event"], first["epoch"], first["L_D"], first["val_auc"]) == ("epoch", 1, 1, 0.75)
     assert (second["epoch"], second["L_D"]) == (2, 4) and second["seconds"] >= 0
     out = capsys.readouterr().out.splitlines()
@@ -63,7 +63,7 @@ def test_metrics_lines_console_lines_and_checkpoints(tmp_path, capsys):
 
 def test_a_second_run_appends_and_keeps_the_first(tmp_path):
     for _ in range(2):
-        Fake(tmp_path).fit(replace(CONFIG, resume=False))
+        Fake(tmp_path).fit(replace(CONFIG, run=RunConfig("not used", resume=False)))
     assert {"ckpt", "ckpt.1", "state", "state.1"} <= {path.name for path in tmp_path.iterdir()}
     assert [line["event"] for line in lines(tmp_path)] == ["start", "epoch", "epoch"] * 2
 
@@ -88,15 +88,16 @@ def test_a_nan_is_seen_within_twenty_steps(tmp_path):
     """Not only at the end of a long epoch, and the step is the right one all the same."""
     fake = Fake(tmp_path, {27: float("nan")})
     with pytest.raises(ValueError, match="at step 27:"):
-        fake.fit(TrainConfig(epochs=1, pairs_per_epoch=200, batch_size=2))
+        fake.fit(DenseConfig(optim=OptimConfig(1, pairs_per_epoch=200, batch_size=2)))
     assert len(fake.steps) == 40
 
 
-def test_no_epochs_is_an_error(tmp_path):
+def test_no_epochs_is_an_error():
     with pytest.raises(ValueError, match="epochs is 0"):
-        Fake(tmp_path).fit(TrainConfig(epochs=0))
+        OptimConfig(epochs=0)
 
 
 def test_steps_per_epoch():
-    assert steps_per_epoch(TrainConfig(pairs_per_epoch=1000, batch_size=128)) == 7
-    assert steps_per_epoch(TrainConfig(pairs_per_epoch=5, batch_size=128)) == 1
+    many, few = (OptimConfig(3, pairs_per_epoch=pairs, batch_size=128) for pairs in (1000, 5))
+    assert (many.steps_per_epoch, many.steps) == (7, 21)
+    assert (few.steps_per_epoch, few.steps) == (1, 3)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-from ifvit.config import DenseConfig
+from ifvit.config import HardwareConfig, RunConfig
 from ifvit.training import dense
 from ifvit.training.prefetch import Prefetch
 
-CONFIG = DenseConfig(epochs=2, pairs_per_epoch=6, batch_size=2, prefetch=True)  # six steps
+STEPS = 6
 
 
 def test_the_next_batch_is_begun_when_one_is_handed_out():
@@ -27,7 +27,7 @@ def test_the_next_batch_is_begun_when_one_is_handed_out():
             begun.set()
         return 10 * index
 
-    ahead = Prefetch(make, CONFIG)
+    ahead = Prefetch(make, STEPS, True)
     assert ahead(3) == 30
     assert begun.wait(5), "batch 4 is made before it is asked for"
     assert [ahead(4), ahead(5)] == [40, 50]
@@ -42,13 +42,13 @@ def test_without_a_thread_a_batch_is_made_when_it_is_asked_for():
         made.append(index)
         return index
 
-    ahead = Prefetch(make, replace(CONFIG, prefetch=False))
+    ahead = Prefetch(make, STEPS, False)
     assert [ahead(2), ahead(2), ahead(0)] == [2, 2, 0] and made == [2, 2, 0]
 
 
 def test_a_run_that_goes_on_begins_with_the_batch_it_asks_for():
     """Whatever was made ahead before."""
-    ahead = Prefetch(lambda index: index, CONFIG)
+    ahead = Prefetch(lambda index: index, STEPS, True)
     assert [ahead(0), ahead(4), ahead(1), ahead(2)] == [0, 4, 1, 2]
 
 
@@ -59,7 +59,7 @@ def test_what_making_raises_comes_with_its_own_batch(prefetch):
             raise FileNotFoundError("1_1.png is gone")
         return index
 
-    ahead = Prefetch(make, replace(CONFIG, prefetch=prefetch))
+    ahead = Prefetch(make, STEPS, prefetch)
     assert ahead(0) == 0
     with pytest.raises(FileNotFoundError, match=r"1_1\.png is gone"):
         ahead(1)
@@ -75,7 +75,7 @@ class Busy:
 
 
 def test_a_batch_made_while_the_step_ran_was_not_waited_for():
-    ahead = Prefetch(lambda index: time.sleep(0.02), CONFIG)
+    ahead = Prefetch(lambda index: time.sleep(0.02), STEPS, True)
     ahead(0)
     before = ahead.waited
     assert before > 0, "nothing could run before the first"
@@ -86,7 +86,7 @@ def test_a_batch_made_while_the_step_ran_was_not_waited_for():
 
 @pytest.mark.parametrize("prefetch", [True, False])
 def test_what_outlasts_the_step_was_waited_for(prefetch):
-    ahead = Prefetch(lambda index: time.sleep(0.1), replace(CONFIG, prefetch=prefetch))
+    ahead = Prefetch(lambda index: time.sleep(0.1), STEPS, prefetch)
     for index in range(4):
         ahead(index)
     assert 0.3 < ahead.waited < 3
@@ -97,7 +97,8 @@ def test_training_is_the_same_with_and_without(dense_config, pairs, one_optimize
     found = []
     for prefetch in (True, False):
         folder = tmp_path / str(prefetch)
-        config = replace(dense_config, prefetch=prefetch, checkpoint_dir=str(folder))
+        run, hardware = RunConfig(str(folder)), HardwareConfig(prefetch=prefetch)
+        config = replace(dense_config, run=run, hardware=hardware)
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(dense, "VALIDATION_PAIRS", 2)
             path = dense.train_dense(config, (pairs, pairs))

@@ -15,7 +15,7 @@ import pytest
 from flax import nnx
 from safetensors.numpy import load_file
 
-from ifvit.config import MatchConfig
+from ifvit.config import MatchLossConfig, RunConfig
 from ifvit.models.embedding import MatcherModel
 from ifvit.training import match
 from ifvit.training.guard import Stopped
@@ -28,7 +28,7 @@ from ifvit.training.print_steps import (
     print_step,
 )
 
-SETTINGS = LossSettings.of(MatchConfig())
+SETTINGS = LossSettings.of(MatchLossConfig())
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +104,8 @@ def test_cores_in_cells_and_which_of_them_count(batch, micro):
 def test_a_run_goes_on_bit_for_bit(match_config, prints, one_optimizer, tmp_path, monkeypatch):
     """With a running mean of the weights, and prototypes and temperatures in its state."""
     monkeypatch.setattr(match, "VALIDATION_PRINTS", 4)
-    long = replace(match_config, epochs=2, num_classes=4, ema=0.9)
+    optim = replace(match_config.optim, epochs=2, ema=0.9)
+    long = replace(match_config, optim=optim, loss=MatchLossConfig(num_classes=4))
 
     def run(name: str, stop: int | None = None) -> dict[str, np.ndarray]:
         source, make = copy(prints), prints.batch
@@ -115,7 +116,7 @@ def test_a_run_goes_on_bit_for_bit(match_config, prints, one_optimizer, tmp_path
             return make(index, size)
 
         source.batch = signalled
-        config = replace(long, checkpoint_dir=str(tmp_path / name))
+        config = replace(long, run=RunConfig(str(tmp_path / name)))
         return load_file(match.train_match(config, (source, prints)))
 
     whole = run("whole")

@@ -1,5 +1,6 @@
 """A run goes on bit for bit, whatever ended it, and says so where it cannot."""
 
+import dataclasses
 import errno
 import json
 import os
@@ -14,23 +15,25 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ifvit.config import DenseConfig, MatchConfig, TrainConfig
+from ifvit.config import DenseConfig, MatchConfig, OptimConfig, RunConfig
 from ifvit.training.guard import Stopped
+from ifvit.training.history import runs_below, summary
 from ifvit.training.loop import Task, fit, make_optimizer
 from ifvit.training.run import Clock, differences, open_run
 from ifvit.training.states import Checkpoints, arrays_of, digest
 
-CONFIG = TrainConfig(epochs=3, pairs_per_epoch=8, batch_size=2, keep_states=2)
+OPTIM, RUN = OptimConfig(epochs=3, pairs_per_epoch=8, batch_size=2), RunConfig("not used")
+CONFIG = DenseConfig(optim=OPTIM, run=RUN)
 STEPS = 12
 
 
 class Toy:
     """A linear map, trained by AdamW on batches that are a function of their number."""
 
-    def __init__(self, folder: Path, config: TrainConfig = CONFIG) -> None:
+    def __init__(self, folder: Path, config: DenseConfig = CONFIG) -> None:
         self.config, self.path, self.taken = config, folder / "ckpt", []
-        self.model = nnx.Linear(3, 2, rngs=nnx.Rngs(config.seed))
-        self.modules = {"model": self.model, "optimizer": make_optimizer(self.model, config)}
+        self.model = nnx.Linear(3, 2, rngs=nnx.Rngs(config.run.seed))
+        self.modules = {"model": self.model, "optimizer": make_optimizer(self.model, config.optim)}
         self.before = self.after = lambda index: None
 
     def step(self, index: int) -> dict:
@@ -130,7 +133,7 @@ def test_a_last_step_that_is_stopped_ends_the_run(tmp_path, whole):
 
 def test_a_run_that_breaks_goes_on_from_its_last_state(tmp_path, whole):
     """By the clock, not only at the end of an epoch: here after every look at the losses."""
-    first = Toy(tmp_path, replace(CONFIG, save_minutes=0.0))
+    first = Toy(tmp_path, replace(CONFIG, run=replace(RUN, save_minutes=0.0)))
     first.before = lambda index: 1 / (index - 9)
     with pytest.raises(ZeroDivisionError):
         first.fit()
@@ -149,7 +152,7 @@ def test_a_finished_run_has_nothing_left(tmp_path, whole):
 
 def test_the_newest_states_and_the_best_are_kept(whole):
     assert states(whole.path.parent) == [8, 12]
-    five = Toy(whole.path.parent / "five", replace(CONFIG, epochs=5))
+    five = Toy(whole.path.parent / "five", replace(CONFIG, optim=replace(OPTIM, epochs=5)))
     five.fit()
     # Validation liked the end of the second epoch best.
     assert states(five.path.parent) == [8, 16, 20]
@@ -161,7 +164,8 @@ def states(folder: Path) -> list[int]:
 
 def test_other_settings_are_refused_and_listed(tmp_path):
     stop_at(Toy(tmp_path), 5)
-    other = replace(CONFIG, learning_rate=0.5, epochs=4, save_minutes=1.0)
+    optim, run = replace(OPTIM, learning_rate=0.5, epochs=4), replace(RUN, save_minutes=1.0)
+    other = replace(CONFIG, optim=optim, run=run)
     with pytest.raises(ValueError, match="other settings") as caught:
         Toy(tmp_path, other).fit()
     assert "(epochs: 3 → 4; learning_rate: 0.001 → 0.5)" in str(caught.value)
@@ -170,7 +174,9 @@ def test_other_settings_are_refused_and_listed(tmp_path):
 
 def test_override_goes_on_and_says_what_changed(tmp_path, caplog):
     stop_at(Toy(tmp_path), 5)
-    toy = Toy(tmp_path, replace(CONFIG, epochs=4, override=True))
+    toy = Toy(
+        tmp_path, replace(CONFIG, optim=replace(OPTIM, epochs=4), run=replace(RUN, override=True))
+    )
     toy.fit()
     assert toy.taken == list(range(6, 16))
     assert "epochs: 3 → 4" in caplog.text
@@ -178,10 +184,57 @@ def test_override_goes_on_and_says_what_changed(tmp_path, caplog):
 
 def test_without_resume_all_is_kept_aside(tmp_path, whole):
     Toy(tmp_path).fit()
-    fresh = Toy(tmp_path, replace(CONFIG, resume=False))
+    fresh = Toy(tmp_path, replace(CONFIG, run=replace(RUN, resume=False)))
     fresh.fit()
     assert fresh.taken == list(range(STEPS)) and fresh.sha256 == whole.sha256
     assert (tmp_path / "ckpt.1").exists() and (tmp_path / "state.1").is_dir()
+
+
+def side_by_side(config: dict) -> dict:
+    """Settings as runs before the groups recorded them."""
+    return {"model": config["model"]} | {
+        name: value
+        for group, own in config.items()
+        if group != "model"
+        for name, value in own.items()
+    }
+
+
+class Earlier(Toy):
+    """A run that records its settings side by side, and none that are younger than it."""
+
+    def fit(self) -> Path:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("ifvit.training.run.to_json", self.recorded)
+            return super().fit()
+
+    @staticmethod
+    def recorded(config: DenseConfig) -> str:
+        old = side_by_side(dataclasses.asdict(config))
+        del old["rotation_growth"], old["prefetch"]
+        return json.dumps(old | {"fusion_ridge": 0.2})
+
+
+def test_a_run_of_before_the_groups_goes_on_bit_for_bit(tmp_path, whole, caplog):
+    stop_at(Earlier(tmp_path), 5)
+    (start,) = (json.loads(line) for line in (tmp_path / "metrics.jsonl").open() if "start" in line)
+    assert start["config"]["epochs"] == 3 and "optim" not in start["config"]
+    again = Toy(tmp_path)
+    again.fit()
+    assert again.taken == list(range(6, STEPS)) and again.sha256 == whole.sha256
+    assert "other settings" not in caplog.text
+    # The same run for `ifvit runs`, whose newest settings lie in groups.
+    assert "other than the default: batch_size: 128 → 2; epochs: 100 → 3; " in summary(
+        runs_below(tmp_path)
+    )
+
+
+def test_a_run_of_before_the_groups_is_refused_with_other_settings(tmp_path):
+    stop_at(Earlier(tmp_path), 5)
+    other = replace(CONFIG, optim=replace(OPTIM, learning_rate=0.5))
+    with pytest.raises(ValueError, match=r"settings \(learning_rate: 0.001 → 0.5\): give"):
+        Toy(tmp_path, other).fit()
+    assert "epoch 1/3" in summary(runs_below(tmp_path))
 
 
 def test_a_run_of_another_module_is_refused(tmp_path):
@@ -196,7 +249,7 @@ def test_a_run_of_another_module_is_refused(tmp_path):
 
 def test_arrays_of_other_shapes_are_refused(tmp_path):
     stop_at(Toy(tmp_path), 5)
-    toy = Toy(tmp_path, replace(CONFIG, override=True))
+    toy = Toy(tmp_path, replace(CONFIG, run=replace(RUN, override=True)))
     toy.model = nnx.Linear(3, 4, rngs=nnx.Rngs(0))
     toy.modules["model"] = toy.model
     with pytest.raises(ValueError, match=r"other shapes .* model/bias: \[2\] there, \[4\] here"):
@@ -351,8 +404,8 @@ def test_clock_sums_and_starts_again():
 
 
 def test_differences_by_hand():
-    before = {"seed": 0, "model": {"canvas": 64, "ppi": 250}, "keep_states": 2}
-    after = {"seed": 1, "model": {"canvas": 96, "ppi": 250}, "keep_states": 3, "new": 5}
+    before = {"run": {"seed": 0, "keep_states": 2}, "model": {"canvas": 64, "ppi": 250}}
+    after = {"run": {"seed": 1, "keep_states": 3}, "model": {"canvas": 96, "ppi": 250}, "new": 5}
     expected = ["model.canvas: 64 → 96", "new: None → 5", "seed: 0 → 1"]
     assert differences(before, after) == expected
     assert differences(before, before) == []

@@ -12,17 +12,19 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
+from ifvit.config import HardwareConfig, OptimConfig, RunConfig
 from ifvit.training import dense
 from ifvit.training.guard import Stopped
 
-OPTIONS = {"ema": 0.9, "accumulate": 2, "backbone_lr_scale": 0.5, "prefetch": True}
+OPTIM = OptimConfig(2, pairs_per_epoch=6, batch_size=2, ema=0.9, backbone_lr_scale=0.5)
+HARDWARE = HardwareConfig(accumulate=2, prefetch=True)
 
 
 @pytest.fixture
 def train(dense_config, pairs, tmp_path, monkeypatch):
     """Train in a folder of this name, with a signal in the middle of step ``stop``, if any."""
     monkeypatch.setattr(dense, "VALIDATION_PAIRS", 2)
-    long = replace(dense_config, epochs=2, pairs_per_epoch=6, **OPTIONS)
+    long = replace(dense_config, optim=OPTIM, hardware=HARDWARE)
 
     def run(name: str, stop: int | None = None) -> dict[str, np.ndarray]:
         source, batch = copy(pairs), pairs.batch
@@ -33,7 +35,7 @@ def train(dense_config, pairs, tmp_path, monkeypatch):
             return batch(index, size)
 
         source.batch = signalled
-        config = replace(long, checkpoint_dir=str(tmp_path / name))
+        config = replace(long, run=RunConfig(str(tmp_path / name)))
         return load_file(dense.train_dense(config, (source, pairs)))
 
     return run

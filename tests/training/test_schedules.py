@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from ifvit.config import DenseConfig, TrainConfig
+from ifvit.config import DenseConfig, DenseDataConfig, OptimConfig
 from ifvit.models import DenseRegModel
 from ifvit.sources.dense_synthetic import Ease, SyntheticPairs, draw_pairs
 from ifvit.training.dense import dense_sources, ease_of
@@ -16,7 +16,8 @@ from ifvit.training.ema import Ema
 from ifvit.training.loop import make_optimizer
 
 GROWING = DenseConfig(
-    epochs=2, pairs_per_epoch=80, batch_size=8, rotation_growth=0.5, distortion_growth=1.0
+    data=DenseDataConfig(rotation_growth=0.5, distortion_growth=1.0),
+    optim=OptimConfig(epochs=2, pairs_per_epoch=80, batch_size=8),
 )
 
 
@@ -27,7 +28,8 @@ def test_rotation_and_distortion_grow_to_their_full():
     assert rotation[5] == pytest.approx(0.55) and (rotation[10:] == 1).all()
     assert distortion[10] == pytest.approx(0.55) and distortion[20] == 1
     assert (np.diff(rotation) >= 0).all() and (np.diff(distortion) > 0).all()
-    assert ease_of(replace(GROWING, rotation_growth=0.0), 0) == Ease(1.0, 0.1)
+    distorted = replace(GROWING, data=DenseDataConfig(distortion_growth=1.0))
+    assert ease_of(distorted, 0) == Ease(1.0, 0.1)
 
 
 def test_an_eased_print_is_turned_and_distorted_less():
@@ -55,17 +57,18 @@ def test_a_source_eases_its_batches(masters, micro):
 
 
 def test_a_folder_does_not_grow(tmp_path):
+    of_folder = replace(GROWING, data=replace(GROWING.data, dataset_root=str(tmp_path)))
     with pytest.raises(ValueError, match="only synthetic pairs grow"):
-        dense_sources(replace(GROWING, dataset_root=str(tmp_path)))
+        dense_sources(of_folder)
     with pytest.raises(ValueError, match="rotation_growth is 2: expected a share"):
-        DenseConfig(rotation_growth=2)
+        DenseDataConfig(rotation_growth=2)
 
 
 def moved(micro, **scales: float) -> dict[str, float]:
     """How far one step moves each part, where all gradients are 1."""
     model = DenseRegModel(micro, rngs=nnx.Rngs(0))
-    config = TrainConfig(weight_decay=0.0, warmup_fraction=0.0, **scales)
-    optimizer = make_optimizer(model, config)
+    optim = OptimConfig(epochs=100, weight_decay=0.0, warmup_fraction=0.0, **scales)
+    optimizer = make_optimizer(model, optim)
     before = nnx.to_pure_dict(nnx.state(model, nnx.Param))
     for _ in range(2):  # The first step is the warm-up's zero.
         ones = jax.tree.map(jnp.ones_like, nnx.state(model, nnx.Param))

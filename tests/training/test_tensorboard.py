@@ -8,13 +8,16 @@ import pytest
 from flax import nnx
 from PIL import Image
 
-from ifvit.config import TrainConfig
+from ifvit.config import DenseConfig, OptimConfig, RunConfig
 from ifvit.evaluation.plots import match_plot
 from ifvit.training import tensorboard
 from ifvit.training.loop import Task, fit
 from ifvit.training.run import open_run
 
-CONFIG = TrainConfig(epochs=2, pairs_per_epoch=6, batch_size=2, tensorboard=True)
+CONFIG = DenseConfig(
+    optim=OptimConfig(epochs=2, pairs_per_epoch=6, batch_size=2),
+    run=RunConfig("not used", tensorboard=True),
+)
 
 
 def train(folder, config) -> list[int]:
@@ -60,7 +63,7 @@ def test_curves_and_pictures_are_written(tmp_path):
 
 
 def test_nothing_is_drawn_where_nothing_is_wanted(tmp_path):
-    assert train(tmp_path, replace(CONFIG, tensorboard=False)) == []
+    assert train(tmp_path, replace(CONFIG, run=RunConfig("not used"))) == []
     assert not (tmp_path / "tensorboard").exists()
 
 

@@ -9,6 +9,7 @@ import optax
 import pytest
 from flax import nnx
 
+from ifvit.config import DenseStartConfig, RunConfig
 from ifvit.data.readers import read_dataset
 from ifvit.data.store import Canvases, read_canvases
 from ifvit.files import sha256_of
@@ -16,8 +17,9 @@ from ifvit.models.dense_reg import DenseRegModel
 from ifvit.sources.augment import source_side
 from ifvit.sources.dense_folder import CorruptionPairs
 from ifvit.sources.dense_synthetic import SyntheticPairs
+from ifvit.sources.source import first_batches
 from ifvit.training import dense
-from ifvit.training.dense import cell_accuracy, dense_sources, train_dense, validation_batches
+from ifvit.training.dense import cell_accuracy, dense_sources, train_dense
 from ifvit.training.steps import dense_step
 from ifvit.weights.checkpoint import load_dense, read_metadata
 
@@ -37,9 +39,11 @@ def test_a_checkpoint_that_can_be_loaded(dense_ckpt, dense_config, micro):
     assert {"L_D", "L_F", "loss", "val_cell_accuracy", "val_within_one_cell", "val_fine_px"} <= set(
         meta.metrics
     )
-    together = meta.metrics["L_D"] + dense_config.lambda_F * meta.metrics["L_F"]  # lambda_D is 1
+    together = (
+        meta.metrics["L_D"] + dense_config.loss.lambda_F * meta.metrics["L_F"]
+    )  # lambda_D is 1
     assert meta.metrics["loss"] == pytest.approx(together, rel=1e-4)
-    start = DenseRegModel(micro, rngs=nnx.Rngs(dense_config.seed))
+    start = DenseRegModel(micro, rngs=nnx.Rngs(dense_config.run.seed))
     assert not any(same(values(start, nnx.BatchStat), values(model, nnx.BatchStat)))
     assert not all(same(values(start, nnx.Param), values(model, nnx.Param)))
 
@@ -56,14 +60,14 @@ def test_the_same_seed_gives_the_same_weights(dense_ckpt, dense_config, masters,
         np.arange(4),
         masters,
         micro,
-        max_rotation=dense_config.max_rotation,
-        turn=dense_config.turn,
-        impostor_ratio=dense_config.impostor_ratio,
+        max_rotation=dense_config.data.max_rotation,
+        turn=dense_config.data.turn,
+        impostor_ratio=dense_config.data.impostor_ratio,
     )
     (tmp_path / dense_ckpt.name).write_text("earlier")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dense, "VALIDATION_PAIRS", 2)
-        config = replace(dense_config, checkpoint_dir=str(tmp_path))
+        config = replace(dense_config, run=RunConfig(str(tmp_path)))
         path = train_dense(config, (source, source))
     models = [load_dense(p)[0] for p in (dense_ckpt, path)]
     assert all(same(*(values(model, nnx.Param) for model in models)))
@@ -72,7 +76,8 @@ def test_the_same_seed_gives_the_same_weights(dense_ckpt, dense_config, masters,
 
 def test_training_goes_on_from_an_earlier_module_1(dense_ckpt, dense_config, micro):
     """Every parameter and batch statistic arrives, and the lineage says from where."""
-    config = replace(dense_config, init_from=str(dense_ckpt))
+    start = DenseStartConfig(init_from=str(dense_ckpt))
+    config = replace(dense_config, start=start)
     model, lineage = dense.start_weights(config)
     earlier, _ = load_dense(dense_ckpt)
     for kind in (nnx.Param, nnx.BatchStat):
@@ -80,7 +85,8 @@ def test_training_goes_on_from_an_earlier_module_1(dense_ckpt, dense_config, mic
     assert [(link["role"], link["file"]) for link in lineage] == [("dense_reg", dense_ckpt.name)]
     assert lineage[0]["sha256"] == sha256_of(dense_ckpt)
     with pytest.raises(ValueError, match="two starts"):
-        dense.start_weights(replace(config, loftr_pretrained_ckpt="loftr.npz"))
+        two = replace(start, loftr_pretrained_ckpt="loftr.npz")
+        dense.start_weights(replace(config, start=two))
     other = replace(config, model=replace(micro, temperature=0.2))
     with pytest.raises(ValueError, match=r"temperature is 0\.1 there and 0\.2 here"):
         dense.start_weights(other)
@@ -106,7 +112,7 @@ def test_batch_statistics_move_in_training_and_not_in_validation(micro, pairs):
     dense_step(model, optimizer, pairs.batch(0, 2), 1.0, 1.0)
     trained = values(model, nnx.BatchStat)
     assert not any(same(before, trained))
-    measured = cell_accuracy(model, validation_batches(pairs, 4, 2))
+    measured = cell_accuracy(model, first_batches(pairs, 4, 2))
     assert all(same(trained, values(model, nnx.BatchStat)))
     assert 0 <= measured["cell_accuracy"] <= measured["within_one_cell"] <= 1
     # The model itself still trains: validation used a view.
@@ -115,7 +121,8 @@ def test_batch_statistics_move_in_training_and_not_in_validation(micro, pairs):
 
 
 def test_a_folder_of_prints_trains(dense_config, print_folder, tmp_path, caplog, one_optimizer):
-    config = replace(dense_config, dataset_root=str(print_folder), checkpoint_dir=str(tmp_path))
+    data = replace(dense_config.data, dataset_root=str(print_folder))
+    config = replace(dense_config, data=data, run=RunConfig(str(tmp_path)))
     with pytest.MonkeyPatch.context() as patch, caplog.at_level("INFO", "ifvit"):
         patch.setattr(dense, "VALIDATION_PAIRS", 2)
         path = train_dense(config)
@@ -124,7 +131,8 @@ def test_a_folder_of_prints_trains(dense_config, print_folder, tmp_path, caplog,
 
 
 def test_folder_batches(dense_config, print_folder):
-    train, held = dense_sources(replace(dense_config, dataset_root=str(print_folder)))
+    data = replace(dense_config.data, dataset_root=str(print_folder))
+    train, held = dense_sources(replace(dense_config, data=data))
     assert isinstance(train, CorruptionPairs) and isinstance(held, CorruptionPairs)
     assert (len(train.prints), len(held.prints)) == (4, 2)
     assert held.impostor_ratio == 0

@@ -11,11 +11,13 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from ifvit.config import MatchLossConfig, MatchStartConfig, RunConfig
 from ifvit.files import sha256_of
+from ifvit.sources.source import first_batches
 from ifvit.training import validation
 from ifvit.training.loop import Task
 from ifvit.training.match import check_classes, start_weights, train_match
-from ifvit.training.validation import validation_prints, verify
+from ifvit.training.validation import verify
 from ifvit.weights.checkpoint import load_dense, load_matcher, read_metadata
 
 
@@ -48,7 +50,8 @@ def test_a_checkpoint_whose_lineage_names_module_1(match_run, match_config, dens
 @pytest.mark.parametrize("transfer", ["transformer", "backbone"])
 def test_it_starts_from_module_1(match_config, dense_ckpt, transfer):
     """Its transformer, as the method says; and, as is usual, what that transformer looks at."""
-    model, _ = start_weights(replace(match_config, transfer=transfer))
+    start = replace(match_config.start, transfer=transfer)
+    model, _ = start_weights(replace(match_config, start=start))
     dense, _ = load_dense(dense_ckpt)
     own = values(model.loftr_transformer_global)
     assert all(same(own, values(dense.loftr_transformer)))
@@ -92,7 +95,7 @@ def test_what_is_measured_by_hand(prints, micro, match_run, monkeypatch):
 def test_verification_leaves_the_model_alone(prints, match_config, match_run):
     model, _ = load_matcher(match_run[0])
     before = values(model)
-    batches = validation_prints(prints, match_config, 8)
+    batches = first_batches(prints, 8, match_config.optim.batch_size)
     assert len(batches) == 2
     measured = verify(model, batches).metrics()
     assert set(measured) == {"val_eer", "val_index_eer", "val_pose"}
@@ -102,10 +105,10 @@ def test_verification_leaves_the_model_alone(prints, match_config, match_run):
 
 def test_identities_are_counted_or_checked(match_config):
     assert check_classes(match_config, 4) == 4
-    assert check_classes(replace(match_config, num_classes=4), 4) == 4
-    assert check_classes(replace(match_config, num_classes=9), None) == 9
+    assert check_classes(replace(match_config, loss=MatchLossConfig(num_classes=4)), 4) == 4
+    assert check_classes(replace(match_config, loss=MatchLossConfig(num_classes=9)), None) == 9
     with pytest.raises(ValueError, match="num_classes is 9, but there are 4 fingers"):
-        check_classes(replace(match_config, num_classes=9), 4)
+        check_classes(replace(match_config, loss=MatchLossConfig(num_classes=9)), 4)
     with pytest.raises(ValueError, match="num_classes is not set"):
         check_classes(match_config, None)
 
@@ -114,10 +117,9 @@ def test_from_scratch_is_recorded(match_config, prints, tmp_path, monkeypatch):
     """Without the training: only what is saved counts here."""
     config = replace(
         match_config,
-        pretrained_ckpt=None,
-        from_scratch=True,
-        num_classes=4,
-        checkpoint_dir=str(tmp_path),
+        start=MatchStartConfig(from_scratch=True),
+        loss=MatchLossConfig(num_classes=4),
+        run=RunConfig(str(tmp_path)),
     )
 
     def save_only(task: Task, *_: Any) -> Path:

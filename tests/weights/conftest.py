@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 from flax import nnx
 
-from ifvit.config import DenseConfig, MatchConfig, ModelConfig
+from ifvit.config import DenseConfig, MatchConfig, MatchStartConfig, ModelConfig
 from ifvit.models import DenseRegModel, MatcherModel
 from ifvit.weights import Metadata, save_weights, scratch_lineage
 
@@ -45,6 +45,6 @@ def matcher_ckpt(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Module 2 checkpoint, from scratch; tests must not change it."""
     path = tmp_path_factory.mktemp("matcher") / "matcher_ckpt.safetensors"
     matcher = MatcherModel(MODEL, rngs=nnx.Rngs(2))
-    config = MatchConfig(model=MODEL, from_scratch=True)
+    config = MatchConfig(model=MODEL, start=MatchStartConfig(from_scratch=True))
     save_weights(path, matcher, Metadata.of(config, epoch=1, lineage=scratch_lineage()))
     return path

@@ -22,6 +22,7 @@ from ifvit.weights import (
     save_weights,
     sha256_of,
 )
+from ifvit.weights.describe import describe
 
 
 def arrays(module: nnx.Module) -> list[np.ndarray]:
@@ -209,6 +210,30 @@ def test_a_matcher_survives_the_round_trip(matcher_ckpt: Path) -> None:
     assert "batch_stats/EmbeddingHead/cell_norm/mean" in names
     assert not any("loftr_transformer_local" in name for name in names)
     assert matcher.EmbeddingHead.index_norm.use_running_average
+
+
+@pytest.mark.parametrize("module", ["dense", "matcher"])
+def test_a_checkpoint_of_before_the_groups_is_read_and_described(
+    module: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    """All settings but the model's lay side by side, with some that are of no use any more."""
+    path = request.getfixturevalue(f"{module}_ckpt")
+    load = load_dense if module == "dense" else load_matcher
+    with safe_open(path, framework="numpy") as file:
+        record = json.loads(file.metadata()["ifvit"])
+    groups = record["config"]
+    record["config"] = {"model": groups.pop("model"), "fusion_match": 1.0}
+    for own in groups.values():
+        record["config"] |= own
+    old = tmp_path / "old.safetensors"
+    save_file(load_file(path), old, {"ifvit": json.dumps(record)})
+    (_, meta), (_, now) = load(old), load(path)
+    assert meta.settings() == now.settings()
+    assert meta.config == now.config | {"fusion_match": 1.0}
+    shown, usual = describe(old), describe(path)
+    for line in ("  optim.learning_rate = 0.001", "  run.seed = 0", "  model.d_model = 8"):
+        assert line in shown.splitlines() and line in usual.splitlines()
+    assert "  fusion_match = 1.0" in shown
 
 
 def test_a_matcher_that_embedded_pairs_is_refused_by_name(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from safetensors import safe_open
 from safetensors.numpy import load_file
 
 from ifvit.comparison.decision import DECISION_FILE, load_decision
@@ -15,6 +16,7 @@ from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.weights.checkpoint import read_metadata
 from ifvit.weights.modules import check_same_shape, load_modules
 from ifvit.weights.pretrained import DEFAULT, RECORD_FILE, SHIPPED, list_weights, pretrained_files
+from ifvit.weights.settings import NOT_OF_PRINTS, to_json
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE, MODULE_OF, graph_file
 
 ROOT = Path(__file__).parents[2]
@@ -62,9 +64,27 @@ def test_they_are_of_the_preset_and_saw_synthetic_prints_alone(name):
     for path, presets in zip(pretrained_files(name), (DENSE_PRESETS, MATCH_PRESETS), strict=True):
         meta = read_metadata(path)
         assert meta.settings().model == presets[name].model
-        assert meta.config["dataset_root"] == "synthetic"
+        assert meta.config["data"]["dataset_root"] == "synthetic"
         assert "scratch" not in meta.roles
         assert "/" not in json.dumps(meta.config), "a path of the training's machine"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_setting_that_they_record_arrives(name):
+    """Whether it was recorded side by side, as by earlier versions, or in groups."""
+    for path in pretrained_files(name):
+        with safe_open(path, framework="numpy") as file:
+            recorded = json.loads(file.metadata()["ifvit"])["config"]
+        settings = json.loads(to_json(read_metadata(path).settings()))
+        groups = [group for name, group in settings.items() if name != "model"]
+        placed = {name: value for group in groups for name, value in group.items()}
+        shape = recorded.pop("model")
+        assert shape == {name: settings["model"][name] for name in shape}
+        for setting, value in recorded.items():
+            own = value if isinstance(value, dict) else {setting: value}
+            if path.name == MATCHER_FILE:
+                own = {name: one for name, one in own.items() if name not in NOT_OF_PRINTS}
+            assert own == {name: placed[name] for name in own}
 
 
 @pytest.mark.parametrize("name", NAMES)

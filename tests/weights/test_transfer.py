@@ -1,13 +1,14 @@
 import dataclasses
 import logging
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
 import pytest
 from flax import nnx
 
-from ifvit.config import DenseConfig, MatchConfig, ModelConfig
+from ifvit.config import DenseConfig, MatchConfig, MatchStartConfig, ModelConfig
 from ifvit.models import DenseRegModel, MatcherModel
 from ifvit.weights import (
     Metadata,
@@ -18,6 +19,10 @@ from ifvit.weights import (
     scratch_lineage,
     sha256_of,
 )
+
+
+def starting(model: ModelConfig, **start: Any) -> MatchConfig:
+    return MatchConfig(model=model, start=MatchStartConfig(**start))
 
 
 def leaves(module: nnx.Module) -> list[bytes]:
@@ -87,7 +92,7 @@ def test_mistake_1_loftr_weights_given_to_module_2(
     np.savez(path, x=np.zeros(3))
     message = "never loads directly: train Module 1 .*loftr_pretrained_ckpt"
     with pytest.raises(ValueError, match=message):
-        require_module1(MatchConfig(model=model_config, pretrained_ckpt=str(path)))
+        require_module1(starting(model_config, pretrained_ckpt=str(path)))
     with pytest.raises(ValueError, match=message):
         load_module1_transformer_weights(MatcherModel(model_config, rngs=nnx.Rngs(0)), path)
 
@@ -99,22 +104,20 @@ def test_mistake_2_no_module_1(
         require_module1(MatchConfig(model=model_config))
     missing = str(tmp_path / "none.safetensors")
     with pytest.raises(FileNotFoundError, match="expected Module 1's checkpoint"):
-        require_module1(MatchConfig(model=model_config, pretrained_ckpt=missing))
+        require_module1(starting(model_config, pretrained_ckpt=missing))
     with pytest.raises(ValueError, match=r"of Module 2 \(matcher\), expected Module 1"):
-        require_module1(MatchConfig(model=model_config, pretrained_ckpt=str(matcher_ckpt)))
+        require_module1(starting(model_config, pretrained_ckpt=str(matcher_ckpt)))
 
 
 def test_from_scratch_is_explicit_and_recorded(model_config: ModelConfig, dense_ckpt: Path) -> None:
-    assert require_module1(MatchConfig(model=model_config, from_scratch=True)) is None
+    assert require_module1(starting(model_config, from_scratch=True)) is None
     assert scratch_lineage()[0]["role"] == "scratch"
     with pytest.raises(ValueError, match="contradict"):
-        require_module1(
-            MatchConfig(model=model_config, from_scratch=True, pretrained_ckpt=str(dense_ckpt))
-        )
+        require_module1(starting(model_config, from_scratch=True, pretrained_ckpt=str(dense_ckpt)))
 
 
 def test_a_good_checkpoint_passes(model_config: ModelConfig, dense_ckpt: Path) -> None:
-    config = MatchConfig(model=model_config, pretrained_ckpt=str(dense_ckpt))
+    config = starting(model_config, pretrained_ckpt=str(dense_ckpt))
     assert require_module1(config) == dense_ckpt
 
 
@@ -134,7 +137,7 @@ def test_mistake_3_transformers_that_differ(
 ) -> None:
     other = ModelConfig(**{**vars(model_config), name: value})
     with pytest.raises(ValueError) as error:
-        require_module1(MatchConfig(model=other, pretrained_ckpt=str(dense_ckpt)))
+        require_module1(starting(other, pretrained_ckpt=str(dense_ckpt)))
     assert f"{name} is {here} in Module 1 and {value} in Module 2" in str(error.value)
     assert f"set model.{name}={here} for Module 2" in str(error.value)
     assert "\n" not in str(error.value)

@@ -1,0 +1,21 @@
+"""What a source of batches is, whatever the batches are of."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar, runtime_checkable
+
+Batch_co = TypeVar("Batch_co", covariant=True)
+
+
+@runtime_checkable
+class Source(Protocol[Batch_co]):
+    """Whatever makes batches to learn from. All that it draws by it is given when it is made."""
+
+    def batch(self, index: int, size: int) -> Batch_co:
+        """Return batch ``index`` of ``size`` pairs or prints, the same at every call."""
+        ...
+
+
+def first_batches(source: Source[Batch_co], least: int, size: int) -> list[Batch_co]:
+    """Return the first batches, each of ``size``, that hold at least so many pairs or prints."""
+    return [source.batch(index, size) for index in range(-(-least // size))]
