@@ -330,7 +330,7 @@ def reach(page, selector: str) -> None:
 
 
 def opened_by_keyboard(page):
-    """Return the file chooser that the space bar opens; a browser that is busy may miss a stroke."""
+    """Return the file chooser that the space bar opens; a busy browser may miss a stroke."""
     missed = pytest.importorskip("playwright.sync_api").TimeoutError
     for seconds in (20, 20, 60):
         try:
