@@ -205,7 +205,7 @@ def test_some_kills(name, server, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_many_kills(name, server, tmp_path, record_property):
-    kills = int(os.environ.get("IFVIT_KILLS", "30"))
+    kills = int(os.environ.get("IFVIT_KILLS", "8"))
     made = kill_often(name, kills, server, tmp_path, 1)
     record_property("kills", made)
     assert made >= round(kills * commands(tmp_path, tmp_path / "out")[name].share)
