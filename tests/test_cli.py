@@ -10,8 +10,9 @@ import struct
 import subprocess
 import sys
 import zlib
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
+from typing import get_type_hints
 
 import numpy as np
 import pytest
@@ -107,6 +108,12 @@ def test_every_command_has_help(verb, capsys):
     assert ("--preset {paper,small,tiny}" in shown) == verb.startswith("train-")
 
 
+def settings_in(kind: type) -> int:
+    """How many settings a class has, those of its groups included."""
+    kinds = [get_type_hints(kind)[one.name] for one in fields(kind)]
+    return sum(settings_in(one) if is_dataclass(one) else 1 for one in kinds)
+
+
 @pytest.mark.parametrize("verb", COMMANDS)
 def test_every_option_has_its_sentence(verb, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "100")
@@ -115,10 +122,34 @@ def test_every_option_has_its_sentence(verb, capsys, monkeypatch):
     boxed = re.findall(r"^[│ ] (.*?)│?$", capsys.readouterr().out, re.MULTILINE)
     entries = re.split(r"^(?=[-A-Z\[])", "\n".join(boxed), flags=re.MULTILINE)
     options = [entry for entry in entries if re.match(r"(?!-h|---)\S", entry)]
-    assert len(options) >= len(fields(command(verb).Settings))
+    assert len(options) >= settings_in(command(verb).Settings)
     for option in options:
         said = re.sub(r"\s+\((default:\s.*|required|repeatable)\)\s*$", "", option, flags=re.DOTALL)
         assert said.rstrip().endswith("."), said
+
+
+@pytest.mark.parametrize("verb", ["train-dense", "train-match"])
+def test_the_help_of_a_training_shows_its_groups(verb, capsys, monkeypatch):
+    """Each in a box of its own, with its sentence, and the options of its settings alone."""
+    monkeypatch.setenv("COLUMNS", "100")
+    with pytest.raises(SystemExit):
+        main([verb, "--help"])
+    # Boxes are drawn by lines, or by hyphens where the terminal has no others.
+    parts = re.split(r"^(?:╭─)? (\w+) options\b", capsys.readouterr().out, flags=re.MULTILINE)
+    shown = dict(zip(parts[1::2], parts[2::2], strict=True))
+    kinds = get_type_hints(command(verb).Settings)
+    assert set(shown) == set(kinds)
+    for group, kind in kinds.items():
+        prefix = "model." if group == "model" else ""
+        options = set(re.findall(r"^[│ ] +--([A-Za-z][\w.-]*)", shown[group], re.MULTILINE))
+        assert options == {prefix + one.name.replace("_", "-") for one in fields(kind)}
+        sentence, *_ = re.findall(r"^[│ ] +(\w.*)", shown[group], re.MULTILINE)
+        assert sentence.split()[:4] == kind.__doc__.split()[:4]
+
+
+def test_settings_of_two_groups_that_do_not_go_together_are_refused(capsys):
+    line = complaint(capsys, "train-dense", "--batch-size", "8", "--accumulate", "3")
+    assert line == "accumulate is 3: expected a divisor of batch_size, 8"
 
 
 def test_an_unknown_flag_ends_with_2(capsys):
