@@ -82,13 +82,13 @@ def bench_match(preset: str, size: int, repeats: int) -> None:
     optimizer = make_optimizer(trainer, replace(config.optim, batch_size=size))
     settings = LossSettings.of(config.loss)
     batch = source.batch(0, size)
-    data = measure("Module 2, prints made", "print", size, repeats, lambda i: source.batch(i, size))
+    made = measure("Module 2, prints made", "print", size, repeats, lambda i: source.batch(i, size))
     step = measure(
         f"Module 2, a step of {size}",
         *("print", size, repeats),
         lambda _: print_step(trainer, optimizer, batch, settings),
     )
-    print_share(data, step)
+    print_share(made, step)
 
 
 def print_share(made: float, step: float) -> None:

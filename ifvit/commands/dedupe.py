@@ -7,10 +7,11 @@ import io
 from dataclasses import dataclass
 from pathlib import Path
 
-from ifvit.commands.galleries import GalleryArgs, check_rate, draw_evidence, opened
+from ifvit.commands.galleries import GalleryArgs, draw_evidence, opened
 from ifvit.commands.options import SHIPPED, WeightsOptions
 from ifvit.endings import flushed
 from ifvit.files import check_folder, check_output, write_result
+from ifvit.gallery.open_set import check_rate
 
 HEADER = ("id0", "id1", "map_score", "score", "name0", "name1")
 

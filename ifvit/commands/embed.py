@@ -6,12 +6,11 @@ from dataclasses import dataclass
 
 from tyro.conf import Positional
 
-from ifvit.commands.options import SHIPPED, WeightsOptions
+from ifvit.commands.options import SHIPPED, WeightsOptions, check_all_read
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.prints import check_ppi
 from ifvit.data.tags import warn_of_tags
 from ifvit.files import check_output
-from ifvit.texts import shortened
 
 
 @dataclass(frozen=True)
@@ -43,9 +42,4 @@ def run(settings: Settings) -> None:
     if templates is not None:
         save_templates(settings.out, templates)
         print(f"{len(templates)} templates of {templates.bytes_each} bytes in {settings.out}")
-    if unreadable:
-        listed = ", ".join(unreadable)
-        raise ValueError(
-            f"{len(unreadable)} of {len(paths)} prints have no template, the reasons stand "
-            f"above: {shortened(listed, 250)}"
-        )
+    check_all_read(unreadable, paths, "prints have no template")

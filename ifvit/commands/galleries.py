@@ -74,12 +74,6 @@ def check_probes(probes: tuple[str, ...], ppi: int | None) -> None:
     warn_of_tags((path, ppi) for path in probes)
 
 
-def check_rate(option: str, rate: float) -> None:
-    """Raise ValueError for what is no rate of errors."""
-    if not 0 < rate < 1:
-        raise ValueError(f"{option} {rate:g}: expected a rate between 0 and 1, such as 0.001")
-
-
 def _error_of(path: str) -> ValueError | OSError | None:
     try:
         check_image(path)

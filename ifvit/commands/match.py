@@ -9,7 +9,13 @@ from typing import Any
 
 from tyro.conf import Positional
 
-from ifvit.commands.options import SHIPPED, WeightsOptions, check_prints
+from ifvit.commands.options import (
+    SHIPPED,
+    WeightsOptions,
+    check_all_read,
+    check_prints,
+    read_each,
+)
 from ifvit.comparison.decision import DECISION_FILE, Decision, load_decision
 from ifvit.comparison.result import MatchResult
 from ifvit.data.given import each_ppi
@@ -20,7 +26,6 @@ from ifvit.files import check_folder, check_output
 from ifvit.matcher import Matcher
 from ifvit.minutiae.examined import examined
 from ifvit.minutiae.minutiae import skeletonizer
-from ifvit.texts import shortened
 
 logger = logging.getLogger("ifvit")
 
@@ -62,15 +67,8 @@ def run(settings: Settings) -> None:
     matcher = settings.weights.matcher(settings.enhancer, settings.canvas, settings.calibration)
     ppi0, ppi1 = each_ppi(settings.ppi)
     probe = matcher.extract(settings.probe, ppi0)
-    read, unreadable = [], []
-    for path in settings.candidates:
-        try:
-            read.append(matcher.extract(path, ppi1))
-        except (ValueError, OSError) as error:
-            if len(settings.candidates) == 1:
-                raise
-            logger.warning("%s", error)
-            unreadable.append(path)
+    unreadable: list[str] = []
+    read = [one for _, one in read_each(matcher, settings.candidates, ppi1, unreadable)]
     found = matcher.match_many(probe, read)
     order = sorted(range(len(found)), key=lambda place: -found[place].score)
     results = [found[place] for place in order]
@@ -89,11 +87,7 @@ def run(settings: Settings) -> None:
         draw_match(results[0], settings.out)
     if settings.stages is not None and results:
         _draw_stages(matcher, (probe, read[order[0]]), results[0], settings.stages)
-    if unreadable:
-        raise ValueError(
-            f"{len(unreadable)} of {len(settings.candidates)} candidates could not be compared, "
-            f"the reasons stand above: {shortened(', '.join(unreadable), 250)}"
-        )
+    check_all_read(unreadable, settings.candidates, "candidates could not be compared")
 
 
 def _draw_stages(

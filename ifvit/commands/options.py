@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,8 +14,12 @@ from ifvit.data.given import each_ppi
 from ifvit.data.images import check_image
 from ifvit.data.prints import check_ppi
 from ifvit.data.tags import warn_of_tags
+from ifvit.features.features import Features
 from ifvit.matcher import Matcher
+from ifvit.texts import shortened
 from ifvit.weights.pretrained import PretrainedFiles, module_files
+
+logger = logging.getLogger("ifvit")
 
 
 @dataclass(frozen=True)
@@ -60,3 +65,31 @@ def check_prints(
         check_image(path)
         check_ppi(REFERENCE_PPI if own is None else own)
     warn_of_tags(both)
+
+
+def read_each(
+    matcher: Matcher, paths: Sequence[str], ppi: float | None, unreadable: list[str]
+) -> Iterator[tuple[str, Features]]:
+    """Yield the prints that can be read, each with its path; the others join ``unreadable``.
+
+    Those are a warning each; one that is the only one is an error.
+    """
+    for path in paths:
+        try:
+            features = matcher.extract(path, ppi)
+        except (ValueError, OSError) as error:
+            if len(paths) == 1:
+                raise
+            logger.warning("%s", error)
+            unreadable.append(path)
+            continue
+        yield path, features
+
+
+def check_all_read(unreadable: Sequence[str], paths: Sequence[str], lost: str) -> None:
+    """Raise ValueError where prints could not be read; ``lost`` says what became of them."""
+    if unreadable:
+        raise ValueError(
+            f"{len(unreadable)} of {len(paths)} {lost}, the reasons stand above: "
+            f"{shortened(', '.join(unreadable), 250)}"
+        )

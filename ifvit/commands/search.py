@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,20 +12,17 @@ from tyro.conf import Positional
 from ifvit.commands.galleries import (
     GalleryArgs,
     check_probes,
-    check_rate,
     draw_evidence,
     opened,
     rate_text,
 )
-from ifvit.commands.options import SHIPPED, WeightsOptions
+from ifvit.commands.options import SHIPPED, WeightsOptions, check_all_read, read_each
 from ifvit.endings import flushed
 from ifvit.files import check_folder
-from ifvit.texts import shortened
+from ifvit.gallery.open_set import check_rate
 
 if TYPE_CHECKING:
     from ifvit.gallery.answers import SearchResult
-
-logger = logging.getLogger("ifvit")
 
 
 @dataclass(frozen=True)
@@ -63,16 +59,8 @@ def run(settings: Settings) -> None:
     gallery = opened(
         settings.gallery, settings.key_file, settings.weights, cluster=settings.cluster
     )
-    matcher, unreadable = gallery.matcher, []
-    for probe in settings.probes:
-        try:
-            features = matcher.extract(probe, settings.ppi)
-        except (ValueError, OSError) as error:
-            if len(settings.probes) == 1:
-                raise
-            logger.warning("%s", error)
-            unreadable.append(probe)
-            continue
+    unreadable: list[str] = []
+    for probe, features in read_each(gallery.matcher, settings.probes, settings.ppi, unreadable):
         found = gallery.search(
             features,
             top=settings.top,
@@ -80,11 +68,7 @@ def run(settings: Settings) -> None:
             thorough=settings.thorough,
         )
         _print(probe, found, settings)
-    if unreadable:
-        raise ValueError(
-            f"{len(unreadable)} of {len(settings.probes)} probes could not be searched for, the "
-            f"reasons stand above: {shortened(', '.join(unreadable), 250)}"
-        )
+    check_all_read(unreadable, settings.probes, "probes could not be searched for")
 
 
 def _print(probe: str, found: SearchResult, settings: Settings) -> None:

@@ -11,7 +11,6 @@ from tyro.conf import Positional
 from ifvit.commands.galleries import (
     GalleryArgs,
     check_probes,
-    check_rate,
     draw_evidence,
     opened,
     rate_text,
@@ -19,6 +18,7 @@ from ifvit.commands.galleries import (
 from ifvit.commands.options import SHIPPED, WeightsOptions
 from ifvit.endings import flushed
 from ifvit.files import check_output
+from ifvit.gallery.open_set import check_rate
 from ifvit.viz.figures import picture_format
 
 

@@ -83,10 +83,7 @@ def ridge_area(image: Float32[np.ndarray, "H W"], ppi: float) -> Bool[np.ndarray
     Coarse, for finding and centring the finger only: ``ifvit.features.normalise.foreground`` is the
     mask that the network sees.
     """
-    labels, areas = _areas(image, ppi)
-    if areas.size == 0 or areas.max() < MIN_AREA_MM2 * (ppi / 25.4) ** 2:
-        return np.zeros(image.shape, dtype=bool)
-    return np.asarray(labels == 1 + int(areas.argmax()))
+    return ridges_and_fingers(image, ppi)[0]
 
 
 def fingers_in(image: Float32[np.ndarray, "H W"], ppi: float) -> int:
@@ -95,19 +92,28 @@ def fingers_in(image: Float32[np.ndarray, "H W"], ppi: float) -> int:
     The largest, and those with at least :data:`SECOND` of its size: a slap has several, and so have
     two prints scanned on one sheet.
     """
-    _, areas = _areas(image, ppi)
-    least = MIN_AREA_MM2 * (ppi / 25.4) ** 2
-    return int((areas >= max(least, SECOND * areas.max(initial=0))).sum())
+    return ridges_and_fingers(image, ppi)[1]
 
 
-def warn_of_several(image: Float32[np.ndarray, "H W"], ppi: float, name: str | Path) -> None:
+def ridges_and_fingers(
+    image: Float32[np.ndarray, "H W"], ppi: float
+) -> tuple[Bool[np.ndarray, "H W"], int]:
+    """Return :func:`ridge_area` and :func:`fingers_in` of an image, which is looked at once."""
+    labels, areas = _areas(image, ppi)
+    least, largest = MIN_AREA_MM2 * (ppi / 25.4) ** 2, areas.max(initial=0)
+    count = int((areas >= max(least, SECOND * largest)).sum())
+    if areas.size == 0 or largest < least:
+        return np.zeros(image.shape, dtype=bool), count
+    return np.asarray(labels == 1 + int(areas.argmax())), count
+
+
+def warn_of_several(fingers: int, name: str | Path) -> None:
     """Warn where an image shows more than one finger, of which one alone is used."""
-    count = fingers_in(image, ppi)
-    if count > 1:
+    if fingers > 1:
         logger.warning(
             "%s shows %d areas of ridges, each as large as a finger: the largest is used; cut out "
             "the one that is meant",
-            *(name, count),
+            *(name, fingers),
         )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.config import REFERENCE_PPI, ModelConfig
+from ifvit.config import ModelConfig
 from ifvit.data.given import Ppi, PrintSource, each_ppi
 from ifvit.data.prints import warn_of_several
 from ifvit.features.enhancer import EnhancerName, source_of
@@ -50,7 +50,7 @@ class Extractor:
             return given
         made = read_features(given, ppi, name)
         called = str(given) if isinstance(given, str | Path) else made.name or "the print"
-        warn_of_several(made.image, REFERENCE_PPI, called)
+        warn_of_several(made.fingers, called)
         return made
 
     def extract_both(

@@ -21,7 +21,14 @@ from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import PrintSource, grey_values, name_of
-from ifvit.data.prints import border_grey, check_ridges, cropped, resample, ridge_area, ridge_middle
+from ifvit.data.prints import (
+    border_grey,
+    check_ridges,
+    cropped,
+    resample,
+    ridge_middle,
+    ridges_and_fingers,
+)
 from ifvit.features.fit import Fit
 from ifvit.features.frame_features import FeatureMap, FrameFeatures
 from ifvit.features.period import RidgePeriod, ridge_period
@@ -58,6 +65,8 @@ class Features:
     extent_px: float
     """How far all of them reach, but for the hairs of a border (:data:`ALL`)."""
     period: RidgePeriod
+    fingers: int
+    """How many areas of ridges, each as large as a finger, the image shows: one is the print."""
     order: bytes
     """A digest of the pixels: pairs are worked on in its order, so that results are symmetric."""
     name: str = ""
@@ -141,8 +150,8 @@ def features_of(pixels: np.ndarray, ppi: float = REFERENCE_PPI, name: str = "") 
             "ridges dark"
         )
     image = resample(pixels, ppi, REFERENCE_PPI)
-    ridges = ridge_area(image, REFERENCE_PPI)
-    return _measured(pixels, image, ridges, ridge_middle(ridges), name)
+    ridges, fingers = ridges_and_fingers(image, REFERENCE_PPI)
+    return _measured(pixels, image, ridges, fingers, name)
 
 
 def read_features(given: PrintSource, ppi: float | None = None, name: str = "") -> Features:
@@ -155,8 +164,8 @@ def read_features(given: PrintSource, ppi: float | None = None, name: str = "") 
     shown_as = name_of(given, name)
     pixels = grey_values(given, called)
     image = resample(pixels, REFERENCE_PPI if ppi is None else ppi, REFERENCE_PPI)
-    ridges = check_ridges(ridge_area(image, REFERENCE_PPI), called)
-    made = _measured(pixels, image, ridges, ridge_middle(ridges), shown_as)
+    ridges, fingers = ridges_and_fingers(image, REFERENCE_PPI)
+    made = _measured(pixels, image, check_ridges(ridges, called), fingers, shown_as)
     check_print(made.evidence, called)
     return made
 
@@ -165,9 +174,10 @@ def _measured(
     pixels: Float[np.ndarray, "H W"],
     image: Float[np.ndarray, "h w"],
     ridges: Bool[np.ndarray, "h w"],
-    middle: tuple[float, float],
+    fingers: int,
     name: str,
 ) -> Features:
+    middle = ridge_middle(ridges)
     return Features(
         pixels=pixels,
         image=image,
@@ -176,6 +186,7 @@ def _measured(
         reach_px=_reach(ridges, middle, WITHIN),
         extent_px=_reach(ridges, middle, ALL),
         period=ridge_period(image, ridges),
+        fingers=fingers,
         order=hashlib.sha256(image.tobytes()).digest(),
         name=name,
     )

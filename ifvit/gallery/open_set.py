@@ -40,6 +40,12 @@ class Rate:
     extrapolated: bool
 
 
+def check_rate(called: str, rate: float) -> None:
+    """Raise ValueError for what is no rate of errors; ``called`` stands before it in the error."""
+    if not 0 < rate < 1:
+        raise ValueError(f"{called} {rate:g}: expected a rate between 0 and 1, such as 0.001")
+
+
 def fpir_of(fmr: float, size: int) -> float:
     """Return the false positive identification rate of a gallery of so many prints."""
     return 1.0 if fmr >= 1 else -math.expm1(size * math.log1p(-fmr))
@@ -47,8 +53,7 @@ def fpir_of(fmr: float, size: int) -> float:
 
 def fmr_for(fpir: float, size: int) -> float:
     """Return the false match rate of one comparison at which a gallery has this FPIR."""
-    if not 0 < fpir < 1:
-        raise ValueError(f"an FPIR of {fpir:g}: expected a rate between 0 and 1, such as 0.001")
+    check_rate("an FPIR of", fpir)
     return -math.expm1(math.log1p(-fpir) / max(size, 1))
 
 

@@ -49,7 +49,7 @@ class RefineConfig:
     """The same three numbers where Module 1 is clear about a pair."""
     hopeless: float = 0.5
     """What has to speak for a pair's best place for any to be followed: it does for all genuine
-    pairs but those that fail anyway, and not for half of the pairs of two fingers."""
+    pairs but those that fail anyway, and not for three in four of the pairs of two fingers."""
     behind: tuple[float, float, float] = (0.45, 0.35, 0.06)
     """How much less may speak for a place than for the best one, where it is followed, searched
     finely, and followed to the end: of poor genuine pairs one in twenty comes from so far behind at

@@ -9,7 +9,6 @@ from typing import Any
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.images import header_size
-from ifvit.data.prints import fingers_in
 from ifvit.features.features import Features
 from ifvit.features.ridge_evidence import mm2_of
 from ifvit.gallery.template import template_file, templates_of
@@ -114,7 +113,7 @@ def measured(matcher: Matcher, given: Given, limits: Limits) -> dict[str, Any]:
                 "height_px": height,
                 "area_mm2": round(mm2_of(features.ridges), 1),
                 "period_px": None if math.isnan(period) else round(period, 2),
-                "fingers": fingers_in(features.image, REFERENCE_PPI),
+                "fingers": features.fingers,
             }
         )
     return {"prints": made}

@@ -171,7 +171,7 @@ def test_several_fingers_in_one_image_are_counted(caplog, fingers, second, ppi):
         image = np.where(oval, ridges, image).astype(np.float32)
     expected = fingers if second > 0.4 else min(fingers, 1)
     assert fingers_in(image, ppi) == expected
-    warn_of_several(image, ppi, "slap.png")
+    warn_of_several(fingers_in(image, ppi), "slap.png")
     assert len(caplog.records) == (expected > 1)
     if expected > 1:
         assert f"slap.png shows {fingers} areas of ridges" in caplog.text
