@@ -1,10 +1,10 @@
-"""Whether the impostor scores of a decision fall at least as fast as the gallery continues them.
+"""Whether the impostor scores of a decision fall at least as fast as their tail is continued.
 
 Usage: ``python benchmarks/tail.py [decision.json …]``; the decision that ships if none is given. A
-generalised Pareto distribution is fitted to the highest scores, by maximum likelihood; its shape is
-0 for the exponential that ``ifvit.gallery.open_set`` continues the tail by, and below 0 for one
-that falls faster. The interval is of 95 %, by a bootstrap over scores: comparisons that share a
-print are not independent, so that it is too narrow rather than too wide.
+generalised Pareto distribution is fitted to the highest scores, by maximum likelihood, where
+``ifvit.comparison.tail`` has moments; its shape is 0 for an exponential, as which a tail of a shape
+below 0 is continued, and below 0 for one that falls faster. The interval is of 95 %, by a bootstrap
+over scores: comparisons that share a print are not independent, so that it is too narrow.
 Source: Coles, "An introduction to statistical modeling of extreme values", Springer, chapter 4.
 """
 
@@ -16,7 +16,6 @@ import numpy as np
 from scipy.stats import genpareto
 
 from ifvit.comparison.decision import DECISION_FILE, load_decision
-from ifvit.gallery.open_set import OpenSet
 from ifvit.weights.pretrained import pretrained_files
 
 RESAMPLED = 200
@@ -37,7 +36,7 @@ def main() -> None:
     print("|---|---|---|---|---|")
     for path in parser.parse_args().decisions or [shipped]:
         decision = load_decision(path)
-        impostor, rate = decision.impostor, OpenSet(decision).fmr(0.5)
+        impostor, rate = decision.impostor, decision.beyond(0.5)
         for share in (0.1, 0.05, 0.025):
             start = np.quantile(impostor, 1 - share)
             beyond = impostor[impostor > start] - start
@@ -45,7 +44,7 @@ def main() -> None:
             low, high = np.quantile(many, [0.025, 0.975])
             print(
                 f"| {len(impostor)} | {100 * share:g} % | {shape_of(beyond):.2f} "
-                f"| {low:.2f} to {high:.2f} | {rate.value:.1e} |",
+                f"| {low:.2f} to {high:.2f} | {rate.value:.1e} (up to {rate.high:.1e}) |",
                 flush=True,
             )
 

@@ -5,8 +5,9 @@ of impostors, with what they hold for: both modules, and every setting that deci
 (:mod:`ifvit.comparison.fingerprint`).
 
 A false match rate is estimated from n impostor comparisons, k of which reach the score: (k + 1) /
-(n + 1). So it is never zero, and no claim is made below 1 / (n + 1). Comparisons that share prints
-are not independent: n of few fingers say less than n of many.
+(n + 1). So it is never zero, and no claim is made below 1 / (n + 1); what the tail of the scores,
+continued, says of rates below that is told apart (:mod:`ifvit.comparison.tail`). Comparisons that
+share prints are not independent: n of few fingers say less than n of many.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ import json
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ifvit.comparison.score import FUSION, NOT_ALIGNED, Fusion, pair_score
+from ifvit.comparison.tail import Beyond, Tail
 from ifvit.files import check_exists, write_result
 from ifvit.registration.align import ALIGNED_RULE, AlignedRule
 from ifvit.registration.alignment import Alignment
@@ -101,6 +104,15 @@ class Decision:
             return None
         reached = len(self.impostor) - int(np.searchsorted(self.impostor, score, side="left"))
         return (reached + 1) / (len(self.impostor) + 1)
+
+    @cached_property
+    def tail(self) -> Tail:
+        """Return the highest impostor scores, continued."""
+        return Tail(np.zeros(0) if self.impostor is None else self.impostor)
+
+    def beyond(self, score: float) -> Beyond | None:
+        """Return the false match rate by the continued tail, where it is below what was counted."""
+        return self.tail.fmr(score)
 
     def threshold(self, fmr: float) -> float:
         """Return the lowest score that is accepted at this false match rate.

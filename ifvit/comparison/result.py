@@ -11,6 +11,7 @@ from jaxtyping import Float
 
 from ifvit.comparison.decision import Decision
 from ifvit.comparison.print_similarity import template_similarity
+from ifvit.comparison.tail import Beyond
 from ifvit.features.coder import Template
 from ifvit.registration.alignment import Alignment
 from ifvit.registration.pairing import OrderedPair
@@ -52,7 +53,9 @@ class MatchResult:
     left_out: float = 0.0
     """Share of a print's ridges that lie beyond the largest canvas, of the print with more."""
     fmr: float | None = None
-    """False match rate of accepting this score, where the weights are calibrated."""
+    """False match rate of accepting this score as it was counted, where weights are calibrated."""
+    fmr_beyond: Beyond | None = None
+    """The same where it lies below what was counted: an extrapolation, with its interval."""
 
     @property
     def ok(self) -> bool:
@@ -79,14 +82,23 @@ class MatchResult:
             ridges += "" if share is None else f", {name} {share:.3f}"
         if not self.ok:
             return f"not aligned: {self.reason}"
-        rate = "" if self.fmr is None else f", FMR ≤ {100 * self.fmr:.2g} %"
         beyond = (
             f"; {100 * self.left_out:.0f} % of a print not looked at" if self.left_out > 0.1 else ""
         )
         return (
-            f"score {self.score:.3f} (maps {self.map_score:.3f}{ridges}){rate}; {counts}, "
-            f"turned by {self.alignment.angle:.1f}°{beyond}"
+            f"score {self.score:.3f} (maps {self.map_score:.3f}{ridges}){self.rate_text()}; "
+            f"{counts}, turned by {self.alignment.angle:.1f}°{beyond}"
         )
+
+    def rate_text(self) -> str:
+        """Return the false match rate in words, which say where it is an extrapolation."""
+        if self.fmr is None:
+            return ""
+        counted = f", FMR ≤ {100 * self.fmr:.2g} %"
+        if self.fmr_beyond is None:
+            return counted
+        value, _, high = (100 * rate for rate in self.fmr_beyond)
+        return f"{counted} counted, extrapolated {value:.1g} % (up to {high:.1g} %)"
 
     def record(self) -> dict[str, Any]:
         """Return all but the images as plain values; positions in the prints, px at 500 ppi."""
@@ -101,6 +113,7 @@ class MatchResult:
         }
         for number, template in enumerate(self.templates):
             values |= {f"{name}{number}": value for name, value in template.record().items()}
+        values["fmr_extrapolated"] = self.fmr_beyond and self.fmr_beyond._asdict()
         values["alignment"] = self.alignment.record()
         return values
 
@@ -145,4 +158,5 @@ def result_of(
         overlap_mm2=alignment.overlap_mm2,
         left_out=max(print0.left_out(seen0), print1.left_out(seen1)),
         fmr=fmr,
+        fmr_beyond=decision.beyond(score),
     )

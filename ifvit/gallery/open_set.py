@@ -5,9 +5,8 @@ and independently, the false positive identification rate (ISO/IEC 19795-1) is 1
 is an upper bound of what a search does that drops prints on the way to pair mode.
 
 Impostor scores calibrate FMRs down to 1 / (n + 1), which a gallery of some hundred prints is
-beyond. Below it the tail is continued as an exponential through the highest twentieth of the
-scores, its mean at the upper end of its 95 % interval. Tails of scores fall faster, as far as they
-can be seen; that they do so further on is an assumption, and rates that rest on it say so.
+beyond. Below it a gallery takes the upper end of what the continued tail says
+(:mod:`ifvit.comparison.tail`): rates that rest on it say so.
 """
 
 from __future__ import annotations
@@ -15,21 +14,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-import numpy as np
-
 from ifvit.comparison.decision import Decision
-
-TAIL = 0.05
-"""Share of the impostor scores that the tail is fitted to."""
 
 DOUBT = 1e-6
 """FPIR at which a candidate is beyond doubt."""
-
-FEWEST = 20
-"""Scores in the tail: with fewer nothing is said beyond what was measured."""
-
-Z95 = 1.645
-"""One-sided 95 % point of the normal distribution."""
 
 
 @dataclass(frozen=True)
@@ -63,33 +51,18 @@ class OpenSet:
     def __init__(self, decision: Decision) -> None:
         """Take a decision; of one that is not calibrated no rate is known."""
         self.decision = decision
-        impostor = np.zeros(0) if decision.impostor is None else decision.impostor
-        self._count = len(impostor)
-        self._mean = 0.0
-        if self._count:
-            self._start = float(np.quantile(impostor, 1 - TAIL))
-            beyond = impostor[impostor > self._start] - self._start
-            if len(beyond) >= FEWEST:
-                # Wilson and Hilferty's bound of a mean of exponentials, by its chi-square.
-                dof = 2 * len(beyond)
-                low = dof * (1 - 2 / (9 * dof) - Z95 * math.sqrt(2 / (9 * dof))) ** 3
-                self._mean = float(beyond.mean()) * dof / low
 
     @property
     def calibrated(self) -> bool:
         """Return whether any rate is known."""
-        return self._count > 0
+        return self.decision.impostor is not None
 
     def fmr(self, score: float) -> Rate | None:
         """Return the FMR of accepting this score in one comparison, or None if nothing is known."""
-        measured = self.decision.fmr(score)
-        if measured is None:
-            return None
-        floor = 1 / (self._count + 1)
-        if measured > floor or not self._mean or score < self._start:
-            return Rate(measured, False)
-        continued = TAIL * math.exp(-(score - self._start) / self._mean)
-        return Rate(continued, True) if continued < floor else Rate(floor, False)
+        counted, beyond = self.decision.fmr(score), self.decision.beyond(score)
+        if beyond is not None:
+            return Rate(beyond.high, True)
+        return None if counted is None else Rate(counted, False)
 
     def fpir(self, score: float, size: int) -> Rate | None:
         """Return the FPIR of accepting this score in a gallery of so many prints."""
@@ -110,8 +83,8 @@ class OpenSet:
         fmr = fmr_for(fpir, size)
         if not self.calibrated:
             return None
-        floor = 1 / (self._count + 1)
-        if fmr >= floor or not self._mean:
+        tail = self.decision.tail
+        if fmr >= tail.floor or not tail.known:
             return Rate(self.decision.threshold(fmr), False)
-        highest = self.decision.threshold(floor)
-        return Rate(max(highest, self._start + self._mean * math.log(TAIL / fmr)), True)
+        highest = self.decision.threshold(tail.floor)
+        return Rate(max(highest, tail.threshold(fmr)), True)

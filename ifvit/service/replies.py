@@ -55,6 +55,7 @@ RESULT = record(
     block_share=MAYBE,
     coverage=MAYBE,
     fmr=MAYBE,
+    fmr_extrapolated={"type": ["object", "null"]},
     num_matches=WHOLE,
     num_inliers=WHOLE,
     overlap_mm2=MAYBE,

@@ -75,6 +75,15 @@ function part(name, value, about, digits = 3) {
   return el("div", { class: "measure" }, el("dt", { title: about }, name), el("dd", {}, text));
 }
 
+function extrapolatedOf(rate) {
+  if (!rate) return null;
+  const few = (share) => `${Number((100 * share).toPrecision(1))} %`;
+  return el("div", { class: "measure" },
+    el("dt", { title: "Below what was counted: the tail of the impostor scores, continued. A model's, no measurement" },
+      "False match rate, extrapolated"),
+    el("dd", {}, `${few(rate.value)}, up to ${few(rate.high)}`));
+}
+
 export function decisionPanel(found) {
   const said = el("p", { class: "verdict", tabindex: "-1" });
   const show = (limit) => {
@@ -98,6 +107,7 @@ export function decisionPanel(found) {
   panel.append(el("dl", { class: "measures" },
     qualityOf(found.name0 || "print 1", found.quality0),
     qualityOf(found.name1 || "print 2", found.quality1),
+    extrapolatedOf(found.fmr_extrapolated),
     part("Score", found.score, "Fuses what follows; in [-1, 1]"),
     part("Dense maps alike", found.map_score, "Cosine of both prints' dense maps"),
     part("Ridges correlate", found.ridge_ncc, "Correlation of enhanced ridges, distortion removed"),

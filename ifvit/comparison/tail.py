@@ -1,0 +1,119 @@
+"""False match rates below what was counted: the highest impostor scores, continued.
+
+n impostor comparisons count rates down to 1 / (n + 1). Below that the scores above a high threshold
+are taken for a generalised Pareto distribution, which is what tails of nearly all distributions
+approach. A rate from there is an extrapolation: it rests on the tail's going on as it was seen.
+Source: Coles, "An introduction to statistical modeling of extreme values", Springer, chapter 4; the
+fit by probability-weighted moments is Hosking and Wallis', "Parameter and quantile estimation for
+the generalized Pareto distribution", Technometrics 29(3), 1987.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+
+class Beyond(NamedTuple):
+    """A false match rate that rests on the continued tail, with its interval of 95 %."""
+
+    value: float
+    low: float
+    high: float
+
+
+class TailRule(NamedTuple):
+    """How a tail is fitted. It changes no score, so that it is no part of its fingerprint."""
+
+    share: float = 0.05
+    """Share of the impostor scores that are the tail."""
+    fewest: int = 20
+    """Scores in the tail: with fewer nothing is said beyond what was counted."""
+    resampled: int = 400
+    """Fits to scores drawn again, of which the interval is made."""
+    interval: float = 0.95
+
+
+TAIL_RULE = TailRule()
+
+
+class Tail:
+    """The tail of impostor scores, and where it goes beyond them."""
+
+    def __init__(
+        self, impostor: Float[np.ndarray, " I"], rule: TailRule = TAIL_RULE, seed: int = 0
+    ) -> None:
+        """Fit the tail of scores in any order; of too few there is none (:attr:`known`).
+
+        Comparisons that share a print are drawn again as if they did not, so that the interval is
+        too narrow rather than too wide.
+        """
+        self.rule, self.floor = rule, 1 / (len(impostor) + 1)
+        self.start = float(np.quantile(impostor, 1 - rule.share)) if len(impostor) else np.inf
+        self.highest = float(impostor.max()) if len(impostor) else np.inf
+        excess = np.sort(impostor[impostor > self.start] - self.start)
+        self.known = len(excess) >= rule.fewest
+        if self.known:
+            rng = np.random.default_rng(seed)
+            again = rng.choice(excess, (rule.resampled, len(excess)))
+            self.shape, self.scale = fitted(excess)
+            self._fits = fitted(np.sort(again, axis=-1))
+
+    def fmr(self, score: float) -> Beyond | None:
+        """Return the false match rate of accepting a score that no impostor reached.
+
+        None where a count says as little as the tail, or where the tail has too few scores.
+        """
+        if not self.known or score <= self.highest:
+            return None
+        value = self._rate(score, self.shape, self.scale)
+        low, high = np.quantile(self._rate(score, *self._fits), self._ends, method="higher")
+        if high >= self.floor:
+            return None
+        return Beyond(float(value), float(low), float(high))
+
+    def threshold(self, fmr: float) -> float:
+        """Return the score from which on the upper end of the interval is at most ``fmr``.
+
+        Raises ValueError where the tail is not known.
+        """
+        if not self.known:
+            raise ValueError(f"no tail to continue down to an FMR of {fmr:g}: too few scores")
+        shape, scale = self._fits
+        ratio = np.log(self.rule.share / fmr)
+        steep = np.maximum(shape, 1e-12)
+        excess = scale * np.where(shape > 0, np.expm1(steep * ratio) / steep, ratio)
+        return self.start + float(np.quantile(excess, self._ends[1], method="higher"))
+
+    @property
+    def _ends(self) -> tuple[float, float]:
+        outside = (1 - self.rule.interval) / 2
+        return outside, 1 - outside
+
+    def _rate(self, score: float, shape: np.ndarray, scale: np.ndarray) -> np.ndarray:
+        excess = (score - self.start) / scale
+        steep = np.maximum(shape, 1e-12)
+        fall = np.where(shape > 0, np.log1p(steep * excess) / steep, excess)
+        return np.asarray(self.rule.share * np.exp(-fall))
+
+
+def fitted(excess: Float[np.ndarray, "*R N"]) -> tuple[np.ndarray, np.ndarray]:
+    """Return shape and scale of a generalised Pareto distribution of excesses, lowest first.
+
+    A shape below 0 would end the scores somewhere, and say that nothing lies beyond, which no count
+    can bear out: it is taken for 0, an exponential.
+    """
+    shape, scale = moments(excess)
+    mean = excess.mean(-1)
+    return np.asarray(np.maximum(shape, 0)), np.where(shape > 0, scale, mean)
+
+
+def moments(excess: Float[np.ndarray, "*R N"]) -> tuple[np.ndarray, np.ndarray]:
+    """Return shape and scale by probability-weighted moments, of whatever sign the shape is."""
+    count = excess.shape[-1]
+    above = 1 - (np.arange(1, count + 1) - 0.35) / count
+    mean, weighted = excess.mean(-1), (excess * above).mean(-1)
+    apart = mean - 2 * weighted
+    return np.asarray(2 - mean / apart), np.asarray(2 * mean * weighted / apart)
