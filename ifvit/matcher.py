@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
-from typing import TypeVar
 
 from ifvit.comparison.decision import DECISION, Decision, decision_of, holding
 from ifvit.comparison.fingerprint import fingerprint_of
@@ -20,13 +17,12 @@ from ifvit.features.features import Features
 from ifvit.features.fit import FIT_CONFIG, FitConfig, of_one_canvas
 from ifvit.registration.align import ALIGN_CONFIG, AlignConfig, align_config_of
 from ifvit.registration.aligner import Aligner
-from ifvit.registration.pairing import core_on_core, in_order
+from ifvit.registration.pairing import OrderedPair, core_on_core, in_order
 from ifvit.runtime.calls import Engine
 from ifvit.runtime.engines import load_engine
+from ifvit.runtime.threads import in_parallel
 from ifvit.weights.hub import named_files
 from ifvit.weights.pretrained import DEFAULT, module_files
-
-T = TypeVar("T")
 
 
 class Matcher:
@@ -145,7 +141,9 @@ class Matcher:
         transposed alignment. Two prints that cannot be aligned give a result that says so. Raises
         as :meth:`extract` does.
         """
-        return self._matched(*self.extractor.extract_both(print0, print1, ppi))
+        pair = in_order(*self.extractor.extract_both(print0, print1, ppi), self.extractor)
+        in_parallel(lambda one: self._prepare(one, pair), pair.prints)
+        return self._matched(pair)
 
     def match_many(
         self,
@@ -166,22 +164,20 @@ class Matcher:
         def one(place: int) -> MatchResult:
             # What is made of a candidate can be forgotten after its match.
             candidate = self.extract(candidates[place], ppi1, f"candidate {place}")
-            return self._matched(features, candidate)
+            return self._matched(in_order(features, candidate, self.extractor))
 
-        return _in_parallel(one, range(len(candidates)))
+        return in_parallel(one, range(len(candidates)))
 
     def match_pairs(self, pairs: Sequence[tuple[Features, Features]]) -> list[MatchResult]:
         """Match pairs of prints, each as :meth:`match` does, on all cores."""
-        return _in_parallel(lambda pair: self._matched(*pair), pairs)
+        return in_parallel(lambda pair: self._matched(in_order(*pair, self.extractor)), pairs)
 
-    def _matched(self, print0: Features, print1: Features) -> MatchResult:
-        pair = in_order(print0, print1, self.extractor)
+    def _prepare(self, one: Features, pair: OrderedPair) -> None:
+        """Make what a pair needs of one of its prints, which keeps it."""
+        self.coder.template(one)
+        self.extractor.at(one, pair.fit)
+
+    def _matched(self, pair: OrderedPair) -> MatchResult:
         first, second = (self.coder.template(one) for one in pair.prints)
         framed = self.aligner.register_ordered(pair, core_on_core(first, second))
         return pair.given(result_of(pair, framed, (first, second), self.decision))
-
-
-def _in_parallel(work: Callable[[T], MatchResult], of: Sequence[T]) -> list[MatchResult]:
-    """Return what ``work`` makes of each, in their order, by as many threads as there are cores."""
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, max(len(of), 1))) as pool:
-        return list(pool.map(work, of))

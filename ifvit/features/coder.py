@@ -1,7 +1,8 @@
 """The Coder: Module 2 at work on one print, which gives the print's template.
 
-A print is looked at as it was captured, to find its pose, and once more in that pose. Ridges are
-drawn at one period whatever the finger's own is, so that a template needs no partner for that.
+A print is looked at as it was captured, to find its pose, where it is turned also upright, and once
+more in that pose. Ridges are drawn at one period whatever the finger's own is, so that a template
+needs no partner for that.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ifvit.features.network_view import frame_foreground, network_input
 from ifvit.features.pose import Pose, pose_at, upright
 from ifvit.features.quality import print_quality
 from ifvit.geometry.grid import frame_side
+from ifvit.geometry.transforms import similarity
 from ifvit.geometry.warp import warp
 from ifvit.runtime.blas import by_one_thread
 from ifvit.runtime.calls import Engine
@@ -27,6 +29,9 @@ from ifvit.runtime.calls import Engine
 LOOSE = 1.6
 """Side of the canvas on which a pose is looked for, times the one trained with: a finger that was
 set down by its end, or a frame that shows two joints, has its core far from the middle."""
+
+TURNED_DEG = 8.0
+"""Rotation from which on a print is looked at upright too: less would show hardly more."""
 
 INT8 = 127
 """What stands for 1 in a template's numbers."""
@@ -113,7 +118,22 @@ class Coder:
         )
 
     def pose(self, frame: Float[np.ndarray, "S S"], mask: Bool[np.ndarray, "S S"]) -> Pose:
-        """Return the pose of a print on the large canvas (:data:`LOOSE`), pixels of its frame."""
+        """Return the pose of a print on the large canvas (:data:`LOOSE`), pixels of its frame.
+
+        The direction of a print that is turned is the mean of two looks, the second of the print
+        upright: what a network says of one and the same finger depends a little on its rotation.
+        """
+        first = self._seen(frame, mask)
+        angle = float(np.rad2deg(first.rotation[0]))
+        if abs(angle) < TURNED_DEG:
+            return first
+        middle = (len(frame) - 1) / 2
+        turned = warp(frame, mask, similarity(angle, (middle, middle))[None])
+        second = self._seen(*(one[0] for one in turned))
+        upright_again = second._replace(rotation=second.rotation + first.rotation)
+        return first.with_direction_of(upright_again)
+
+    def _seen(self, frame: Float[np.ndarray, "S S"], mask: Bool[np.ndarray, "S S"]) -> Pose:
         found = self.engine.pose(*network_input(frame[None], mask[None], self._loose))
         return pose_at(*found, self._loose)
 

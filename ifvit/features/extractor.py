@@ -23,6 +23,7 @@ from ifvit.features.frame_features import (
 from ifvit.features.network_view import network_input
 from ifvit.runtime.blas import by_one_thread
 from ifvit.runtime.calls import Engine
+from ifvit.runtime.threads import in_parallel
 
 
 class Extractor:
@@ -58,7 +59,9 @@ class Extractor:
     ) -> tuple[Features, Features]:
         """Read and measure two prints, of one resolution or of one each; raises as ``extract``."""
         ppi0, ppi1 = each_ppi(ppi)
-        return self.extract(given0, ppi0, "print 0"), self.extract(given1, ppi1, "print 1")
+        both = (given0, ppi0, "print 0"), (given1, ppi1, "print 1")
+        first, second = in_parallel(lambda one: self.extract(*one), both)
+        return first, second
 
     def fit(self, *prints: Features) -> Fit:
         """Return how one print, or both of a pair, are drawn (:mod:`ifvit.features.fit`)."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Shaped
 
 WINDOW_PX = 64
 """Side of a window at 500 ppi: five to fifteen ridges, along which they hardly bend."""
@@ -61,29 +61,35 @@ def _windows(
     image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"]
 ) -> Float[np.ndarray, "T S S"]:
     """Return the windows that show ridges, half a window apart, of mean 0 and deviation 1."""
-    size, step = WINDOW_PX, WINDOW_PX // 2
-    made = []
-    for y in range(0, image.shape[0] - size + 1, step):
-        for x in range(0, image.shape[1] - size + 1, step):
-            here = slice(y, y + size), slice(x, x + size)
-            window = image[here] - image[here].mean()
-            deviation = float(window.std())
-            if deviation > 1e-3 and ridges[here].mean() >= COVERED:
-                made.append(window / deviation)
-    return np.array(made, np.float32).reshape(-1, size, size)
+    if min(image.shape) < WINDOW_PX:
+        return np.zeros((0, WINDOW_PX, WINDOW_PX), np.float32)
+    covered = _at_windows(ridges).mean((2, 3)) >= COVERED
+    made = _at_windows(image)[covered]
+    made = made - made.mean((1, 2), keepdims=True)
+    deviation = made.std((1, 2), keepdims=True)
+    clear = deviation[:, 0, 0] > 1e-3
+    return np.asarray(made[clear] / deviation[clear], np.float32)
+
+
+def _at_windows(of: Shaped[np.ndarray, "H W"]) -> Shaped[np.ndarray, "R C S S"]:
+    step = WINDOW_PX // 2
+    return np.lib.stride_tricks.sliding_window_view(of, (WINDOW_PX, WINDOW_PX))[::step, ::step]
 
 
 def _peaks(windows: Float[np.ndarray, "T S S"]) -> tuple[np.ndarray, np.ndarray]:
     """Return each window's strongest frequency (T,), per pixel, and the share of power near it."""
     hann = np.hanning(WINDOW_PX).astype(np.float32)
-    spectrum = np.fft.rfft2(windows * np.outer(hann, hann), (PADDED, PADDED))
-    radius = np.hypot(np.fft.fftfreq(PADDED)[:, None], np.fft.rfftfreq(PADDED))
+    # Of both axes only frequencies of ridges: most of a padded spectrum is finer.
+    most = int(PADDED / FINEST_PX) + 1
+    rows = np.fft.rfft(windows * np.outer(hann, hann), PADDED)[..., : most + 1]
+    down = np.append(np.arange(most + 1), np.arange(-most, 0))
+    spectrum = np.fft.fft(rows, PADDED, axis=1)[:, down]
+    radius = np.hypot(down[:, None], np.arange(most + 1)) / PADDED
     band = (radius > 1 / COARSEST_PX) & (radius < 1 / FINEST_PX)
-    power = np.square(np.abs(spectrum)) * band
+    power = (np.square(spectrum.real) + np.square(spectrum.imag)) * band
     flat = power.reshape(len(power), -1)
     row, column = np.unravel_index(flat.argmax(axis=1), radius.shape)
-    apart = np.arange(PADDED) - row[:, None]
-    apart = np.minimum(np.abs(apart), PADDED - np.abs(apart))  # rows wrap around
+    apart = down - down[row][:, None]
     across = np.arange(radius.shape[1]) - column[:, None]
     near = np.square(apart)[:, :, None] + np.square(across)[:, None, :] <= NEAR**2
     peak = power * near

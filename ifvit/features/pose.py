@@ -50,7 +50,14 @@ class Pose(NamedTuple):
     rotation: Float[Any, " B"]
     """Of the finger against upright, radians, x axis towards y axis."""
     confidence: Float[Any, " B"] | float = 1.0
-    """How sure the direction is, 0 to 1."""
+    """How sure the direction is, 0 to 1: the length of the mean of what was said of it."""
+
+    def with_direction_of(self, other: Pose) -> Pose:
+        """Return these poses, their directions the means of both, weighed by how sure each is."""
+        library = library_of(self.rotation)
+        both = [one.confidence * library.exp(1j * one.rotation) for one in (self, other)]
+        mean = (both[0] + both[1]) / 2
+        return Pose(self.core, library.angle(mean), abs(mean))
 
 
 def pose_at(

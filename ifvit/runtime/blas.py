@@ -7,7 +7,9 @@ a busy machine ten times as long. Cores are better used by a pair each
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from functools import lru_cache, wraps
 from typing import ParamSpec, TypeVar
 
@@ -22,10 +24,37 @@ def by_one_thread(work: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(work)
     def alone(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _controller().limit(limits=1, user_api="blas"):
+        with _limit:
             return work(*args, **kwargs)
 
     return alone
+
+
+class _Limit:
+    """The limit of all threads that work at once: the first sets it, the last takes it back.
+
+    Each for itself would take for the process's own setting what another had set.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._set: AbstractContextManager | None = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._set = _controller().limit(limits=1, user_api="blas")
+                self._set.__enter__()
+            self._inside += 1
+
+    def __exit__(self, *raised: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside and self._set is not None:
+                self._set.__exit__(None, None, None)
+
+
+_limit = _Limit()
 
 
 @lru_cache(maxsize=1)
