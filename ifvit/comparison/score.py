@@ -19,9 +19,9 @@ class Fusion(NamedTuple):
     match: float
 
 
-FUSION = Fusion(ridge=0.25, block=0.10, match=0.25)
+FUSION = Fusion(ridge=0.25, block=0.05, match=0.20)
 """Chosen on FVC2004 DB1_B and FVC2000 DB2_B (``docs/results/development_sets.md``);
-``benchmarks/fusion.py`` finds a table's best."""
+``benchmarks/fusion.py`` compares others, and models in their place."""
 
 
 def pair_score(map_score: float, evidence: Evidence | None, fusion: Fusion) -> float:
