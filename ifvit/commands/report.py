@@ -44,6 +44,12 @@ def run(settings: Settings) -> None:
     found = write_report(settings.scores, settings.out, draw, settings.worst)
     for name, value, interval in figures_table(found.figures):
         print(f"{name:<20} {value:>9}   {interval}")
+    lost = found.acquisition
+    if lost["failed"]:
+        print(
+            f"{lost['failed']:.0f} of {lost['prints']:.0f} prints could not be processed: "
+            f"FTA {100 * lost['FTA']:.2f} %; FRR counts them too, and is in the report"
+        )
     print(f"The report is in {out / 'report.html'}")
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from ifvit.evaluation.acquisition import Acquisition, acquisition, compared
 from ifvit.evaluation.bootstrap import Estimate, estimates
 from ifvit.evaluation.discard import DiscardCurve, discard_curve
 from ifvit.evaluation.page import page, picture, table
@@ -35,14 +36,17 @@ class Report:
 
     counts: dict[str, int]
     figures: dict[str, Estimate]
-    """Of the fused score."""
+    """Of the fused score, over the comparisons that were made."""
+    acquisition: dict[str, float]
+    """Prints that could not be processed, their share (FTA), and the false rejection rates that
+    count them too, at the FMRs at which FNMR is reported."""
     by_branch: dict[str, dict[str, float]]
     """EER and AUC of each branch by itself."""
     ridge_ncc: dict[str, float]
     """Median correlation of the ridges after alignment, genuine and impostor; NaN where a kind has
     none, as with templates."""
     worst_genuine: list[ScoreRow]
-    """The lowest of the genuine comparisons, those that failed first."""
+    """The lowest of the genuine comparisons, those that did not align first."""
     worst_impostor: list[ScoreRow]
     """The highest of the impostor comparisons."""
     discard: dict[str, float]
@@ -57,7 +61,7 @@ class Report:
             "impostor": [vars(row) for row in self.worst_impostor],
         }
         values = {"counts": self.counts, "figures": figures, "by_branch": self.by_branch}
-        values = {"ifvit": "verification report", **values}
+        values = {"ifvit": "verification report", **values, "acquisition": self.acquisition}
         values |= {"ridge_ncc": self.ridge_ncc, "discard": self.discard, "worst": worst}
         text = json.dumps(values, indent=2)
         return text.replace(": NaN", ": null") + "\n"
@@ -73,9 +77,13 @@ def summarise(
 ) -> Report:
     """Compute a report's figures.
 
-    A comparison that failed has the score -inf: it counts in every FNMR and never in an FMR.
-    Raises ValueError where there are no genuine or no impostor comparisons.
+    Two prints that do not align have the score -inf: they count in every FNMR and never in an FMR.
+    Comparisons with a print that could not be processed are left out, and are counted by
+    themselves (:mod:`ifvit.evaluation.acquisition`). Raises ValueError where no genuine or no
+    impostor comparison was made.
     """
+    counts, lost = _counts(rows), acquisition(rows)
+    rows = compared(rows)
     scores = np.array([row.score if row.status == "ok" else -np.inf for row in rows])
     labels = [row.label for row in rows]
     fingers = [row.finger0 for row in rows], [row.finger1 for row in rows]
@@ -89,13 +97,23 @@ def summarise(
     impostor = [rows[i] for i in order[::-1] if not rows[i].label]
     ncc = _ridge_medians(rows)
     ends = genuine[:worst], impostor[:worst]
-    return Report(_counts(rows), figures, by_branch, ncc, *ends, _discard_figures(rows))
+    said = _acquisition_figures(lost, figures)
+    return Report(counts, figures, said, by_branch, ncc, *ends, _discard_figures(rows))
+
+
+def _acquisition_figures(lost: Acquisition, figures: dict[str, Estimate]) -> dict[str, float]:
+    rejected = {
+        name.replace("FNMR", "FRR"): lost.frr(found.value)
+        for name, found in figures.items()
+        if name.startswith("FNMR at")
+    }
+    return {"prints": lost.prints, "failed": lost.failed_prints, "FTA": lost.fta, **rejected}
 
 
 def curve_of(rows: Sequence[ScoreRow]) -> DiscardCurve | None:
     """Return the error-versus-discard curve of the fused score; None without genuine qualities.
 
-    Prints that could not be processed have none, and their comparisons are left out.
+    Prints that could not be processed have no quality, and their comparisons are left out.
     """
     known = [row for row in rows if row.label and np.isfinite(row.quality0 + row.quality1)]
     if not known:
@@ -137,6 +155,13 @@ def figures_table(figures: dict[str, Estimate]) -> list[list[str]]:
     ]
 
 
+def acquisition_table(found: dict[str, float]) -> list[list[str]]:
+    """Return the rows of the table of prints that could not be processed, rates in per cent."""
+    counts = [[name, f"{found[name]:.0f}"] for name in ("prints", "failed")]
+    rates = [[name, f"{100 * value:.2f} %"] for name, value in found.items() if name[0] == "F"]
+    return counts + rates
+
+
 def _labelled(rows: Sequence[ScoreRow], name: str) -> tuple[np.ndarray, list[int]]:
     genuine, impostor = split_scores(rows, name)
     values = np.zeros(len(rows))
@@ -166,12 +191,13 @@ def _counts(rows: Sequence[ScoreRow]) -> dict[str, int]:
 
 
 def _render(found: Report, rows: Sequence[ScoreRow], draw: Draw | None) -> str:
-    scores = {name: split_scores(rows, name) for name in SCORES}
+    scores = {name: split_scores(compared(rows), name) for name in SCORES}
     labels = {name: name.removesuffix("_score") for name in SCORES}
     head = ["figure", "value", "95 % interval, by finger"]
     sections = [
         ("Figures", table(figures_table(found.figures), head)),
         ("Comparisons", table([[name, str(number)] for name, number in found.counts.items()])),
+        ("Failure to acquire", table(acquisition_table(found.acquisition))),
         (
             "Median correlation of the ridges",
             table([[kind, f"{value:.3f}"] for kind, value in found.ridge_ncc.items()]),
@@ -184,7 +210,7 @@ def _render(found: Report, rows: Sequence[ScoreRow], draw: Draw | None) -> str:
     ]
     lead = (
         f"{found.counts['genuine']} genuine and {found.counts['impostor']} impostor comparisons; "
-        "one that failed counts as rejected."
+        "prints that do not align count as rejected; those not processed count in FTA and FRR."
     )
     return page("ifvit: verification report", lead, sections)
 
@@ -200,5 +226,4 @@ def _quality_sections(found: Report, rows: Sequence[ScoreRow]) -> list[tuple[str
 def _worst(rows: Sequence[ScoreRow], draw: Draw | None) -> str:
     listed = [[row.name0, row.name1, f"{row.score:.3f}", row.status] for row in rows]
     text = table(listed, ["print 0", "print 1", "score", "status"])
-    drawable = [row for row in rows if row.status != "failed"] if draw else []
-    return text + "".join(picture(draw(row)) for row in drawable if draw)
+    return text + "".join(picture(draw(row)) for row in rows if draw)

@@ -42,10 +42,10 @@ def rows() -> list[ScoreRow]:
 
 
 def test_figures_agree_with_scikit_learn():
-    table = rows()
-    found = summarise(table, samples=50)
+    found = summarise(rows(), samples=50)
+    table = [row for row in rows() if row.status != "failed"]
     labels = [row.label for row in table]
-    # A failed comparison is below every score that was made.
+    # Prints that do not align are below every score that was made.
     scores = [row.score if row.status == "ok" else -9.0 for row in table]
     assert found.figures["AUC"].value == pytest.approx(roc_auc_score(labels, scores))
     fpr, tpr, _ = roc_curve(labels, scores, drop_intermediate=False)
@@ -73,6 +73,27 @@ def test_the_worst_prints_are_discarded_first(tmp_path):
     write_scores(knowing, tmp_path / "scores.csv")
     write_report(tmp_path / "scores.csv", tmp_path)
     assert "Error versus discard" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_prints_that_cannot_be_processed_are_failures_to_acquire():
+    """Two prints of ten lost: no rate of errors of the others changes, but FRR counts them."""
+    lost = {"0_1.png", "3_0.png"}
+    made = [
+        replace(row, score=-1.0, status="failed") if {row.name0, row.name1} & lost else row
+        for row in rows()
+    ]
+    left = [row for row in made if not {row.name0, row.name1} & lost]
+    found, of_left = (summarise(table, samples=0) for table in (made, left))
+    assert {name: one.value for name, one in found.figures.items()} == {
+        name: one.value for name, one in of_left.figures.items()
+    }
+    assert found.acquisition["prints"] == 10 and found.acquisition["failed"] == 2
+    assert found.acquisition["FTA"] == pytest.approx(0.2) and of_left.acquisition["FTA"] == 0
+    for limit in (5, 1, 0.1):
+        fnmr = found.figures[f"FNMR at FMR {limit:g} %"].value
+        # Two of five genuine comparisons are lost with them.
+        assert found.acquisition[f"FRR at FMR {limit:g} %"] == pytest.approx(0.4 + 0.6 * fnmr)
+    assert found.counts["genuine_failed"] == 2 and of_left.acquisition["prints"] == 8
 
 
 def test_counts_and_worst_pairs():
