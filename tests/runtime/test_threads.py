@@ -41,14 +41,15 @@ def test_the_limit_holds_until_the_last_thread_leaves_and_no_longer() -> None:
         leave[number].wait(30)
         seen.append(threads_of_blas())
 
-    with ThreadpoolController().limit(limits=2, user_api="blas"):
-        before = threads_of_blas()
-        workers = [threading.Thread(target=work, args=(number,)) for number in range(2)]
-        for number, worker in enumerate(workers):
-            worker.start()
-            assert inside[number].wait(30)
-        for number, worker in enumerate(workers):  # the first that came leaves first
-            leave[number].set()
-            worker.join(30)
-        assert seen == [[1] * len(before)] * 2
-        assert threads_of_blas() == before
+    before = threads_of_blas()
+    if max(before, default=1) == 1:
+        pytest.skip("BLAS has one thread here anyway")
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(2)]
+    for number, worker in enumerate(workers):
+        worker.start()
+        assert inside[number].wait(30)
+    for number, worker in enumerate(workers):  # the first that came leaves first
+        leave[number].set()
+        worker.join(30)
+    assert seen == [[1] * len(before)] * 2
+    assert threads_of_blas() == before
