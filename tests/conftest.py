@@ -66,11 +66,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 LONGEST = (
-    *("test_killed_commands.py", "features/test_ridge_evidence.py", "test_cli.py"),
-    *("training/test_train_dense.py", "training/test_train_match.py", "export/test_graphs.py"),
-    *("sources/test_dense_synthetic.py", "models/test_loftr_parity.py", "test_matcher.py"),
-    *("training/test_resume.py", "training/test_devices.py", "runtime/test_strict_settings.py"),
-    *("service/test_page.py", "features/test_pose.py", "synthesis/test_masters.py"),
+    *("test_killed_commands.py", "training/test_gradients.py", "features/test_ridge_evidence.py"),
+    *("sources/test_dense_synthetic.py", "training/test_print_steps.py", "training/test_chain.py"),
+    *("test_cli.py", "evaluation/test_registration_quality.py", "models/test_loftr_parity.py"),
+    *("training/test_schedules.py", "test_matcher.py", "export/test_graphs.py"),
+    *("evaluation/test_exact_minutiae.py", "training/test_train_dense.py"),
+    *("training/test_resume.py", "training/test_resume_options.py", "training/test_devices.py"),
+    *("runtime/test_strict_settings.py", "runtime/test_engines.py", "service/test_page.py"),
 )
 """Files whose tests take longest."""
 
