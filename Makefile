@@ -4,11 +4,15 @@
 # Both create .venv and install into it; PYTHON=python3.12 chooses the interpreter.
 
 PYTHON ?= python3
-# Processes that share the tests, a file each. One takes up to 7 GB; more than cores gain nothing.
+# Processes that share the tests. One takes up to 7 GB; more than cores gain nothing.
 WORKERS ?= 2
 VENV := .venv
 BIN := $(VENV)/bin
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+# What JAX compiles for the demo is not compiled again for the notebook that trains, nor for the
+# next demo. The tests keep theirs elsewhere: they compile in another way.
+demo notebooks: export JAX_COMPILATION_CACHE_DIR ?= $(abspath $(VENV))/compiled
 
 .PHONY: demo demo-check test test-slow test-long wheel-check fuzz docs notebooks audit \
   audit-packages dist pictures bench format clean
@@ -24,14 +28,15 @@ test: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check
 	$(BIN)/ruff check
 	$(BIN)/mypy
-	$(BIN)/pytest -n $(WORKERS) --dist loadfile --durations=10
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=10
 
+# One at a time to a process, those of a group (`xdist_group`) all to the same.
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/pytest -m slow
+	$(BIN)/pytest -m slow -n $(WORKERS) --dist loadgroup --durations=10
 
 # The same with a thousand prints, all sizes and two hundred kills, of which test-slow takes a part.
 test-long: $(VENV)/.installed-dev
-	IFVIT_LONG=1 IFVIT_KILLS=200 $(BIN)/pytest -m slow
+	IFVIT_LONG=1 IFVIT_KILLS=200 $(BIN)/pytest -m slow -n $(WORKERS) --dist loadgroup
 
 wheel-check:
 	PYTHON=$(PYTHON) tests/check_wheel.sh
@@ -105,6 +110,12 @@ $(VENV)/.installed-dev: pyproject.toml | $(BIN)/pip
 	@echo "Installing ifvit and its test tools into $(VENV) (a few minutes the first time)"
 	$(BIN)/python -m pip install --quiet -e '.[convert,dev]'
 	@touch $@ $(VENV)/.installed
+
+# All that .ci/run needs at once: each installation looks through all requirements anew.
+$(VENV)/.installed-all: pyproject.toml | $(BIN)/pip
+	@echo "Installing ifvit and all tools of its checks into $(VENV) (a few minutes the first time)"
+	$(BIN)/python -m pip install --quiet -e '.[convert,dev,docs,audit,notebooks]'
+	@touch $@ $(VENV)/.installed $(addprefix $(VENV)/.installed-,dev docs audit notebooks)
 
 $(VENV)/.installed-docs: pyproject.toml | $(BIN)/pip
 	@echo "Installing ifvit and what builds its site into $(VENV)"

@@ -8,6 +8,7 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,12 @@ from jaxtyping import install_import_hook
 # Compiling, not computing, is what takes the time here. To be set before jax is imported, which
 # jaxtyping does not do; a test run with the compiler at its best: JAX_DISABLE_MOST_OPTIMIZATIONS=0.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
+
+# The older of two code generators of XLA's takes half as long. A version that does not know the
+# option ends the process, so that only those get it that are known to have it.
+EMITTERS, XLA_FLAGS = "--xla_cpu_use_fusion_emitters", os.environ.get("XLA_FLAGS", "")
+if EMITTERS not in XLA_FLAGS and version("jaxlib").startswith("0.10."):
+    os.environ["XLA_FLAGS"] = f"{XLA_FLAGS} {EMITTERS}=false".strip()
 
 
 def compiled_folder() -> Path:
@@ -56,6 +63,25 @@ def pytest_configure(config: pytest.Config) -> None:
     # A cache that cannot be written to, or is damaged, makes the tests slower and no more.
     cache = "Error (reading|writing) persistent compilation cache entry"
     config.addinivalue_line("filterwarnings", f"ignore:{cache}:UserWarning")
+
+
+LONGEST = (
+    *("test_killed_commands.py", "training/test_gradients.py", "features/test_ridge_evidence.py"),
+    *("sources/test_dense_synthetic.py", "training/test_print_steps.py", "training/test_chain.py"),
+    *("test_cli.py", "evaluation/test_registration_quality.py", "models/test_loftr_parity.py"),
+    *("training/test_schedules.py", "test_matcher.py", "export/test_graphs.py"),
+    *("evaluation/test_exact_minutiae.py", "training/test_train_dense.py"),
+    *("training/test_resume.py", "training/test_resume_options.py", "training/test_devices.py"),
+    *("runtime/test_strict_settings.py", "runtime/test_engines.py", "service/test_page.py"),
+)
+"""Files whose tests take longest."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let what takes longest begin first: no process is left alone with it at the end."""
+    here = Path(__file__).parent
+    places = {here / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 MAPPINGS = 30_000

@@ -28,7 +28,8 @@ def run_by(path: Path) -> set[str]:
     """Return the make targets that a file calls, those of a matrix too."""
     text = path.read_text(encoding="utf-8")
     listed = re.findall(r"^\s+target: \[(.*)\]$", text, re.MULTILINE)
-    called = re.findall(r"(?:run: |^)make ([a-z-]+)", text, re.MULTILINE)
+    lines = re.findall(r"(?:run: |^)make ([a-z -]+)", text, re.MULTILINE)
+    called = [word for line in lines for word in line.split() if word[0] != "-"]
     return {*called, *(name for names in listed for name in names.split(", "))}
 
 

@@ -114,11 +114,13 @@ class Checkpoints:
         return True
 
     def _read(self, step: int, **args: Any) -> Any:
-        with _orphans_dropped():
+        with _orphans_unheard():
             try:
                 return self._manager.restore(step, args=ocp.args.Composite(**args))
             except Exception as error:  # Orbax passes on whatever its storage raises.
                 self._warn(step, " ".join(str(error).split())[:200])
+            # Only here, where there are orphans: it looks at every object of the process.
+            gc.collect()
             return None
 
     def _warn(self, step: int, why: str) -> None:
@@ -171,8 +173,8 @@ def _key(name: str, path: tuple) -> str:
 
 
 @contextmanager
-def _orphans_dropped() -> Iterator[None]:
-    """Drop quietly the reads that Orbax had begun when the first of them failed.
+def _orphans_unheard() -> Iterator[None]:
+    """Let the reads that Orbax had begun when the first of them failed be cleared away quietly.
 
     They would tell their own story, each in pages, whenever Python came to clear them away.
     """
@@ -180,7 +182,6 @@ def _orphans_dropped() -> Iterator[None]:
     try:
         yield
     finally:
-        gc.collect()
         sys.unraisablehook = hook
 
 

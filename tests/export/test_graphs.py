@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 
 import jax.numpy as jnp
 import numpy as np
@@ -31,6 +32,11 @@ def runs(graph):
     return lambda **feed: session.run(None, feed)
 
 
+def compiled(call, model: nnx.Module, *given: np.ndarray):
+    """Ask a model in one program: to compile each of its operations by itself takes longer."""
+    return nnx.jit(call)(model, *map(jnp.asarray, given))
+
+
 def normal(seed: int, *shape: int) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
 
@@ -44,7 +50,7 @@ def test_the_backbone_on_canvases_of_any_size(two_models) -> None:
     run = runs(backbone_graph(_tensors(dense), dense.config))
     for image in (normal(0, 1, 48, 48), normal(1, 3, 40, 64)):
         (found,) = run(image=image)
-        expected = np.asarray(dense.ResNet18(jnp.asarray(image))[0])
+        expected = np.asarray(compiled(lambda model, image: model.ResNet18(image)[0], dense, image))
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 
 
@@ -59,7 +65,8 @@ def test_the_matches_of_two_maps_of_any_size(micro, stir, kind) -> None:
     masks = some(3, 3, h0, w0), some(4, 3, h1, w1)
     masks[0][1] = False
     found = run(features0=maps[0], features1=maps[1], mask0=masks[0], mask1=masks[1])
-    expected = map(np.asarray, model.cell_matches(*map(jnp.asarray, (*maps, *masks))))
+    made = compiled(lambda model, *given: model.cell_matches(*given), model, *maps, *masks)
+    expected = map(np.asarray, made)
     partner0, confidence, position, partner1, spread = expected
     np.testing.assert_array_equal(found[0], partner0)
     np.testing.assert_allclose(found[1], confidence, **CLOSE)
@@ -88,7 +95,7 @@ def test_the_poses_of_prints_of_any_size(two_models, size) -> None:
     """Dilations that reach beyond the canvas, and masks that grow beyond its edge."""
     _, model = two_models
     image, mask = prints_and_masks(*SIZES[size])
-    expected = model.pose(jnp.asarray(image), jnp.asarray(mask))
+    expected = compiled(lambda model, *given: model.pose(*given), model, image, mask)
     run = runs(pose_graph(_tensors(model), model.config))
     for own, other in zip(run(image=image, mask=mask), expected, strict=True):
         # A place near 0 px is a difference of such as lie 800 px away, in single precision.
@@ -96,14 +103,24 @@ def test_the_poses_of_prints_of_any_size(two_models, size) -> None:
         np.testing.assert_allclose(own, other, rtol=1e-4, atol=digits)
 
 
+@pytest.fixture(scope="module")
+def matcher_of(micro, stir):
+    """Return what makes Module 2 of a kind, once."""
+
+    @cache
+    def make(kind: str) -> MatcherModel:
+        return stir(MatcherModel(replace(micro, **KINDS[kind]), rngs=nnx.Rngs(3)), 3)
+
+    return make
+
+
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", SIZES)
-def test_the_codes_of_prints_of_any_size(micro, stir, kind, size) -> None:
-    config = replace(micro, **KINDS[kind])
-    model = stir(MatcherModel(config, rngs=nnx.Rngs(3)), 3)
+def test_the_codes_of_prints_of_any_size(matcher_of, kind, size) -> None:
+    model = matcher_of(kind)
     image, mask = prints_and_masks(*SIZES[size])
-    expected = model.encode(jnp.asarray(image), jnp.asarray(mask))
-    run = runs(code_graph(_tensors(model), config))
+    expected = compiled(lambda model, *given: model.encode(*given), model, image, mask)
+    run = runs(code_graph(_tensors(model), model.config))
     cells, index = run(image=image, mask=mask)
     np.testing.assert_allclose(cells, expected.cells, **CLOSE)
     np.testing.assert_allclose(index, expected.index, **CLOSE)
