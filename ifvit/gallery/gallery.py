@@ -33,16 +33,14 @@ if TYPE_CHECKING:
     from ifvit.gallery.cluster import Cluster
 
 FPIR = 0.001
-"""The default false positive identification rate at which a search decides whether somebody was
-found."""
+"""The false positive identification rate at which a search decides by default."""
 
 
 class Gallery:
     """Prints to be enrolled, searched, verified and removed, in a folder or at a URI.
 
-    ``matcher`` is a Matcher, or a function that loads one when it is first needed; if not given,
-    the weights that ship are used. ``key`` is the key of an encrypted gallery, 32 bytes. Only one
-    thread at a time may use an object.
+    ``matcher`` is a Matcher, or a function that loads one when first needed; by default, that of
+    the weights that ship. ``key`` are 32 bytes. Only one thread at a time may use an object.
     """
 
     def __init__(
@@ -58,8 +56,7 @@ class Gallery:
 
         ``cluster`` is the address of a cluster (:class:`ifvit.gallery.cluster.Cluster`) whose
         workers then search and embed; ``matcher`` is the function by which each loads its own.
-        Raises FileNotFoundError where there is no gallery, and ValueError for a wrong or missing
-        key.
+        Raises FileNotFoundError where there is no gallery, ValueError for a wrong or missing key.
         """
         self.path = os.fspath(path)
         sealer = None if key is None else Sealer(key)
@@ -103,7 +100,7 @@ class Gallery:
         for all prints in it. ``keep_prints`` stores the prints themselves beside their templates:
         pair mode, a false match rate, evidence and an upgrade need them, and they are biometric
         data. ``force`` enrols prints of low quality too. Raises ValueError where another process
-        writes, and where the gallery belongs to other weights or settings.
+        writes, and for a gallery of other weights or settings.
         """
         listed = entries(prints, subject, finger, ppi, metadata)
         return list(self.enrolling(listed, keep_prints=keep_prints, force=force))
@@ -134,9 +131,8 @@ class Gallery:
         """Search for a print's finger, and return the best candidates and which count as found.
 
         Of probes whose finger is not enrolled, at most the share ``fpir`` finds somebody.
-        ``thorough`` compares all pairs of the shortlist, even where a candidate is beyond doubt.
-        Raises as :meth:`Matcher.extract`, and ValueError where the gallery belongs to other weights
-        or settings.
+        ``thorough`` compares the whole shortlist, even where a candidate is beyond doubt. Raises as
+        :meth:`Matcher.extract`, and ValueError for a gallery of other weights or settings.
         """
         stages, rates = self.stages(), OpenSet(self.matcher.decision)
         size = len(stages)
@@ -196,9 +192,9 @@ class Gallery:
     def dedupe(self, fmr: float = 1e-6) -> list[Double]:
         """Return pairs of prints that are labelled as two fingers, but match as one.
 
-        ``fmr`` is the false match rate of one comparison at which they count as one finger; pairs
-        of prints that are not kept are returned where their dense maps are similar. An interrupted
-        run is resumed. Raises as :meth:`search`.
+        ``fmr`` is the false match rate of one comparison at which they do; pairs that are not kept
+        are returned where their dense maps are similar. Resumes where it was interrupted. Raises as
+        :meth:`search`.
         """
         held, matcher = self.snapshot(), self.matcher
         limit = OpenSet(matcher.decision).threshold(fmr, 1)
@@ -248,8 +244,7 @@ class Gallery:
         return started(self._address or LOCAL, self.path, self._key, self._load, self.matcher)
 
     def stages(self) -> Stages:
-        """Return the stages that search the gallery as it is now; raises ValueError as
-        :meth:`snapshot`."""
+        """Return the stages that search the gallery as it is now; raises as :meth:`snapshot`."""
         if self._address is None:
             return Embedded(self.store, self.snapshot(), self.matcher)
         version = self.store.refresh()
@@ -257,8 +252,7 @@ class Gallery:
         return self.cluster.stages(version, self.store.count())
 
     def snapshot(self) -> Snapshot:
-        """Return the gallery as it is now, in memory; raises ValueError where templates belong to
-        other weights or settings."""
+        """Return the gallery as it is now, in memory; raises ValueError as ``check_made_by``."""
         version = self.store.refresh()
         if self._snapshot is None or self._snapshot.version != version:
             check_made_by(self.store, made_by(self.matcher))

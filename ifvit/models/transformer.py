@@ -134,7 +134,7 @@ class LocalFeatureTransformer(nnx.Module):
     """LoFTR's transformer: ``num_layers`` layers, self and cross attention in turn."""
 
     def __init__(self, d_model: int, num_heads: int, num_layers: int, *, rngs: nnx.Rngs) -> None:
-        """Make layers with random weights: 0, 2, … attend to the own image, 1, 3, … to the other."""
+        """Make layers with random weights: 0, 2, … see the own image, 1, 3, … the other."""
         self.remat = False  # Training may set it: the backward pass then computes layers again.
         self.layers = nnx.List(
             LoFTREncoderLayer(d_model, num_heads, rngs=rngs) for _ in range(num_layers)
@@ -147,7 +147,7 @@ class LocalFeatureTransformer(nnx.Module):
         mask0: Mask = None,
         mask1: Bool[Array, "B M"] | None = None,
     ) -> tuple[Float[Array, "B N D"], Float[Array, "B M D"]]:
-        """Return both images' tokens, each of which attends to the other; masks are foreground."""
+        """Return both images' tokens, after attention to each other; masks are foreground."""
         return _alternate(_called(self.layers, self.remat), feat0, feat1, mask0, mask1)
 
     def alone(self, feat: Float[Array, "B N D"], mask: Mask = None) -> Float[Array, "B N D"]:
@@ -161,7 +161,7 @@ class SiameseTransformer(nnx.Module):
     """The generic counterpart of ``LocalFeatureTransformer``: pre-norm layers and a last norm."""
 
     def __init__(self, d_model: int, num_heads: int, num_layers: int, *, rngs: nnx.Rngs) -> None:
-        """Make layers with random weights: 0, 2, … attend to the own image, 1, 3, … to the other."""
+        """Make layers with random weights: 0, 2, … see the own image, 1, 3, … the other."""
         self.remat = False  # Training may set it: the backward pass then computes layers again.
         self.layers = nnx.List(
             PreNormLayer(d_model, num_heads, rngs=rngs) for _ in range(num_layers)
@@ -175,7 +175,7 @@ class SiameseTransformer(nnx.Module):
         mask0: Mask = None,
         mask1: Bool[Array, "B M"] | None = None,
     ) -> tuple[Float[Array, "B N D"], Float[Array, "B M D"]]:
-        """Return both images' tokens, each of which attends to the other; masks are foreground."""
+        """Return both images' tokens, after attention to each other; masks are foreground."""
         feat0, feat1 = _alternate(_called(self.layers, self.remat), feat0, feat1, mask0, mask1)
         return self.norm(feat0), self.norm(feat1)
 
