@@ -137,7 +137,7 @@ def _compare_anew(
             rows[number] = row
     if anew:
         write_scores(rows, out / SCORES_FILE)
-    # After the rows: until then, a run that goes on has to compare them again.
+    # After the rows: until then, a resumed run has to compare them again.
     write_record(out / RUN_FILE, run)
 
 

@@ -140,7 +140,7 @@ def test_the_generic_transformer_takes_none(path, model_config):
 def test_unknown_heads_are_taken_from_the_model_and_said(path, model, caplog):
     write_loftr(path, weights(num_heads=None))
     load_loftr_weights(model, path)
-    assert "a wrong number is not noticed: took num_heads=2" in caplog.text
+    assert "a wrong number cannot be noticed: took num_heads=2" in caplog.text
 
 
 def test_half_precision_is_read_as_float32(path):
