@@ -15,10 +15,10 @@ import numpy as np
 from ifvit.files import check_exists
 
 MOST_UNPACKED = 8
-"""Bytes that a byte of a file unpacks to: arrays of floats hardly pack at all."""
+"""Most bytes to which a byte of a file may unpack: arrays of floats hardly compress."""
 
 SPARE = 1 << 20
-"""Bytes that any file may unpack to."""
+"""Number of bytes to which any file may unpack."""
 
 
 HEADERS = {
@@ -30,8 +30,8 @@ HEADERS = {
 def read_arrays(path: str | Path, expected: str) -> dict[str, np.ndarray]:
     """Read all arrays of an ``.npz``; Python objects in it are never loaded.
 
-    Raises FileNotFoundError, and ValueError that says what was ``expected`` for a damaged file, for
-    something else, or for arrays that are larger than their bytes.
+    Raises FileNotFoundError, and ValueError, which says what was ``expected``, for a damaged file,
+    for a file of another kind, or for arrays that claim to be larger than their bytes.
     """
     check_exists(path, expected)
     try:

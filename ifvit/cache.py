@@ -1,7 +1,7 @@
 """Arrays kept on disk between runs, so that what was made once is not made again.
 
-Nothing needs the cache: what is missing, damaged or cannot be kept is made anew, and the result is
-the same. ``IFVIT_CACHE`` names its folder (``off``: none), ``IFVIT_CACHE_GB`` its size.
+Nothing depends on the cache: data that are missing, damaged or cannot be kept are made anew, with
+the same result. ``IFVIT_CACHE`` names its folder (``off``: none), ``IFVIT_CACHE_GB`` its size.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ MAPPED_SUM = 4
 class Cache:
     """Files of named arrays below one folder; those used longest ago make room for new ones.
 
-    Safe for several processes at once: files appear whole, and one that has been removed is made
-    again. What this process has used it does not remove, so that a set too large for the cache
-    keeps its first part there, instead of each part throwing out the next to be asked for.
+    Several processes may use it at once: files appear whole, and a removed one is made again. A
+    process does not remove files that it has used itself, so that a set too large for the cache
+    keeps its first part there, instead of each part removing the one that is needed next.
     """
 
     def __init__(self, root: Path, limit: int) -> None:
-        """``limit`` is in bytes; the folder is made when the first file is written."""
+        """Take a folder, made when the first file is written, and its ``limit`` in bytes."""
         self.root, self.limit = root, limit
         self._used: set[Path] = set()
         self._closed = False
 
     def load(self, name: str) -> dict[str, np.ndarray] | None:
-        """Return the arrays kept as ``name``, or None where there are none that are whole."""
+        """Return the arrays kept as ``name``, or None where they are missing or damaged."""
         path = self._path(name)
         try:
             arrays = _unpacked(path.read_bytes())
@@ -90,8 +90,8 @@ class Cache:
     ) -> np.ndarray | None:
         """Return ``size`` bytes kept as ``name``, mapped into memory and read where they are used.
 
-        ``content()`` yields them where they are not there, or are not what was written. Returns
-        None where they cannot be kept.
+        ``content()`` yields them where they are missing or damaged. Returns None where they cannot
+        be kept.
         """
         path = self.root / f"{name}{MAPPED}"
         try:
@@ -186,7 +186,7 @@ def _packed(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _unpacked(data: bytes) -> dict[str, np.ndarray]:
-    # Of the whole file: an archive's own sums leave out where its arrays lie and what they are.
+    # A checksum of the whole file: those of an archive leave out its arrays' positions and types.
     if hashlib.sha256(data[:-SUM]).digest() != data[-SUM:]:
         raise ValueError("its sum differs")
     with np.load(io.BytesIO(data[:-SUM]), allow_pickle=False) as archive:
@@ -202,7 +202,7 @@ def _summed(parts: Iterator[bytes]) -> Iterator[bytes]:
 
 
 def _being_written(path: Path, changed: float) -> bool:
-    """Tell what another process may still be writing from what a killed one has left."""
+    """Return whether another process may still be writing a file, or a killed one has left it."""
     return path.name.startswith(".") and time.time() - changed < ABANDONED
 
 
@@ -245,12 +245,12 @@ def user_cache() -> Cache | None:
 
 @lru_cache
 def _opened(root: Path, limit: int) -> Cache:
-    # One for all of a process, which knows what the process has used, and warns but once.
+    # One cache per process, which knows the files that the process has used, and warns only once.
     return Cache(root, limit)
 
 
 def key_of(*parts: object) -> str:
-    """Return a short name for all that decides what is kept: equal only where each part is."""
+    """Return a short key of all parts: two keys are equal only where all of their parts are."""
     made = hashlib.sha256()
     for part in parts:
         data = part if isinstance(part, bytes) else repr(part).encode()

@@ -2,7 +2,7 @@
 
 Every error is one line on standard error and exit code 2 (:mod:`ifvit.endings`). The verb is looked
 up here and not by tyro's subcommands: these would import the settings of every verb, and with them
-the numeric libraries, to show the help of one. What needs JAX is imported once that is in place.
+the numeric libraries, to show the help of one. JAX is imported only by the verbs that need it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EXTRA_OF = dict.fromkeys(("jax", "flax", "optax", "orbax", "onnx"), "train") | {
 """Packages that a plain installation lacks, and the extra that brings each."""
 
 OUTPUTS = ("out", "output", "stages", "checkpoint_dir")
-"""Fields that name what a command writes; all others that name files are what it reads."""
+"""Fields that name files a command writes; all other fields with files name those it reads."""
 
 
 def parse(verb: str, arguments: list[str]) -> Any:
@@ -53,7 +53,7 @@ def parse(verb: str, arguments: list[str]) -> Any:
 
 
 def _of_preset(cls: Any, presets: dict[str, Any], arguments: list[str]) -> Any:
-    """Return what is parsed where there are presets: ``--preset``, and the groups that it sets.
+    """Parse the settings of a verb with presets: ``--preset``, and the groups that it sets.
 
     The options of a group are shown together, and have the names of their settings alone.
     """
@@ -78,9 +78,9 @@ class _Preset:
 
 
 def _chosen(arguments: list[str]) -> str:
-    """Return the preset that is asked for, wherever it stands; an empty text for an option alone.
+    """Return the value of ``--preset``, wherever it stands; an empty text if it has no value.
 
-    The defaults of all other options depend on it, so that it has to be known before they are.
+    The defaults of all other options depend on it, so that it has to be known first.
     """
     import tyro
 
@@ -93,7 +93,7 @@ def _chosen(arguments: list[str]) -> str:
 
 
 def read_by(settings: Any) -> Iterator[Path]:
-    """Yield the files that a verb's settings name to be read."""
+    """Yield the files that a verb reads, by its settings."""
     for one in dataclasses.fields(settings):
         value = getattr(settings, one.name)
         if dataclasses.is_dataclass(value):

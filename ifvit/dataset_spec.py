@@ -1,4 +1,4 @@
-"""What a synthetic data set shows, as ``ifvit synth`` is asked for it."""
+"""The specification of a synthetic data set, which gives the options of ``ifvit synth``."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class DatasetSpec:
-    """What to make. Sizes in pixels at 500 ppi."""
+    """The data set to make. Sizes are in pixels at 500 ppi."""
 
     fingers: int = 10
     """Fingers to draw."""
@@ -32,7 +32,7 @@ class DatasetSpec:
     """Draw each finger's mean ridge period as men, women and children have them."""
 
     def __post_init__(self) -> None:
-        """Refuse counts and sizes that cannot be made."""
+        """Raise ValueError for counts and sizes that cannot be made."""
         if min(self.fingers, self.impressions) < 1:
             raise ValueError(
                 f"fingers is {self.fingers} and impressions {self.impressions}: expected at least 1"

@@ -50,7 +50,7 @@ CELL_PAIRS = 192
 
 @dataclass(frozen=True)
 class Outcome:
-    """What the demo measured, and the files it made."""
+    """The figures that the demo measured, and the files that it made."""
 
     report: dict
     pictures: dict[str, Path]
@@ -146,7 +146,7 @@ def measure_pairs(matcher: Matcher, folder: Path, seed: int) -> list[ScoreRow]:
 def summarise(rows: list[ScoreRow]) -> dict[str, float | int]:
     """Return the matcher's figures; pairs that could not be aligned count with the lowest score.
 
-    ``auc`` and ``eer`` are of the score, to which registration adds its part; ``map_auc`` is of
+    ``auc`` and ``eer`` are those of the score, which includes registration; ``map_auc`` is that of
     Module 2's dense maps alone.
     """
     genuine = [row.score for row in rows if row.label]
@@ -218,5 +218,5 @@ def render_page(outcome: Outcome, rows: list[ScoreRow]) -> str:
 
 
 def _say(step: int, what: str, takes: str) -> None:
-    """Print what comes and how long it takes on two free cores."""
+    """Print what the next step does, and how long it takes on two free cores."""
     print(f"[{step}/6] {what} (about {takes})", flush=True)

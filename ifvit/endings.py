@@ -1,6 +1,7 @@
-"""How a command ends: in one line, whatever happened. Nothing heavy is imported here.
+"""How a command ends: with an error of one line, whatever happened.
 
-So that all of it holds from the first moment on, while the libraries are still being loaded.
+Nothing heavy is imported here, so that this holds from the first moment on, while the libraries are
+still being loaded.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from typing import Any
 from ifvit.texts import shortened
 
 DEBUG = "IFVIT_DEBUG"
-"""Set to anything but 0, this variable shows where an error arose."""
+"""Name of the variable that, set to anything but 0, shows where an error arose."""
 
 WRONG, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
-"""Exit codes: for what a user can mend, and those of a shell for SIGINT and SIGPIPE."""
+"""Exit codes: for errors that a user can correct, and those of a shell for SIGINT and SIGPIPE."""
 
 
 def take_over() -> None:
@@ -37,9 +38,9 @@ def take_over() -> None:
 
 
 def _leave(_signum: int, _frame: FrameType | None) -> None:
-    """End at once: an exception could be lost in a library, or come out of its cleaning up.
+    """End the process at once: a library could swallow an exception, or raise another from it.
 
-    Files appear whole or not at all, so that there is nothing to put in order.
+    Files appear whole or not at all, so that nothing has to be cleaned up.
     """
     with suppress(Exception):
         sys.stdout.flush()
@@ -49,7 +50,7 @@ def _leave(_signum: int, _frame: FrameType | None) -> None:
 
 
 class OneLine(logging.Formatter):
-    """Log records that stay within what somebody reads."""
+    """Formats log records as one line of limited length."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the record's message, shortened."""
@@ -57,7 +58,7 @@ class OneLine(logging.Formatter):
 
 
 def exit_code(error: BaseException) -> int:
-    """Say on standard error what happened, and return the exit code for it."""
+    """Print an error to standard error, and return the exit code for it."""
     if isinstance(error, KeyboardInterrupt):
         _say(str(error.args[0] if error.args else "interrupted"))
         return int(getattr(error, "exit_code", INTERRUPTED))
@@ -71,7 +72,7 @@ def exit_code(error: BaseException) -> int:
 
 
 def explained(error: BaseException) -> str:
-    """Return what an error says, in one line; of one that nobody foresaw, with its type."""
+    """Return the message of an error in one line; that of an unforeseen error with its type."""
     text, kind = shortened(str(error)), type(error).__name__
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
         return "out of memory: give smaller images or a smaller --batch-size, or use more memory"
@@ -85,7 +86,7 @@ def explained(error: BaseException) -> str:
 
 def _missing_device(error: BaseException) -> str:
     """Return the devices that were asked for, where JAX failed while it looked for them."""
-    # What it raises differs from one kind of device to another, and can be without a word.
+    # The error differs from one kind of device to another, and can have no message.
     frames = traceback.extract_tb(error.__traceback__)
     asked = os.environ.get("JAX_PLATFORMS", "")
     return asked if any("xla_bridge" in frame.filename for frame in frames) else ""
@@ -97,7 +98,7 @@ def _say(text: str) -> None:
 
 
 def _close_stdout() -> None:
-    """Let Python's own flush at the end find a stream that takes all."""
+    """Replace standard output by a stream that accepts everything, for Python's flush at exit."""
     with suppress(OSError, ValueError, AttributeError):
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
@@ -105,7 +106,7 @@ def _close_stdout() -> None:
 
 
 def flushed() -> None:
-    """Have everything printed by now; raises OSError where it cannot be."""
+    """Flush all output; raises OSError where that fails."""
     stdout: Any = sys.stdout
     if stdout is not None:
         stdout.flush()

@@ -1,4 +1,4 @@
-"""Files as such: written whole or not at all, an earlier one kept aside, and their sha256."""
+"""Files written whole or not at all, earlier ones kept aside, and their sha256."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def write_atomically(
 ) -> None:
     """Write a file that appears under its name only when it is complete and on the disk.
 
-    Data that would not fit into memory come as an iterator over parts. A link stays a link, and
-    what it leads to is written; a device or a pipe is written to as it is. A file that is replaced
-    keeps its mode and its owner; a new one gets ``mode``, or that which the umask leaves. Raises
-    OSError, and ValueError for a folder or for a file that the running command reads.
+    Data that would not fit into memory are given as an iterator over parts. Of a link the target is
+    written; a device or a pipe is written to directly. A file that is replaced keeps its mode and
+    its owner; a new one gets ``mode``, or the mode that the umask allows. Raises OSError, and
+    ValueError for a folder or for a file that the running command reads.
     """
     parts = [data] if isinstance(data, bytes) else data
     path = final_target(Path(path))
@@ -37,7 +37,7 @@ def write_atomically(
             file.writelines(parts)
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Only now: a folder that was not there can be on the way to a file that was.
+    # Only after the folder is made: a missing one can be on the way to a file that exists.
     found = _stat(path)
     if found is not None and stat.S_ISDIR(found.st_mode):
         raise ValueError(f"{path} is a folder: expected a file to write")
@@ -59,10 +59,10 @@ def write_text(path: str | Path, text: str) -> None:
 
 
 def write_result(path: str | Path, data: bytes, mark: bytes) -> None:
-    """Write what a command makes; a file that it did not make is kept aside (:func:`keep_earlier`).
+    """Write the result of a command; a file of another origin is kept aside (:func:`keep_earlier`).
 
-    ``mark`` is what tells: it stands within the first bytes of all that this command writes. Raises
-    as :func:`write_atomically`.
+    A file's origin shows by ``mark``, which is among the first bytes of every file that the command
+    writes. Raises as :func:`write_atomically`.
     """
     path = final_target(Path(path))
     if not is_stream(path) and path.is_file():
@@ -75,7 +75,7 @@ def write_result(path: str | Path, data: bytes, mark: bytes) -> None:
 
 
 def final_target(path: Path) -> Path:
-    """Return what a chain of links leads to; the name of an open stream stays as it is."""
+    """Return the target of a chain of links; the name of an open stream stays as it is."""
     for _ in range(40):
         # /dev/stdout leads to /proc/self/fd/1, whose own target can be a pipe without a name.
         if not path.is_symlink() or path.parent.resolve().is_relative_to("/proc"):
@@ -94,7 +94,7 @@ def is_stream(path: Path) -> bool:
 
 @contextmanager
 def guarded(inputs: Iterable[str | Path]) -> Iterator[None]:
-    """Let no file among ``inputs`` be written over while inside: what a command reads it keeps."""
+    """Within this context, refuse to overwrite ``inputs``, the files that a command reads."""
     before = dict(_inputs)
     for path in map(Path, inputs):
         with suppress(OSError, ValueError):
@@ -111,7 +111,7 @@ def guarded(inputs: Iterable[str | Path]) -> Iterator[None]:
 def check_output(path: str | Path, option: str = "--out") -> None:
     """Raise ValueError where a command could not write ``path``: an input, or a folder.
 
-    Nothing is made; what can be known is known before the work begins.
+    Nothing is made: the check is done before the work begins.
     """
     target = final_target(Path(path))
     if is_stream(target):
@@ -124,7 +124,7 @@ def check_output(path: str | Path, option: str = "--out") -> None:
 
 
 def check_folder(path: str | Path, option: str = "--out") -> None:
-    """Raise ValueError where a folder is not there and could not be made, or takes no files."""
+    """Raise ValueError where a folder is missing and cannot be made, or is not writable."""
     folder = Path(path)
     while not os.path.lexists(folder) and folder != folder.parent:
         folder = folder.parent
@@ -137,7 +137,7 @@ def check_folder(path: str | Path, option: str = "--out") -> None:
 def keep_earlier(path: Path) -> None:
     """Move a file or folder of an earlier run aside: nothing that was saved is lost.
 
-    Of a link to a file it is the file that moves: the link stays one.
+    Where the path is a link to a file, the file is moved and the link stays.
     """
     if not path.exists():
         return

@@ -1,7 +1,8 @@
-"""The rules of JAX that the models are written for, whatever a notebook has set for itself.
+"""The promotion rules of JAX that the models are written for, whatever a notebook has set.
 
-Strict promotion of types or ranks is a choice of who writes a program, not of who calls one. And a
-process that was forked from one in which JAX computed hangs: its threads are not there.
+A program that chooses strict promotion of types or ranks for its own code must be able to call the
+models. Besides, a process that was forked from one in which JAX had computed would hang, since it
+lacks JAX's threads: this is refused here.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ _computing: int | None = None
 
 @contextmanager
 def usual_promotion() -> Iterator[None]:
-    """Let JAX promote types and ranks as it does by default, in this thread, while inside.
+    """Within this context, let JAX promote types and ranks by its defaults, in this thread.
 
-    It decorates functions too. Raises ValueError in a process that was forked after JAX computed.
+    It can also decorate functions. Raises ValueError in a process that was forked after JAX had
+    computed.
     """
     import jax
 

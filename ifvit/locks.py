@@ -1,4 +1,4 @@
-"""Locks of files and folders: one process at a time, and free again however that process ends."""
+"""Locks of files and folders: for one process at a time, and released however it ends."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 FAR = 1 << 30
-"""Where in a file the byte is that Windows locks."""
+"""Position in a file of the byte that Windows locks."""
 
 
 @contextmanager
 def folder_lock(folder: Path, doing: str, option: str) -> Iterator[None]:
-    """Let one process at a time work in a folder; the lock ends with the process, however.
+    """Let one process at a time work in a folder; the lock ends with the process, however it ends.
 
-    ``doing`` says what it does there, and ``option`` names the one by which another folder is
-    given. Raises ValueError where another process holds it.
+    ``doing`` says in the error what the process does there, and ``option`` names the option for
+    another folder. Raises ValueError where another process holds the lock.
     """
     with (folder / ".lock").open("a+", encoding="utf-8") as file:
         if not take_lock(file.fileno()):
@@ -40,7 +40,7 @@ def folder_lock(folder: Path, doing: str, option: str) -> Iterator[None]:
 
 
 def take_lock(descriptor: int, *, wait: bool = False) -> bool:
-    """Lock an open file until it is closed; return False where another has it, or ``wait``."""
+    """Lock an open file until it is closed; where another process has it, return False or wait."""
     if fcntl is None:
         return _take_byte(descriptor, wait=wait)
     try:
@@ -53,7 +53,7 @@ def take_lock(descriptor: int, *, wait: bool = False) -> bool:
 
 
 def _take_byte(descriptor: int, *, wait: bool) -> bool:
-    """Lock a byte far behind a file's end: there, what is locked can be read by nobody else."""
+    """Lock a byte far behind a file's end, since Windows lets nobody else read a locked byte."""
     at = os.lseek(descriptor, 0, os.SEEK_CUR)
     try:
         while True:
@@ -73,9 +73,9 @@ def _take_byte(descriptor: int, *, wait: bool) -> bool:
 
 
 def remove_free(path: str) -> bool:
-    """Remove a file that nobody has locked; return False where that cannot be told.
+    """Remove a file that nobody has locked; return False where that is not known.
 
-    It is gone before its lock is free again, so that who locks it later finds that out.
+    The file is removed before its lock is released, so that a process which locks it later notices.
     """
     if fcntl is None:
         return False

@@ -36,9 +36,9 @@ class Matcher:
         enhancer: EnhancerName = "gabor",
         fit_config: FitConfig = FIT_CONFIG,
     ) -> None:
-        """Take what executes both models.
+        """Take the engine that executes both modules.
 
-        Raises ValueError where they have a resolution that does not divide 500 ppi.
+        Raises ValueError where their resolution does not divide 500 ppi.
         """
         self.engine, self.config = engine, engine.config
         self.decision = decision
@@ -72,7 +72,7 @@ class Matcher:
         if calibration is not None and not usual:
             raise ValueError(
                 f"{calibration} does not hold for the enhancer {enhancer!r} and canvas {canvas}: "
-                "a calibration is of both as they are by default"
+                "a calibration is valid only for the defaults of both"
             )
         dense_ckpt, matcher_ckpt = module_files(dense_ckpt, matcher_ckpt)
         engine, settings = load_engine(dense_ckpt, matcher_ckpt)
@@ -89,7 +89,7 @@ class Matcher:
 
     @property
     def extractor(self) -> Extractor:
-        """Return what makes Features of prints."""
+        """Return the Extractor, which makes Features of prints."""
         return self.aligner.extractor
 
     @property
@@ -120,22 +120,23 @@ class Matcher:
         """Read and measure a print once, for as many matches and templates as are wanted.
 
         A print is whatever :func:`match` takes; ``ppi`` is its resolution, 500 if not given, and
-        ``name`` what one that is no file is called. Raises FileNotFoundError and ValueError as
+        ``name`` the name of a print that is no file. Raises FileNotFoundError and ValueError as
         :func:`ifvit.data.given.grey_values` does, and ValueError where it shows no fingerprint.
         """
         return self.extractor.extract(given, ppi, name)
 
     def embed(self, prints: Sequence[PrintSource | Features]) -> list[Template]:
-        """Return the templates of prints, each in its own pose: what can be stored and searched.
+        """Return the templates of prints, to be stored and searched.
 
-        Fixed in length, and made without a partner. Raises as :meth:`extract` does.
+        A template has a fixed length, and is made from a print in its own pose, without a partner.
+        Raises as :meth:`extract` does.
         """
         return [self.coder.template(self.extract(one)) for one in prints]
 
     def match(
         self, print0: PrintSource | Features, print1: PrintSource | Features, *, ppi: Ppi = None
     ) -> MatchResult:
-        """Match two prints: whatever :meth:`extract` takes, or what it has made.
+        """Match two prints: whatever :meth:`extract` takes, or Features.
 
         ``ppi`` is the resolution of both, or of each. Swapped prints give the same scores and the
         transposed alignment. Two prints that cannot be aligned give a result that says so. Raises
@@ -154,15 +155,15 @@ class Matcher:
     ) -> list[MatchResult]:
         """Match one print with many, each pair as :meth:`match` does; results are in their order.
 
-        The probe is read once, and drawn once for each factor that a candidate asks for. ``ppi`` is
-        the resolution of all, or the probe's and that of all candidates. Raises as :meth:`extract`
-        does.
+        The probe is read once, and drawn once for each scale that a candidate needs. ``ppi`` is the
+        resolution of all prints, or a pair: the probe's, and that of all candidates. Raises as
+        :meth:`extract` does.
         """
         ppi0, ppi1 = each_ppi(ppi)
         features = self.extract(probe, ppi0, "the probe")
 
         def one(place: int) -> MatchResult:
-            # What is made of a candidate can be forgotten after its match.
+            # The frames and maps of a candidate are not needed after its match.
             candidate = self.extract(candidates[place], ppi1, f"candidate {place}")
             return self._matched(in_order(features, candidate, self.extractor))
 
@@ -173,7 +174,7 @@ class Matcher:
         return in_parallel(lambda pair: self._matched(in_order(*pair, self.extractor)), pairs)
 
     def _prepare(self, one: Features, pair: OrderedPair) -> None:
-        """Make what a pair needs of one of its prints, which keeps it."""
+        """Draw one of a pair's prints and compute its maps, which its Features keep."""
         self.coder.template(one)
         self.extractor.at(one, pair.fit)
 

@@ -62,14 +62,13 @@ def match(
     (H, W) of grey values, ridges dark (:func:`ifvit.data.given.grey_values`). ``ppi`` is the
     resolution of both, 500 if not given, or a pair: that of each. A list as ``print1`` gives a list
     of results, ``print0`` being read once.
-    Without checkpoints by the weights that ship with ifvit; ``enhancer`` is one of
-    :data:`ifvit.features.enhancer.EnhancerName`, of which only the first is calibrated; ``canvas``
-    and ``calibration`` as in :meth:`Matcher.from_checkpoints`, and another canvas is not calibrated
-    either. The loaded and compiled models are kept for the next call with the same, unchanged
-    files. Prints that cannot be aligned give a result that says so. Raises FileNotFoundError for a
-    missing file and ValueError for one that is no print or no checkpoint of its kind, for
-    checkpoints that do not belong together, one without the other, and for an enhancer that cannot
-    be had.
+    Without checkpoints, the weights that ship with ifvit are used. ``enhancer`` is one of
+    :data:`ifvit.features.enhancer.EnhancerName`; ``canvas`` and ``calibration`` are as in
+    :meth:`Matcher.from_checkpoints`. Only the default enhancer and canvas are calibrated. The
+    loaded and compiled models are kept for the next call with the same, unchanged files. Prints
+    that cannot be aligned give a result that says so. Raises FileNotFoundError for a missing file
+    and ValueError for a file that is no print or no checkpoint of its kind, for checkpoints that do
+    not belong together, for one without the other, and for an enhancer that is not available.
     """
     dense, module2 = module_files(dense_ckpt, matcher_ckpt)
     files = dense, module2, Path(calibration or module2.with_name(DECISION_FILE))

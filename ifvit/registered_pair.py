@@ -27,8 +27,8 @@ from ifvit.weights.pretrained import pretrained_files
 class Registration:
     """A registered pair; images are whole prints at 500 ppi in [0, 1], ridges dark.
 
-    ``status`` is ``ok`` or ``not_aligned``; then ``alignment.reason`` says why, and all else shows
-    the best that was found.
+    ``status`` is ``ok``, or ``not_aligned``, in which case ``alignment.reason`` says why, and all
+    else shows the best alignment that was found.
     """
 
     alignment: Alignment
@@ -110,9 +110,10 @@ def register(
 ) -> Registration:
     """Register two prints by Module 1 and their ridges; see :class:`Registration`.
 
-    Prints and ``ppi`` are as :func:`ifvit.match` takes them. ``dense_ckpt`` is Module 1, that which
-    ships with ifvit if not given; the loaded and compiled model is kept for the next call with the
-    same, unchanged file. Raises FileNotFoundError and ValueError as the readers and loaders do.
+    Prints and ``ppi`` are as :func:`ifvit.match` takes them. ``dense_ckpt`` is Module 1's
+    checkpoint, if not given that which ships with ifvit; the loaded and compiled model is kept for
+    the next call with the same, unchanged file. Raises FileNotFoundError and ValueError as the
+    readers and loaders do.
     """
     path = Path(pretrained_files().dense if dense_ckpt is None else dense_ckpt)
     written = path.stat().st_mtime_ns if path.exists() else 0
@@ -135,7 +136,7 @@ def save_displacement(found: Registration, path: str | Path) -> None:
 def pixels_placed(
     found: Alignment, shape: tuple[int, ...]
 ) -> tuple[Float[np.ndarray, "H W 2"], Float[np.ndarray, "H W 2"]]:
-    """Return the pixels (x, y) of print 0 of this shape, and where print 1 shows each."""
+    """Return the pixels (x, y) of print 0, which has this shape, and their places in print 1."""
     y, x = np.indices(shape)
     pixels = np.stack([x, y], axis=-1).astype(np.float32)
     placed = found.place(pixels.reshape(-1, 2).astype(float)).reshape(pixels.shape)
@@ -145,7 +146,7 @@ def pixels_placed(
 def read_at(
     image: Float[np.ndarray, "H1 W1"], placed: Float[np.ndarray, "H W 2"], border: float
 ) -> Float[np.ndarray, "H W"]:
-    """Read an image at places (x, y) of its own, bilinear; beyond it lies ``border``."""
+    """Read an image at its own points (x, y), bilinear; outside it the value is ``border``."""
     drawn = cv2.remap(
         image,
         placed[..., 0],

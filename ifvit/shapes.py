@@ -1,4 +1,4 @@
-"""Which shapes of arrays the networks take, whatever computes them."""
+"""Checks of the array shapes that the networks take, for all engines."""
 
 from __future__ import annotations
 

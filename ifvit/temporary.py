@@ -1,4 +1,4 @@
-"""A file's own temporary one: beside it, locked while it is written, swept up where it was left."""
+"""Temporary files: beside their targets, locked while written, swept up where they were left."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from pathlib import Path
 from ifvit.locks import remove_free, take_lock
 
 ABANDONED = 3600
-"""Seconds after which nobody is writing to a file any more, where a lock cannot tell."""
+"""Seconds after which a temporary file counts as abandoned, where there are no locks."""
 
 LONGEST_NAME = 200
-"""Bytes of a file's name that its temporary file can have in its own; most systems take 255."""
+"""Number of bytes of a file's name that its temporary file repeats; most systems allow 255."""
 
 RENAMES_OPEN = os.name != "nt"
 """Whether a file can be renamed, or removed, while it is open: not on Windows."""
@@ -25,9 +25,9 @@ RENAMES_OPEN = os.name != "nt"
 
 @contextmanager
 def replacing(path: Path, found: os.stat_result | None, mode: int | None) -> Iterator[int]:
-    """Open a new file beside ``path``, under a name that nobody else has, to be written to.
+    """Open a new file beside ``path``, under a unique name, for writing.
 
-    At the end it takes the place of ``path``; where anything is raised it goes.
+    At the end it replaces ``path``; where an error is raised it is removed.
     """
     # Of a file that is there nobody may open the new one before it has that one's mode.
     new = 0o666 if mode is None else mode
@@ -77,7 +77,7 @@ def _prefix(path: Path) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Have a folder's new entry on the disk, where the system can do that."""
+    """Write a folder's new entry to the disk, where the system can do that."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -87,7 +87,7 @@ def sync_folder(folder: Path) -> None:
 
 
 def sweep(path: Path) -> None:
-    """Remove what killed processes left half written of this file."""
+    """Remove the unfinished temporary files of this file that killed processes have left."""
     prefix = _prefix(path)
     with suppress(OSError), os.scandir(path.parent) as entries:
         for entry in entries:

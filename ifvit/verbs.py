@@ -1,4 +1,4 @@
-"""The verbs of ``ifvit``, in groups with a line each: what it prints without one, at once."""
+"""The verbs of ``ifvit`` in groups, with a line each, which it prints when called without one."""
 
 from __future__ import annotations
 

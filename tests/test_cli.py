@@ -519,10 +519,10 @@ def test_match_decides_at_a_false_match_rate(capsys, caplog, tmp_path, ckpts, pr
     save_decision(tmp_path / DECISION_FILE, others.calibrated([0.0], own.fingerprint))
     assert main(["match", *prints, *flags]) == 0
     assert "FMR" not in capsys.readouterr().out
-    assert "is of other weights, and is not used" in caplog.text
+    assert "belongs to other weights, and is not used" in caplog.text
     save_decision(tmp_path / DECISION_FILE, own.decision.calibrated([0.0], "other"))
     assert main(["match", *prints, *flags]) == 0
-    assert "is of other settings of registration and score, and is not used" in caplog.text
+    assert "belongs to other settings of registration and score, and is not used" in caplog.text
 
 
 def test_match_prints_one_line(capsys, ckpts, print_folder):

@@ -85,7 +85,7 @@ def test_a_match_with_nothing_but_two_prints(capsys, folder, prints, tmp_path):
     assert found["score"] == plain["score"]
     assert "does not hold" in complaint(capsys, *calibrated, "--enhancer", "none")
     save_decision(other, Decision(dense_sha256="other").calibrated([-1.0], ""))
-    assert "is of other weights" in complaint(capsys, *calibrated)
+    assert "belongs to other weights" in complaint(capsys, *calibrated)
     assert "does not exist" in complaint(capsys, *calibrated[:-1], str(tmp_path / "none.json"))
 
 

@@ -1,8 +1,8 @@
-"""What each verb of ``ifvit`` takes, and what it does with it: a file each, by the verb's name.
+"""The verbs of ``ifvit``: one file each, named after the verb, with its options and its work.
 
-A file of a verb has ``Settings``, the dataclass that its options are read from, and ``run``, which
-is given one; where there are ``PRESETS``, ``--preset`` chooses among them. It is imported when its
-verb is asked for. The files that several verbs share are in :data:`SHARED`.
+A verb's file has ``Settings``, the dataclass from which its options are made, and ``run``, which
+takes an instance; where there are ``PRESETS``, ``--preset`` chooses among them. A file is imported
+when its verb is used. The files that several verbs share are in :data:`SHARED`.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class Command(Protocol):
     Settings: type
 
     def run(self, settings: Any, /) -> None:
-        """Do it."""
+        """Do the work of the verb."""
 
 
 def command(verb: str) -> Command:
-    """Import the file of a verb. Raises ValueError that lists the verbs for one that is none."""
+    """Import the file of a verb. Raises ValueError, which lists the verbs, for an unknown one."""
     if verb not in COMMANDS:
         raise ValueError(f"unknown command {verb!r}: expected one of {', '.join(COMMANDS)}")
     return cast("Command", import_module(f"ifvit.commands.{verb.replace('-', '_')}"))

@@ -21,8 +21,8 @@ class Settings:
     scores: Positional[tuple[str, ...]]
     """Tables that ``ifvit evaluate`` wrote in pair mode, of one or more data sets."""
     matcher_ckpt: str | None = None
-    """Module 2's checkpoint, which the scores must be of; that which ships with ifvit if not
-    given."""
+    """Module 2's checkpoint, which must have given the scores; if not given, that which ships with
+    ifvit."""
     out: str | None = None
     """File to write, for ``match --calibration``; beside ``matcher_ckpt`` if not given."""
 

@@ -13,9 +13,9 @@ class Settings:
     """Compare stored templates: every one of the first file with every one of the second."""
 
     templates0: Positional[str]
-    """File of `ifvit embed`."""
+    """File of templates that `ifvit embed` wrote."""
     templates1: Positional[str]
-    """Another, or the same."""
+    """Another such file, or the same."""
     stage: Literal["index", "map"] = "map"
     """Compare dense maps, or index vectors alone: less certain, and a hundred times as fast."""
 

@@ -12,18 +12,18 @@ from ifvit.cache import cache_folder, key_of, private_folder
 PLACE = "JAX_COMPILATION_CACHE_DIR"
 
 SHORTEST = 0.2
-"""Seconds of compiling that are worth a file."""
+"""Shortest time of compilation, in seconds, for which a program is kept."""
 
 
 PROMOTION = {"JAX_NUMPY_DTYPE_PROMOTION": "standard", "JAX_NUMPY_RANK_PROMOTION": "allow"}
-"""As :mod:`ifvit.jax_settings`, for a whole process, from the environment on."""
+"""The settings of :mod:`ifvit.jax_settings` for a whole process, as environment variables."""
 
 
 def keep_compiled() -> None:
-    """Let JAX keep what it compiles in the user's cache, unless it was told another place.
+    """Let JAX keep compiled programs in the user's cache, or in ``JAX_COMPILATION_CACHE_DIR``.
 
-    ``JAX_COMPILATION_CACHE_DIR`` names that. Where the folder cannot be written to, or
-    ``IFVIT_CACHE=off``, all is compiled at each start; a file that is damaged is compiled anew.
+    Where the folder cannot be written to, or with ``IFVIT_CACHE=off``, programs are compiled at
+    each start; a damaged file is compiled anew.
     """
     os.environ.update({name: usual for name, usual in PROMOTION.items() if name in os.environ})
     folder = cache_folder()
@@ -33,7 +33,7 @@ def keep_compiled() -> None:
     # directories are shared.
     place = folder / "compiled" / key_of(platform.machine(), _features())
     try:
-        # The first to make the cache makes it for the prints that will be kept there too.
+        # The folder is private from the start: prints will be kept in the same cache.
         private_folder(place, folder)
         (place / ".writable").touch()
     except OSError:
@@ -44,7 +44,7 @@ def keep_compiled() -> None:
 
 
 def _features() -> str:
-    """Return what the processor can do, as far as the system tells."""
+    """Return the processor's instruction sets, as far as the system lists them."""
     with suppress(OSError):
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
             if line.startswith(("flags", "Features")):

@@ -19,9 +19,9 @@ class Settings:
     output: str = "loftr_transformer.npz"
     """File to write."""
     prefix: str | None = None
-    """What stands before layers.N.* in the checkpoint, where it is not one of the known layouts."""
+    """Prefix before layers.N.* in the checkpoint, where its layout is not a known one."""
     num_heads: int | None = None
-    """Attention heads, which the tensors do not tell; known for the released shape."""
+    """Number of attention heads, which the tensors do not show; known for the released shape."""
     temp_bug_fix: bool | None = None
     """The sine encoding that the weights were trained with: False for the released outdoor_ds and
     indoor_ds, True for indoor_ds_new."""

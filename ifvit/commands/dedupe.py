@@ -18,19 +18,19 @@ HEADER = ("id0", "id1", "map_score", "score", "name0", "name1")
 
 @dataclass(frozen=True)
 class Settings(GalleryArgs):
-    """Find who is enrolled twice in a gallery: all against all; goes on where it was stopped."""
+    """Find who is enrolled twice in a gallery, all prints against all; resumes where it stopped."""
 
     out: str = "doubles.csv"
     """Table to write: the pairs, most alike first."""
     fmr: float = 1e-6
-    """False match rate of one comparison at which two prints count as of one finger."""
+    """False match rate of one comparison at which two prints count as one finger's."""
     evidence: str | None = None
     """Folder for a picture of each pair. Prints are personal data."""
     weights: WeightsOptions = SHIPPED
 
 
 def run(settings: Settings) -> None:
-    """Write the pairs of prints that are alike though they are said to be of two fingers."""
+    """Write the pairs of prints that match though they are labelled as two fingers."""
     check_output(settings.out)
     check_rate("--fmr", settings.fmr)
     if settings.evidence is not None:

@@ -18,7 +18,7 @@ class Settings:
     """Make stand-alone templates of prints: fixed length, to be stored and compared."""
 
     paths: Positional[tuple[str, ...]]
-    """Prints, a template each."""
+    """Prints; each gives one template."""
     out: str = "templates.npz"
     """File to write."""
     ppi: int | None = None

@@ -23,27 +23,31 @@ class Settings(GalleryArgs):
     paths: Annotated[tuple[str, ...], Positional] = ()
     """Prints, or folders of prints."""
     subject: str = ""
-    """Whose prints they are; those of a folder are otherwise FOLDER/FINGER by its layout."""
+    """The person whose prints they are; if not given, those of a folder get FOLDER/FINGER by its
+    layout."""
     finger: str = ""
-    """Which finger, such as "right index"; one may have several prints."""
+    """The finger, such as "right index"; it may have several prints."""
     table: str | None = None
-    """A CSV table of prints: path, and where wanted subject, finger, ppi; others are metadata."""
+    """A CSV table of prints with a column path, and optionally subject, finger and ppi; all other
+    columns are kept as metadata."""
     metadata: tuple[str, ...] = ()
-    """Anything else that is to be kept with them, as NAME=VALUE."""
+    """Further labels to keep with the prints, as NAME=VALUE."""
     ppi: int | None = None
     """Resolution of the prints; 500 if not given."""
     keep_prints: bool = False
-    """Keep the prints themselves. Without them a search ends at their dense maps: no false match
-    rate, no decision, no evidence, and new weights need new captures. They are biometric data."""
+    """Keep the prints themselves. Without them a search ends at the dense maps: it has no false
+    match rate, decision or evidence, and new weights need new captures. Prints are biometric
+    data."""
     force: bool = False
     """Enrol prints of low quality too."""
     cluster: str | None = None
-    """Have the workers of a Ray cluster embed: "local", "auto" or HOST:PORT of its head."""
+    """Let the workers of a Ray cluster embed the prints: "local", "auto", or HOST:PORT of its
+    head."""
     weights: WeightsOptions = SHIPPED
 
 
 def run(settings: Settings) -> None:
-    """Enrol prints, and say of each what became of it."""
+    """Enrol prints, and print the outcome for each."""
     from ifvit.gallery.enrolment import entries, table_entries
 
     if bool(settings.paths) == (settings.table is not None):

@@ -1,4 +1,4 @@
-"""What the verbs of a gallery share: how it is opened, and how its answers are shown."""
+"""Functions that the verbs of a gallery share: to open it, and to show its answers."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class GalleryArgs:
-    """A gallery, and the key that it is opened by."""
+    """A gallery, and its key where it is encrypted."""
 
     gallery: Annotated[str, Positional]
-    """Folder of the gallery, or the URI of an object store that LanceDB knows."""
+    """Folder of the gallery, or the URI of an object store that LanceDB supports."""
     key_file: str | None = None
-    """Key of an encrypted gallery: 32 bytes, as such, in hexadecimal or base64; if not given, that
-    of the environment variable IFVIT_GALLERY_KEY."""
+    """File with the key of an encrypted gallery: 32 bytes, raw, in hexadecimal or in base64; if not
+    given, the environment variable IFVIT_GALLERY_KEY is the key."""
 
 
 def opened(
@@ -40,7 +40,7 @@ def opened(
 ) -> Any:
     """Return a gallery, used with a matcher or with weights that are loaded when first needed.
 
-    ``cluster`` is the address of the Ray cluster whose workers embed and search, if one does.
+    ``cluster`` is the address of the Ray cluster whose workers embed and search, if any.
 
     Raises ValueError where the extra ``gallery`` is not installed, and as ``Gallery``.
     """
@@ -64,7 +64,7 @@ def opened(
 
 
 def check_probes(probes: tuple[str, ...], ppi: int | None) -> None:
-    """Raise ValueError where there is no probe, or none of them is a print."""
+    """Raise ValueError where no probe is given, or none that is a print."""
     if not probes:
         raise ValueError("no probe given: expected at least one print to search for")
     check_ppi(REFERENCE_PPI if ppi is None else ppi)
@@ -83,7 +83,7 @@ def _error_of(path: str) -> ValueError | OSError | None:
 
 
 def rate_text(rate: Rate | None) -> str:
-    """Return a rate; ``~`` stands before one that rests on the continued tail."""
+    """Return a rate as text, with ``~`` before one that is extrapolated."""
     return "-" if rate is None else f"{'~' if rate.extrapolated else ''}{rate.value:.2g}"
 
 

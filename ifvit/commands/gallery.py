@@ -1,4 +1,4 @@
-"""``ifvit gallery``: the upkeep of one."""
+"""``ifvit gallery``: the upkeep of a gallery."""
 
 from __future__ import annotations
 
@@ -18,19 +18,20 @@ Action = Literal["upgrade", "compact", "purge", "check", "count", "backup"]
 class Settings:
     """Look after a gallery.
 
-    ``upgrade`` embeds its prints anew by other weights or settings, ``compact`` puts its files in
-    order, ``purge`` removes older versions with what was removed, ``check`` compares every print
-    with its checksum, ``count`` counts, ``backup`` copies it to ``--out``.
+    ``upgrade`` embeds its prints anew by other weights or settings, ``compact`` joins its small
+    files, ``purge`` erases older versions with the prints that were removed, ``check`` compares
+    every print with its checksum, ``count`` counts the prints, ``backup`` copies the gallery to
+    ``--out``.
     """
 
     action: Positional[Action]
-    """What is to be done."""
+    """What to do."""
     gallery: Positional[str]
-    """Folder of the gallery, or the URI of an object store that LanceDB knows."""
+    """Folder of the gallery, or the URI of an object store that LanceDB supports."""
     out: str | None = None
-    """Where a backup goes: a new folder."""
+    """Folder for a backup, which must be new."""
     key_file: str | None = None
-    """Key of an encrypted gallery; if not given, that of IFVIT_GALLERY_KEY."""
+    """File with the key of an encrypted gallery; if not given, IFVIT_GALLERY_KEY is the key."""
     weights: WeightsOptions = SHIPPED
 
 

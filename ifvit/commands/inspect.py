@@ -1,4 +1,4 @@
-"""``ifvit inspect``: what a file of weights says of itself."""
+"""``ifvit inspect``: the contents of a file of weights."""
 
 from __future__ import annotations
 

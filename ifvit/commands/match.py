@@ -39,12 +39,12 @@ class Settings:
     candidates: Positional[tuple[str, ...]]
     """Prints to compare it with."""
     out: str | None = None
-    """Write a picture of the match, of several that of the best, to this PNG file."""
+    """Write a picture of the match, or of the best of several, to this PNG file."""
     stages: str | None = None
-    """Write a picture of each stage of the match, of several that of the best, to this folder;
-    needs matplotlib."""
+    """Write a picture of each stage of the match, or of the best of several, to this folder; needs
+    matplotlib."""
     json: bool = False
-    """Print whole results as JSON, a line each."""
+    """Print whole results as JSON, one line each."""
     minutiae: bool = False
     """List the minutiae that both prints show, with their residuals; needs scikit-image."""
     threshold: float | None = None
@@ -57,7 +57,8 @@ class Settings:
     enhancer: EnhancerName = "gabor"
     """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
     canvas: int | None = None
-    """Side of a canvas for all prints, pixels of the network; each pair's own if not given."""
+    """Side of the canvas for all prints, pixels of the network; if not given, it suits each
+    pair."""
     weights: WeightsOptions = SHIPPED
 
 
@@ -75,7 +76,7 @@ def run(settings: Settings) -> None:
     limit = None
     if settings.threshold is not None and matcher.decision.impostor is not None:
         limit = matcher.decision.threshold(settings.threshold)
-    # First of all: what follows can fail.
+    # Printed first, since what follows can fail.
     for result in results:
         _print(result, settings, limit)
     if settings.threshold is not None and limit is None:
@@ -120,7 +121,7 @@ def _print(result: MatchResult, settings: Settings, limit: float | None) -> None
 
 
 def _check(settings: Settings) -> None:
-    """Find out what is wrong with the arguments before anything takes its time."""
+    """Raise ValueError for wrong arguments before any work begins."""
     settings.weights.files()
     if not settings.candidates:
         raise ValueError("a print to compare with is missing: expected at least one file")

@@ -1,4 +1,4 @@
-"""What a verb that trains or converts says of the next one: options that a shell takes as such."""
+"""The options in the ``next:`` line that training and converting print, quoted for a shell."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ifvit.config import ModelConfig
 
 
 def model_options(model: ModelConfig, presets: dict[str, ModelConfig]) -> str:
-    """Return the options by which a verb gets this very model, with a blank before each."""
+    """Return the options that give a verb exactly this model, with a blank before each."""
     named = next((name for name, known in presets.items() if known == model), None)
     if named is not None:
         return "" if named == "paper" else f" --preset {named}"
@@ -28,5 +28,5 @@ def model_options(model: ModelConfig, presets: dict[str, ModelConfig]) -> str:
 
 
 def quoted(path: str | Path) -> str:
-    """Return a path as a shell takes it for one word."""
+    """Return a path, quoted so that a shell takes it for one word."""
     return shlex.quote(str(path))

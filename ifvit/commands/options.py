@@ -1,4 +1,4 @@
-"""Options that several verbs share, and what is checked of them before any work begins."""
+"""Options that several verbs share, and the checks of them before any work begins."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Weights:
         return module_files(self.dense_ckpt, self.matcher_ckpt)
 
     def matcher(self, *options: Any) -> Matcher:
-        """Load both; ``options`` are those of ``Matcher.from_checkpoints``, which raises."""
+        """Load both; ``options`` are those of ``Matcher.from_checkpoints``. Raises as it does."""
         return Matcher.from_checkpoints(self.dense_ckpt, self.matcher_ckpt, *options)
 
 
@@ -55,9 +55,10 @@ def check_prints(
     *,
     skipping: bool = False,
 ) -> None:
-    """Raise for a file that is no image, and for a resolution that is none, before any work.
+    """Raise for a file that is no image, and for an impossible resolution, before any work.
 
-    Where the verb is ``skipping`` others that cannot be read, the first of them alone counts.
+    Where the verb is ``skipping`` prints that cannot be read, only the first of ``others`` is
+    checked.
     """
     ppi0, ppi1 = each_ppi(ppi)
     both = [(probe, ppi0), *((path, ppi1) for path in others)]
@@ -70,9 +71,9 @@ def check_prints(
 def read_each(
     matcher: Matcher, paths: Sequence[str], ppi: float | None, unreadable: list[str]
 ) -> Iterator[tuple[str, Features]]:
-    """Yield the prints that can be read, each with its path; the others join ``unreadable``.
+    """Yield the prints that can be read, each with its path; add the others to ``unreadable``.
 
-    Those are a warning each; one that is the only one is an error.
+    Each print that cannot be read leads to a warning, or to an error if it is the only one.
     """
     for path in paths:
         try:

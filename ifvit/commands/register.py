@@ -16,7 +16,7 @@ REGISTERED = (
     *("aligned.png", "overlay.png", "checkerboard.png", "field.png"),
     *("registration.json", "displacement.npz"),
 )
-"""What `ifvit register` writes into its folder."""
+"""The files that `ifvit register` writes into its folder."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Settings:
 
 
 def run(settings: Settings) -> None:
-    """Register two prints and write what there is to see."""
+    """Register two prints and write the pictures, the record and the displacement."""
     from ifvit.registered_pair import register, save_displacement
     from ifvit.viz.overlay import draw_registration
 

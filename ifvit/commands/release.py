@@ -17,13 +17,13 @@ class Settings:
     out: str
     """Folder to write to."""
     name: str | None = None
-    """What the weights are called; the folder's name if not given."""
+    """Name of the weights; the folder's name if not given."""
     licence: str = "Apache-2.0"
     """SPDX identifier of the weights' licence."""
     summary: str | None = None
-    """What they are, in a line; made from the settings if not given."""
+    """Description of the weights in one line; made from the settings if not given."""
     card: str | None = None
-    """A model card in Markdown, without metadata; made from what the files tell if not given."""
+    """A model card in Markdown, without metadata; made from the files if not given."""
 
 
 def run(settings: Settings) -> None:

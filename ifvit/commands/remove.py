@@ -17,7 +17,7 @@ class Settings(GalleryArgs):
     ids: Annotated[tuple[str, ...], Positional] = ()
     """Ids of prints, or subjects."""
     finger: str = ""
-    """Of subjects, only this finger."""
+    """Remove only this finger of the subjects."""
     purge: bool = False
     """Remove them from older versions of the gallery too, which otherwise still hold them."""
 
@@ -25,7 +25,7 @@ class Settings(GalleryArgs):
 def run(settings: Settings) -> None:
     """Remove prints."""
     if not settings.ids:
-        raise ValueError("nobody to remove: expected ids or subjects of `ifvit list`")
+        raise ValueError("nobody to remove: expected ids or subjects that `ifvit list` shows")
     gallery = opened(settings.gallery, settings.key_file)
     removed = gallery.remove(settings.ids, finger=settings.finger, purge=settings.purge)
     kept = "" if settings.purge else "; older versions hold them until `ifvit gallery purge`"

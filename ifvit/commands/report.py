@@ -29,7 +29,7 @@ class Settings:
     ppi: int | None = None
     """Resolution of the prints, where the data set is not a known one."""
     worst: int = 5
-    """Pairs to list at each end."""
+    """Number of pairs to list: of the worst genuine ones, and of the worst impostor ones."""
     weights: WeightsOptions = SHIPPED
 
 
@@ -54,7 +54,8 @@ def run(settings: Settings) -> None:
 
 
 def _drawing(settings: Settings, root: str) -> Callable[[ScoreRow], bytes]:
-    """Return what draws a row's match; raises ValueError there for a print that ``root`` lacks."""
+    """Return a function that draws a row's match; it raises ValueError for a print that ``root``
+    lacks."""
     from ifvit.viz.figures import png
     from ifvit.viz.matches import draw_match
 

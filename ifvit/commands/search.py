@@ -36,9 +36,9 @@ class Settings(GalleryArgs):
     fpir: float = 0.001
     """False positive identification rate at which somebody counts as found."""
     thorough: bool = False
-    """Make all pairs of the shortlist, even where a candidate is beyond doubt."""
+    """Compare all pairs of the shortlist, even where a candidate is beyond doubt."""
     cluster: str | None = None
-    """Have the workers of a Ray cluster search: "local", "auto" or HOST:PORT of its head."""
+    """Let the workers of a Ray cluster search: "local", "auto", or HOST:PORT of its head."""
     json: bool = False
     """Print a line of JSON for each probe."""
     evidence: str | None = None

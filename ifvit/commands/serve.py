@@ -13,7 +13,7 @@ from ifvit.endings import flushed
 
 @dataclass(frozen=True)
 class Settings:
-    """Show a page on which prints are compared, and answer the same by HTTP and JSON."""
+    """Serve a page on which prints are compared, and the same by HTTP and JSON."""
 
     gallery: str | None = None
     """Folder of a gallery to enrol into and to search, made if there is none."""
@@ -22,17 +22,17 @@ class Settings:
     port: int = 8080
     """Port to listen at; 0 takes a free one."""
     token_file: str | None = None
-    """Who may do what: a line ``ROLE TOKEN`` each, where the role is match, enroll or admin."""
+    """File of tokens: lines ``ROLE TOKEN``, where the role is match, enroll or admin."""
     allowed_host: tuple[str, ...] = ()
     """Names under which the service is reached, beside its addresses and localhost."""
     cors_origin: tuple[str, ...] = ()
     """Origins of other pages that may use the service, such as https://example.org."""
     threads: int | None = None
-    """Requests that are worked on at the same time; as many as there are cores if not given."""
+    """Number of requests processed at the same time; one per core if not given."""
     waiting: int = 32
-    """Requests that wait; the next one is told to come back."""
+    """Number of requests that may wait; further ones are told to come back later."""
     key_file: str | None = None
-    """Key of an encrypted gallery; if not given, that of IFVIT_GALLERY_KEY."""
+    """File with the key of an encrypted gallery; if not given, IFVIT_GALLERY_KEY is the key."""
     weights: WeightsOptions = SHIPPED
 
 
@@ -52,11 +52,11 @@ def run(settings: Settings) -> None:
     settings.weights.files()
     with listening(settings.host, settings.port) as listens:
         service = _service(settings, keys)
-        listens.listen()  # who reads the line below may ask at once
+        listens.listen()  # a program that reads the line below may send a request at once
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
         print(f"ifvit answers at http://{host}:{listens.getsockname()[1]}/")
         if keys is None:
-            print("No tokens are asked for: this machine alone can reach it, and everybody on it")
+            print("No tokens are needed: only this machine can reach it, and every user on it")
         flushed()
         serve(service, settings.host, listens)
 

@@ -18,6 +18,6 @@ def run(config: DenseConfig) -> None:
     own = model_options(config.model, {k: v.model for k, v in MATCH_PRESETS.items()})
     root = config.data.dataset_root
     if root != "synthetic":
-        # Without it Module 2 would be trained on other prints, and say nothing of it.
+        # Without it Module 2 would be trained on other prints, unnoticed.
         own += f" --dataset-root {quoted(root)}"
     print(f"Module 1 is in {path}\nnext: ifvit train-match{own} --pretrained-ckpt {quoted(path)}")

@@ -1,4 +1,4 @@
-"""``ifvit verify``: whether a print is of the person that is claimed."""
+"""``ifvit verify``: whether a print is that of the person who is claimed."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ class Settings(GalleryArgs):
     id: Annotated[str, Positional] = ""
     """Id of a print, or a subject."""
     probe: Annotated[str, Positional] = ""
-    """Print that is said to be theirs."""
+    """Print that is claimed to be theirs."""
     finger: str = ""
-    """Of a subject, compare with this finger only."""
+    """Compare only with this finger of the subject."""
     fmr: float = 0.001
-    """False match rate, of the whole claim, at which it is accepted."""
+    """False match rate of the whole claim at which it is accepted."""
     out: str | None = None
     """Write a picture of the best match to this PNG file."""
     ppi: int | None = None
@@ -44,7 +44,7 @@ class Settings(GalleryArgs):
 def run(settings: Settings) -> None:
     """Compare a print with those of one person."""
     if not settings.id or not settings.probe:
-        raise ValueError("expected the id or subject that is claimed, and a print")
+        raise ValueError("expected the id or subject that is claimed, and a print to verify")
     check_probes((settings.probe,), settings.ppi)
     check_rate("--fmr", settings.fmr)
     if settings.out is not None:

@@ -1,13 +1,14 @@
 """The Decision: what turns the evidence of a pair into an answer, in one file beside the weights.
 
 It holds the weights of the evidence, the rule by which two prints count as not aligned, and scores
-of impostors, with what they hold for: both modules, and every setting that decides a score
-(:mod:`ifvit.comparison.fingerprint`).
+of impostor comparisons. It records what these belong to: both modules, and every setting that
+decides a score (:mod:`ifvit.comparison.fingerprint`).
 
 A false match rate is estimated from n impostor comparisons, k of which reach the score: (k + 1) /
-(n + 1). So it is never zero, and no claim is made below 1 / (n + 1); what the tail of the scores,
-continued, says of rates below that is told apart (:mod:`ifvit.comparison.tail`). Comparisons that
-share prints are not independent: n of few fingers say less than n of many.
+(n + 1). So it is never zero, and no claim is made below 1 / (n + 1); rates below that are
+extrapolated from the tail of the scores and reported apart (:mod:`ifvit.comparison.tail`).
+Comparisons that share prints are not independent: n comparisons of few fingers say less than n of
+many.
 """
 
 from __future__ import annotations
@@ -35,10 +36,10 @@ logger = logging.getLogger("ifvit")
 
 DECISION_FILE = "decision.json"
 HIGHEST = 1 + 1e-4
-"""Most that a score can be: cosines of float32 come to lie a little beyond 1."""
+"""The highest possible score: by rounding, cosines in float32 can be a little above 1."""
 
 MADE_BY = "decision of a pair, and impostor scores that calibrate it"
-"""What its file begins with: one that begins with something else is not written over."""
+"""The text that its file begins with: a file that begins otherwise is not overwritten."""
 
 EXPECTED = "a calibration, the .json that `ifvit calibrate` writes"
 
@@ -54,13 +55,13 @@ class Decision:
     dense_sha256: str = ""
     matcher_sha256: str = ""
     fingerprint: str = ""
-    """Of the settings that gave the impostor scores."""
+    """The fingerprint of the settings that gave the impostor scores."""
     version: str = ""
-    """Of the ifvit that gave them."""
+    """The version of ifvit that computed the impostor scores."""
 
     @property
     def weights(self) -> tuple[str, str]:
-        """Return the sha256 of the modules that it is of, Module 1's first."""
+        """Return the sha256 of the modules that the decision belongs to, Module 1's first."""
         return self.dense_sha256, self.matcher_sha256
 
     @property
@@ -69,24 +70,25 @@ class Decision:
         return {"fusion": self.fusion._asdict(), "rule": self.rule._asdict()}
 
     def calibrated(self, scores: Sequence[float], fingerprint: str) -> Decision:
-        """Return the same with impostor scores, in any order, of settings of this fingerprint.
+        """Return this decision with impostor scores, in any order, that were computed with the
+        settings of ``fingerprint``.
 
-        Raises ValueError for no scores, or for what is none: it has to lie in [-1, 1].
+        Raises ValueError where there are no scores, or some that do not lie in [-1, 1].
         """
         impostor = np.sort(np.asarray(scores, np.float64))
         wrong = int((~(np.abs(impostor) <= HIGHEST)).sum())
         if impostor.ndim != 1 or not len(impostor) or wrong:
             raise ValueError(
                 f"{len(impostor)} impostor scores, {wrong} of them not in [-1, 1]: expected at "
-                "least one, and scores"
+                "least one, and all within that range"
             )
         return replace(self, impostor=impostor, fingerprint=fingerprint, version=version("ifvit"))
 
     def decide(self, map_score: float, alignment: Alignment) -> tuple[float, float | None]:
         """Return the score of a pair, and its false match rate where that is known.
 
-        The score is the evidence, weighed, where the prints are aligned. Raises ValueError for
-        weights that are no shares.
+        The score is the weighted evidence, where the prints are aligned. Raises ValueError for
+        weights outside [0, 1].
         """
         score = NOT_ALIGNED
         if alignment.ok:
@@ -96,10 +98,10 @@ class Decision:
     def fmr(self, score: float) -> float | None:
         """Return the false match rate of accepting this score and all above, where it is known.
 
-        Raises ValueError for NaN, which is no score and would come out above all.
+        Raises ValueError for NaN, which would otherwise count as the highest score.
         """
         if np.isnan(score):
-            raise ValueError("a score that is no number has no FMR: the weights are damaged")
+            raise ValueError("a score of NaN has no FMR: the weights are damaged")
         if self.impostor is None:
             return None
         reached = len(self.impostor) - int(np.searchsorted(self.impostor, score, side="left"))
@@ -107,17 +109,18 @@ class Decision:
 
     @cached_property
     def tail(self) -> Tail:
-        """Return the highest impostor scores, continued."""
+        """Return the tail of the impostor scores, by which rates are extrapolated."""
         return Tail(np.zeros(0) if self.impostor is None else self.impostor)
 
     def beyond(self, score: float) -> Beyond | None:
-        """Return the false match rate by the continued tail, where it is below what was counted."""
+        """Return the false match rate extrapolated from the tail, where it is below those that
+        impostor comparisons count."""
         return self.tail.fmr(score)
 
     def threshold(self, fmr: float) -> float:
         """Return the lowest score that is accepted at this false match rate.
 
-        Raises ValueError for a rate that so few comparisons say nothing of, or above 1.
+        Raises ValueError for a rate above 1, or for one below those that so few comparisons count.
         """
         impostor = np.zeros(0) if self.impostor is None else self.impostor
         count = len(impostor)
@@ -126,7 +129,7 @@ class Decision:
                 f"no threshold for an FMR of {fmr:g}: {count} impostor comparisons calibrate rates "
                 f"from {1 / (count + 1):.2g} to 1; calibrate with more, or choose another rate"
             )
-        # 1e-9: 0.3 of ten is three, though floats say a little less.
+        # 1e-9: 0.3 of ten is three, though floats give a little less.
         allowed = int(fmr * (count + 1) + 1e-9) - 1
         if allowed >= count:
             return float(impostor[0])
@@ -171,16 +174,16 @@ def load_decision(path: str | Path) -> Decision:
 
 
 def _check_kinds(values: dict[str, Any]) -> None:
-    """Raise ValueError for values of another kind than were written."""
+    """Raise ValueError for values of other types or ranges than :func:`save_decision` writes."""
     texts = ("version", "dense_sha256", "matcher_sha256", "fingerprint")
     if not all(isinstance(values[name], str) for name in texts):
-        raise ValueError("what its scores are of is no text")
+        raise ValueError("its version, its fingerprint or a sha256 is not text")
     numbers = [*values["fusion"].values(), *values["rule"].values(), *values["impostor"]]
     if not all(type(one) in (int, float) for one in numbers):
         raise ValueError("its weights, its rule or its impostor scores are not numbers")
     weights = list(values["fusion"].values())
     if not (all(0 <= one <= 1 for one in weights) and sum(weights) <= 1):
-        raise ValueError("its weights are no shares")
+        raise ValueError("its weights are not in [0, 1], or add up to more than 1")
 
 
 def decision_of(
@@ -188,9 +191,9 @@ def decision_of(
 ) -> Decision:
     """Return the decision of these weights (:attr:`Decision.weights`).
 
-    It is the file ``given``, or what is beside Module 2, or the usual one where nothing is beside
-    it, or only another's. Raises as :func:`load_decision`, and ValueError where the file that was
-    given is of other weights.
+    It is read from the file ``given``, or else from the file beside Module 2; where there is none,
+    or where that file belongs to other weights, it is the default. Raises as
+    :func:`load_decision`, and ValueError where ``given`` belongs to other weights.
     """
     path = Path(given) if given is not None else Path(matcher_ckpt).with_name(DECISION_FILE)
     usual = Decision(dense_sha256=weights[0], matcher_sha256=weights[1])
@@ -208,8 +211,8 @@ def holding(
 ) -> Decision:
     """Return a decision as it holds for settings of this fingerprint.
 
-    Without its impostor scores where they are of others; raises ValueError where its file was
-    given.
+    It is returned without its impostor scores where other settings gave these; raises ValueError
+    where the file of such a decision was ``given``.
     """
     if decision.impostor is None or decision.fingerprint == fingerprint:
         return decision
@@ -220,10 +223,12 @@ def holding(
 
 
 def _refuse(path: Path, given: str | Path | None, what: str, both: tuple[str, str]) -> None:
-    """Raise ValueError where a file that was given does not hold; warn of one that lies there."""
+    """Raise ValueError where the user gave the file; warn where it only lies beside the weights."""
     if given is not None:
         raise ValueError(
-            f"{path} is of other {what} ({both[0][:12]}, not {both[1][:12]}): run `ifvit evaluate` "
-            "with these, then `ifvit calibrate`"
+            f"{path} belongs to other {what} ({both[0][:12]}, not {both[1][:12]}): run `ifvit "
+            "evaluate` with these, then `ifvit calibrate`"
         )
-    logger.warning("%s is of other %s, and is not used: run `ifvit calibrate` again", path, what)
+    logger.warning(
+        "%s belongs to other %s, and is not used: run `ifvit calibrate` again", path, what
+    )

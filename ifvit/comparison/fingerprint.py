@@ -2,7 +2,8 @@
 
 Settings are of two kinds: those that a matcher is made with, and constants in the code. The latter
 are collected from the modules themselves, so that a new one cannot be forgotten: every number, and
-every tuple of numbers, that has a name in capitals. Where in the code it stands does not matter.
+every tuple of numbers, that has a name in capitals. The fingerprint does not depend on where in the
+code a constant stands.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from types import ModuleType
 from typing import Any
 
 METHOD = 2
-"""To be raised where scores change though no setting does: by a step that works otherwise."""
+"""A number to be raised where a changed step of the method changes scores, though no setting
+does."""
 
 ROOMS = ("geometry", "features", "registration", "comparison")
-"""Networks are not among them: their weights decide what they compute, whose sha256 is beside the
-fingerprint, and a graph is written only where it computes the same."""
+"""Rooms whose constants count. Those of the networks do not: their weights decide what they
+compute, the sha256 of these stands beside the fingerprint, and a graph is written only where it
+computes the same."""
 FILES = ("config", "data.prints")
 
 
@@ -36,9 +39,9 @@ def fingerprint_of(settings: dict[str, Any], rooms: tuple[str, ...] = ROOMS) -> 
 
 @cache
 def constants(rooms: tuple[str, ...] = ROOMS) -> dict[str, list[str]]:
-    """Return the numbers with names in capitals of all modules that have a part in a score.
+    """Return, by name, the numbers with names in capitals of all modules that affect a score.
 
-    Two of one name are both listed.
+    Where two have one name, both are listed.
     """
     found: dict[str, set[str]] = {}
     for module in _modules(rooms):

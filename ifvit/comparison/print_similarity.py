@@ -1,4 +1,4 @@
-"""How alike two dense maps are: cell by cell, over the few places that a pose leaves open."""
+"""How alike two dense maps are: compared cell by cell, under the few shifts by which poses err."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ REACH = 1
 """Cells by which one map is shifted against the other, each way along each axis."""
 
 SHRINKAGE = 24.0
-"""Cells of no agreement that every comparison is given: what few cells say is not yet much."""
+"""Number of cells of cosine 0 that are added to every comparison: it lowers the similarity of maps
+that have few cells in common."""
 
 
 def map_similarity(
@@ -28,7 +29,7 @@ def map_similarity(
 ) -> Any:
     """Return the mean cosine of the cells that both prints show, at the best of few shifts: (P, Q).
 
-    All of P maps with all of Q, of NumPy or of JAX; a matrix product for each shift.
+    All of P maps are compared with all of Q, in NumPy or JAX, by a matrix product for each shift.
     :data:`SHRINKAGE` cells of cosine 0 are in every mean, so that it lies within ±1.
     """
     library = library_of(cells0)
@@ -44,9 +45,9 @@ def map_similarity(
 
 
 def shifted(cells: Any, mask: Any, reach: int = REACH) -> Iterator[tuple[Any, Any]]:
-    """Yield P maps and their masks under every shift that a comparison tries, 0 where none is.
+    """Yield P maps and their masks under every shift that a comparison tries, 0 outside the map.
 
-    Shapes (P, h, w, K) and (P, h, w), of NumPy or of JAX; masks become numbers of the cells' kind.
+    Shapes are (P, h, w, K) and (P, h, w), in NumPy or JAX; masks get the type of the cells.
     """
     library, (_, height, width) = library_of(cells), mask.shape
     margin = (reach, reach)
@@ -66,6 +67,6 @@ def template_similarity(template0: Template, template1: Template) -> tuple[float
 
 
 def unit_index(index: np.ndarray) -> Float[np.ndarray, "P E"]:
-    """Return index vectors of a template, int8, as unit vectors."""
+    """Return index vectors of templates, int8, as unit vectors."""
     values = index.astype(np.float32)
     return values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1e-9)

@@ -1,4 +1,4 @@
-"""What a match came to, in one record that can be drawn, printed and kept."""
+"""The result of a match, in one record that can be drawn, printed and kept."""
 
 from __future__ import annotations
 
@@ -19,12 +19,13 @@ from ifvit.registration.pairing import OrderedPair
 
 @dataclass(frozen=True)
 class MatchResult:
-    """What a match came to, and what it was decided by.
+    """The result of a match, with the evidence that decided it.
 
-    ``status`` is ``ok`` or ``not_aligned``; then ``reason`` says why and ``score`` is -1. Scores
-    are in [-1, 1]: how alike the prints' dense maps and their index vectors are, each print in its
-    own pose, the aligned ridges' correlation, and the shares of the overlap whose blocks and whose
-    matches agree; ``score`` fuses all but the index vectors', and is the one to decide by.
+    ``status`` is ``ok``, or ``not_aligned``, in which case ``reason`` says why and ``score`` is -1.
+    Scores are in [-1, 1]: the similarity of the prints' dense maps and of their index vectors, each
+    print in its own pose, the aligned ridges' correlation, and the shares of the overlap whose
+    blocks and whose matches agree; ``score`` fuses all but that of the index vectors, and is the
+    one to decide by.
     ``alignment`` is in pixels of ``image0`` and ``image1``, the whole prints at 500 ppi, and so
     are the cores of the ``templates``.
     """
@@ -41,21 +42,24 @@ class MatchResult:
     image0: Float[np.ndarray, "H0 W0"]
     image1: Float[np.ndarray, "H1 W1"]
     templates: tuple[Template, Template]
-    """What Module 2 keeps of each print: its pose, its dense map, its index vector."""
+    """Module 2's template of each print: its pose, its dense map, its index vector."""
     name0: str = ""
     name1: str = ""
     block_share: float | None = None
     """Share of the overlap's blocks whose ridges agree."""
     coverage: float | None = None
-    """Confidence of the matches that lie where the alignment puts them, a cell of the overlap."""
+    """Confidence per cell of the overlap of the matches that lie where the alignment puts them."""
     overlap_mm2: float | None = None
     """Area that shows ridges in both prints, square millimetres."""
     left_out: float = 0.0
-    """Share of a print's ridges that lie beyond the largest canvas, of the print with more."""
+    """Share of the ridges that lie outside the largest canvas, for the print with the larger
+    share."""
     fmr: float | None = None
-    """False match rate of accepting this score as it was counted, where weights are calibrated."""
+    """False match rate of accepting this score, as counted in impostor comparisons; None where the
+    weights are not calibrated."""
     fmr_beyond: Beyond | None = None
-    """The same where it lies below what was counted: an extrapolation, with its interval."""
+    """False match rate where it lies below those that were counted: an extrapolation, with its
+    interval."""
 
     @property
     def ok(self) -> bool:
@@ -91,7 +95,7 @@ class MatchResult:
         )
 
     def rate_text(self) -> str:
-        """Return the false match rate in words, which say where it is an extrapolation."""
+        """Return the false match rate in words, and say where it is an extrapolation."""
         if self.fmr is None:
             return ""
         counted = f", FMR ≤ {100 * self.fmr:.2g} %"
@@ -128,7 +132,7 @@ def result_of(
     templates: tuple[Template, Template],
     decision: Decision,
 ) -> MatchResult:
-    """Return all that is known of a pair; Module 2's word counts where the prints align.
+    """Return the result of a pair; Module 2's maps count towards the score where the prints align.
 
     ``framed`` is the alignment of the pair's frames, ``templates`` are those of its prints.
     """

@@ -1,4 +1,4 @@
-"""The score of a pair: what Module 2's dense maps and the registration say, together."""
+"""The score of a pair: the evidence of Module 2's dense maps and of the registration, fused."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ NOT_ALIGNED = -1.0
 
 
 class Fusion(NamedTuple):
-    """Weights of what registration says of a pair. Each lies in [0, 1], and so does their sum; the
-    dense maps of Module 2 have the rest."""
+    """Weights of the evidence from registration. Each lies in [0, 1], and so does their sum; the
+    dense maps of Module 2 have the rest, up to 1."""
 
     ridge: float
     block: float
@@ -25,9 +25,9 @@ FUSION = Fusion(ridge=0.25, block=0.05, match=0.20)
 
 
 def pair_score(map_score: float, evidence: Evidence | None, fusion: Fusion) -> float:
-    """Return the score of an aligned pair: dense maps, ridges and Module 1's matches together.
+    """Return the score of an aligned pair: dense maps, ridges and Module 1's matches fused.
 
-    Without evidence the maps' score stands. Raises ValueError for weights that are no shares.
+    Without evidence it is the score of the maps. Raises ValueError for weights outside [0, 1].
     """
     weights = fusion._asdict()
     for name, weight in weights.items():

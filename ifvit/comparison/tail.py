@@ -1,8 +1,8 @@
-"""False match rates below what was counted: the highest impostor scores, continued.
+"""False match rates below those that were counted: extrapolated from the tail of impostor scores.
 
-n impostor comparisons count rates down to 1 / (n + 1). Below that the scores above a high threshold
-are taken for a generalised Pareto distribution, which is what tails of nearly all distributions
-approach. A rate from there is an extrapolation: it rests on the tail's going on as it was seen.
+n impostor comparisons count rates down to 1 / (n + 1). For lower rates, the scores above a high
+threshold are modelled by a generalised Pareto distribution, which the tails of nearly all
+distributions approach. Such a rate is an extrapolation: it assumes that the tail goes on as seen.
 Source: Coles, "An introduction to statistical modeling of extreme values", Springer, chapter 4; the
 fit by probability-weighted moments is Hosking and Wallis', "Parameter and quantile estimation for
 the generalized Pareto distribution", Technometrics 29(3), 1987.
@@ -17,7 +17,7 @@ from jaxtyping import Float
 
 
 class Beyond(NamedTuple):
-    """A false match rate that rests on the continued tail, with its interval of 95 %."""
+    """A false match rate extrapolated from the tail, with its interval of 95 %."""
 
     value: float
     low: float
@@ -25,14 +25,14 @@ class Beyond(NamedTuple):
 
 
 class TailRule(NamedTuple):
-    """How a tail is fitted. It changes no score, so that it is no part of its fingerprint."""
+    """How a tail is fitted. It affects no score, so it is no part of the settings' fingerprint."""
 
     share: float = 0.05
     """Share of the impostor scores that are the tail."""
     fewest: int = 20
-    """Scores in the tail: with fewer nothing is said beyond what was counted."""
+    """Smallest number of scores in a tail: with fewer, nothing is extrapolated."""
     resampled: int = 400
-    """Fits to scores drawn again, of which the interval is made."""
+    """Number of fits to resampled scores, from which the interval is taken."""
     interval: float = 0.95
 
 
@@ -40,15 +40,15 @@ TAIL_RULE = TailRule()
 
 
 class Tail:
-    """The tail of impostor scores, and where it goes beyond them."""
+    """The tail of impostor scores, extrapolated beyond them."""
 
     def __init__(
         self, impostor: Float[np.ndarray, " I"], rule: TailRule = TAIL_RULE, seed: int = 0
     ) -> None:
-        """Fit the tail of scores in any order; of too few there is none (:attr:`known`).
+        """Fit the tail of scores in any order; with too few there is none (:attr:`known`).
 
-        Comparisons that share a print are drawn again as if they did not, so that the interval is
-        too narrow rather than too wide.
+        Comparisons are resampled as if they were independent, even where they share a print, so
+        that the interval is too narrow rather than too wide.
         """
         self.rule, self.floor = rule, 1 / (len(impostor) + 1)
         self.start = float(np.quantile(impostor, 1 - rule.share)) if len(impostor) else np.inf
@@ -64,7 +64,7 @@ class Tail:
     def fmr(self, score: float) -> Beyond | None:
         """Return the false match rate of accepting a score that no impostor reached.
 
-        None where a count says as little as the tail, or where the tail has too few scores.
+        It is None where counting gives the rate as well, or where the tail has too few scores.
         """
         if not self.known or score <= self.highest:
             return None
@@ -80,7 +80,7 @@ class Tail:
         Raises ValueError where the tail is not known.
         """
         if not self.known:
-            raise ValueError(f"no tail to continue down to an FMR of {fmr:g}: too few scores")
+            raise ValueError(f"too few impostor scores to extrapolate to an FMR of {fmr:g}")
         shape, scale = self._fits
         ratio = np.log(self.rule.share / fmr)
         steep = np.maximum(shape, 1e-12)
@@ -102,8 +102,8 @@ class Tail:
 def fitted(excess: Float[np.ndarray, "*R N"]) -> tuple[np.ndarray, np.ndarray]:
     """Return shape and scale of a generalised Pareto distribution of excesses, lowest first.
 
-    A shape below 0 would end the scores somewhere, and say that nothing lies beyond, which no count
-    can bear out: it is taken for 0, an exponential.
+    A shape below 0 would mean an upper limit of the scores, beyond which the rate is 0, which no
+    count can prove: it is replaced by 0, an exponential.
     """
     shape, scale = moments(excess)
     mean = excess.mean(-1)
@@ -111,7 +111,7 @@ def fitted(excess: Float[np.ndarray, "*R N"]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def moments(excess: Float[np.ndarray, "*R N"]) -> tuple[np.ndarray, np.ndarray]:
-    """Return shape and scale by probability-weighted moments, of whatever sign the shape is."""
+    """Return shape and scale by probability-weighted moments; the shape may have either sign."""
     count = excess.shape[-1]
     above = 1 - (np.arange(1, count + 1) - 0.35) / count
     mean, weighted = excess.mean(-1), (excess * above).mean(-1)

@@ -1,10 +1,10 @@
-"""Every setting of the method, as frozen dataclasses; the command line is their shadow.
+"""Every setting of the method, as frozen dataclasses, from which the command line is made.
 
 Lengths in pixels always name their resolution: ``*_px`` fields are at 500 ppi, the ``canvas`` is
 at the network's own ``ppi``. Angles are in degrees.
 
-The settings of a training lie in groups. No two groups have a field of one name, ``model`` aside,
-whose options have the group's name before theirs: all others are options by their own names.
+The settings of a training lie in groups. No two groups have a field of the same name, so that each
+is an option by its own name; only those of ``model`` are prefixed by the name of the group.
 """
 
 from ifvit.config.groups import (
@@ -33,7 +33,7 @@ TrainConfig = DenseConfig | MatchConfig
 """The settings of a training, of either module."""
 
 NAMED_BY_GROUP = ("model",)
-"""Groups whose name stands before those of their settings: ``--model.canvas``, ``--epochs``."""
+"""Groups whose name is a prefix of their options: ``--model.canvas``, but ``--epochs``."""
 
 __all__ = [
     "CELL_DIM",

@@ -1,4 +1,4 @@
-"""What refuses a setting, in one line."""
+"""A check that refuses a setting with an error of one line."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 def check(config: Any, names: str, fits: Callable[[Any], bool], expected: str) -> None:
     """Raise ValueError for the first of the named settings that does not fit.
 
-    ``names`` has a blank between any two.
+    ``names`` are separated by blanks.
     """
     for name in names.split():
         if not fits(value := getattr(config, name)):

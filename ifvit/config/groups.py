@@ -10,7 +10,7 @@ from ifvit.config.checks import check
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which prints are trained on, and how they are drawn."""
+    """The prints to train on, and how they are drawn."""
 
     dataset_root: str = "synthetic"
     """A folder of prints, or ``synthetic`` for prints that the package makes itself."""
@@ -27,7 +27,7 @@ class DataConfig:
     finer and coarser fingers, or those of a finer network."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no prints can be drawn with."""
+        """Raise ValueError for numbers with which no prints can be drawn."""
         check(self, "fingers val_fingers", lambda n: n >= 2, "at least 2, for an impostor pair")
         check(self, "hard", lambda share: 0 <= share <= 1, "0 to 1")
         factors = "two factors from 0.25 to 4, in order"
@@ -36,96 +36,96 @@ class DataConfig:
 
 @dataclass(frozen=True)
 class OptimConfig:
-    """How long it trains, in which steps, and how the weights follow them."""
+    """The length of the training, its steps, and its running mean of the weights."""
 
     epochs: int
     """Epochs to train for."""
     pairs_per_epoch: int = 100_000
-    """Pairs that an epoch shows; of Module 2, which looks at one print at a time, prints."""
+    """Pairs in an epoch; for Module 2, which sees one print at a time, prints in an epoch."""
     batch_size: int = 128
-    """Pairs in a step; of Module 2, prints."""
+    """Pairs in a step; for Module 2, prints in a step."""
     learning_rate: float = 1e-3
-    """Learning rate of AdamW at its highest."""
+    """Highest learning rate of AdamW."""
     weight_decay: float = 2e-4
     """Weight decay of AdamW."""
     warmup_fraction: float = 0.05
     """Share of all steps over which the learning rate rises from zero; then it decays by cosine."""
     grad_clip: float = 1.0
-    """Norm that the gradient of a step is clipped to."""
+    """Norm to which the gradient of a step is clipped."""
     backbone_lr_scale: float = 1.0
-    """Learning rate of the ResNet18, times the others'; 0 leaves it as it is."""
+    """Factor on the learning rate of the ResNet-18; 0 leaves its weights as they are."""
     transformer_lr_scale: float = 1.0
-    """Learning rate of the transformer, times the others'."""
+    """Factor on the learning rate of the transformer."""
     ema: float = 0.0
     """Decay per step of a running mean of the weights, such as 0.999; validation and the checkpoint
     then use that mean. 0: none."""
 
     def __post_init__(self) -> None:
-        """Refuse numbers that no step can be taken with."""
+        """Raise ValueError for numbers with which no step can be taken."""
         check(self, "epochs pairs_per_epoch batch_size", lambda n: n >= 1, "at least 1")
         check(self, "backbone_lr_scale transformer_lr_scale", lambda s: s >= 0, "at least 0")
         check(self, "ema", lambda d: 0 <= d < 1, "0, or a decay below 1 such as 0.999")
 
     @property
     def steps_per_epoch(self) -> int:
-        """Number of batches that ``pairs_per_epoch`` fills, at least one."""
+        """Return the number of batches that ``pairs_per_epoch`` fills, at least one."""
         return max(1, self.pairs_per_epoch // self.batch_size)
 
     @property
     def steps(self) -> int:
-        """Number of steps of the whole training."""
+        """Return the number of steps of the whole training."""
         return self.epochs * self.steps_per_epoch
 
 
 @dataclass(frozen=True)
 class RunConfig:
-    """Where the run is kept, and what it goes on from and shows."""
+    """Where the run is kept, how it is resumed, and what it shows."""
 
     checkpoint_dir: str
     """Folder of the run: its checkpoint, the states to resume from, and its log."""
     seed: int = 0
     """Seed of the weights, the prints and their order."""
     resume: bool = True
-    """Go on with the run that the checkpoint's directory holds; False moves it aside."""
+    """Go on with the run in the checkpoint's folder; False moves it aside and starts anew."""
     override: bool = False
-    """Go on with it although these settings are not those that it began with."""
+    """Go on with the run although these settings are not those that it began with."""
     save_minutes: float = 5.0
     """Minutes between states to go on from; one is saved at the end of every epoch too."""
     keep_states: int = 2
-    """States kept, the newest; and the best."""
+    """Number of newest states that are kept; the best one is kept too."""
     tensorboard: bool = False
     """Show curves and pictures in TensorBoard too; needs the extra ``tensorboard``."""
 
     def __post_init__(self) -> None:
-        """Refuse a run that could not go on."""
+        """Raise ValueError for a run that could not be resumed."""
         check(self, "keep_states", lambda n: n >= 1, "at least 1")
 
 
 @dataclass(frozen=True)
 class HardwareConfig:
-    """What it is computed on, and in which memory."""
+    """The devices and processes that compute a training, and how memory is saved."""
 
     accumulate: int = 1
-    """Equal parts that a batch is taken in, one after the other: less memory, the same step."""
+    """Equal parts into which a batch is divided, computed in turn: less memory, the same step."""
     remat: bool = False
-    """Compute layers again on the way back instead of keeping them: less memory, more time."""
+    """Compute layers again in the backward pass instead of keeping them: less memory, more time."""
     compute_dtype: Literal["float32", "bfloat16"] = "float32"
-    """What backbone and transformer compute in while training; weights and losses are float32."""
+    """Number type of backbone and transformer in training; weights and losses are float32."""
     prefetch: bool | None = None
-    """Make each batch, in a thread, while the step before it runs; None: where that is not the work
-    of one and the same CPU."""
+    """Make each batch in a thread while the step before it runs; None: only where an accelerator
+    computes the steps."""
     devices: int | None = None
     """Devices that share each batch; None takes as many as divide it evenly."""
     coordinator: str | None = None
     """HOST:PORT of process 0, where several processes train together, or ``auto`` under Slurm, Open
     MPI or on a TPU pod."""
     num_processes: int | None = None
-    """How many processes train together."""
+    """Number of processes that train together."""
     process_id: int | None = None
-    """Which of them this is, from 0."""
+    """Number of this process among them, from 0."""
 
     def __post_init__(self) -> None:
-        """Refuse parts and devices that are none."""
+        """Raise ValueError for numbers of parts or devices below 1."""
         check(self, "accumulate", lambda n: n >= 1, "at least 1")
         check(self, "devices", lambda n: n is None or n >= 1, "at least 1")
 

@@ -11,10 +11,10 @@ from ifvit.config.network import ModelConfig
 
 @dataclass(frozen=True)
 class DenseStartConfig:
-    """Which weights it starts from; without any, all are random."""
+    """The weights that the training starts from; without any, all are random."""
 
     loftr_pretrained_ckpt: str | None = None
-    """Converted LoFTR weights to start the transformer from, `ifvit convert-loftr`'s .npz."""
+    """LoFTR weights to start the transformer from: the .npz that `ifvit convert-loftr` writes."""
     loftr_first_layers: bool = False
     """Let a model with fewer layers take the first ones of the LoFTR weights."""
     init_from: str | None = None
@@ -23,7 +23,7 @@ class DenseStartConfig:
 
 @dataclass(frozen=True)
 class DenseDataConfig(DataConfig):
-    """Which prints are trained on, how they are drawn, and how two of them make a pair."""
+    """The prints to train on, how they are drawn, and how two of them make a pair."""
 
     impostor_ratio: float = 0.25
     """Share of pairs of two different fingers."""
@@ -35,10 +35,10 @@ class DenseDataConfig(DataConfig):
     """Share of training over which the rotation between synthetic prints grows to
     ``max_rotation``, from a tenth of it; 0 has all of it from the start."""
     distortion_growth: float = 0.0
-    """The same of the skin's elastic distortion."""
+    """Share of training over which the skin's elastic distortion grows in the same way."""
 
     def __post_init__(self) -> None:
-        """Refuse what :class:`DataConfig` does, and shares that are none."""
+        """Raise ValueError as :class:`DataConfig` does, and for shares outside [0, 1]."""
         super().__post_init__()
         check(self, "impostor_ratio", lambda share: 0 <= share <= 1, "0 to 1")
         shares = "rotation_growth distortion_growth"
@@ -46,13 +46,13 @@ class DenseDataConfig(DataConfig):
 
     @property
     def grows(self) -> bool:
-        """Whether the prints of a pair are more alike when training begins."""
+        """Return whether the prints of a pair are more alike when training begins."""
         return bool(self.rotation_growth or self.distortion_growth)
 
 
 @dataclass(frozen=True)
 class DenseLossConfig:
-    """What each loss weighs."""
+    """The weights of the losses."""
 
     lambda_D: float = 1.0
     """Weight of L_D, the matching of coarse cells."""
@@ -73,7 +73,7 @@ class DenseConfig:
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
 
     def __post_init__(self) -> None:
-        """Refuse batches that cannot be taken in so many parts."""
+        """Raise ValueError for a batch that does not divide into ``accumulate`` equal parts."""
         self.hardware.check_parts(self.optim.batch_size)
 
 

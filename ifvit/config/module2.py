@@ -12,32 +12,33 @@ from ifvit.config.network import ModelConfig
 
 @dataclass(frozen=True)
 class MatchStartConfig:
-    """Which weights it starts from: those of Module 1."""
+    """The weights that the training starts from: those of Module 1."""
 
     pretrained_ckpt: str | None = None
     """Module 1's ``dense_reg_ckpt.safetensors``. Required, unless ``from_scratch``."""
     from_scratch: bool = False
-    """Start without Module 1. Outside the method; the checkpoint's lineage records it."""
+    """Start without Module 1. This is not the published method; the checkpoint's lineage records
+    it."""
     transfer: Literal["transformer", "backbone"] = "backbone"
-    """What comes from Module 1: its transformer, which is all that the method has; or its backbone
-    and matching head too."""
+    """Weights taken from Module 1: its transformer alone, as in the published method, or its
+    backbone and matching head too."""
 
 
 @dataclass(frozen=True)
 class MatchDataConfig(DataConfig):
-    """Which prints are trained on, how they are drawn, and how far off their poses are."""
+    """The prints to train on, how they are drawn, and how far off their poses are."""
 
     pose_shift_px: float = 8.0
-    """Error of a pose to train for, standard deviation in pixels at 500 ppi."""
+    """Error of a pose's position to train for, standard deviation in pixels at 500 ppi."""
     pose_rotation: float = 5.0
-    """The same of its direction, degrees."""
+    """Error of a pose's direction to train for, standard deviation in degrees."""
     pose_scale: float = 0.03
-    """The same of the scale that a print is drawn at, natural logarithm."""
+    """Error of a print's scale to train for, standard deviation of its natural logarithm."""
 
 
 @dataclass(frozen=True)
 class MatchLossConfig:
-    """What each loss weighs, and ArcFace's own numbers."""
+    """The weights of the losses, and the settings of ArcFace."""
 
     lambda_D: float = 0.3
     """Weight of L_D, the matching of coarse cells."""
@@ -50,7 +51,7 @@ class MatchLossConfig:
     lambda_A: float = 0.02
     """Weight of L_A, the ArcFace loss."""
     num_classes: int | None = None
-    """Identities of the ArcFace loss; None counts the training fingers."""
+    """Number of identities of the ArcFace loss; None: the number of training fingers."""
     arcface_scale: float = 64.0
     """Scale of the cosines in the ArcFace loss."""
     arcface_margin: float = 0.4
@@ -61,9 +62,10 @@ class MatchLossConfig:
 class MatchConfig:
     """Module 2, the code of a print: pose, dense map and index vector.
 
-    A batch is of prints, two of each finger, and ``batch_size`` and ``pairs_per_epoch`` count them:
-    an epoch shows ``pairs_per_epoch`` prints, in floor(``pairs_per_epoch`` / ``batch_size``) steps.
-    Each print of a batch is compared with every other, so that no impostor pairs are drawn.
+    A batch consists of prints, two of each finger, and ``batch_size`` and ``pairs_per_epoch`` count
+    prints: an epoch shows ``pairs_per_epoch`` prints in floor(``pairs_per_epoch`` /
+    ``batch_size``) steps. Each print of a batch is compared with every other, so that no impostor
+    pairs need to be drawn.
     """
 
     model: ModelConfig = field(default_factory=ModelConfig)
@@ -75,7 +77,7 @@ class MatchConfig:
     hardware: HardwareConfig = field(default_factory=HardwareConfig)
 
     def __post_init__(self) -> None:
-        """Refuse batches that do not show two fingers in each of their parts."""
+        """Raise ValueError for batches that do not show two fingers in each of their parts."""
         parts, size = self.hardware.accumulate, self.optim.batch_size
         self.hardware.check_parts(size)
         whole = f"a multiple of twice accumulate ({parts}), and at least four times it"

@@ -1,4 +1,4 @@
-"""The shape of the networks, and the lengths that all of the method counts in."""
+"""The shape of the networks, and the units of length of the whole method."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from ifvit.config.checks import check
 
 STRIDE = 8
-"""Pixels of the canvas per coarse cell, fixed by the backbone: its stem and two stages halve."""
+"""Pixels of the canvas per coarse cell, fixed by the backbone, whose stem and two stages each halve
+the resolution."""
 
 CELL_DIM = 8
-"""Numbers that a dense map keeps of each coarse cell."""
+"""Number of values that a dense map keeps for each coarse cell."""
 
 REFERENCE_PPI = 500
 """The resolution of the field's data sets, and of every ``*_px`` setting."""
@@ -25,7 +26,7 @@ class ModelConfig:
     canvas: int = 128
     """Side of the square input of both modules, pixels at ``ppi``."""
     roi_px: int = 90
-    """Side of the method's local region of interest, pixels at 500 ppi; nothing looks at it now."""
+    """Side of the method's local region of interest, pixels at 500 ppi; no longer used."""
     backbone_widths: tuple[int, ...] = (64, 128, 256)
     """Channels of the three ResNet-18 stages, at strides 2, 4 and 8."""
     d_model: int = 256
@@ -41,10 +42,10 @@ class ModelConfig:
     temperature: float = 0.1
     """Temperature of Module 1's softmax over pairs of coarse cells."""
     embedding_dim: int = 256
-    """Numbers of Module 2's index vector."""
+    """Length of Module 2's index vector."""
 
     def __post_init__(self) -> None:
-        """Refuse shapes that cannot be built."""
+        """Raise ValueError for shapes that cannot be built."""
         sizes = "ppi canvas roi_px d_model num_layers num_heads embedding_dim"
         check(self, sizes, lambda n: n >= 1, "at least 1")
         check(self, "ppi", lambda ppi: REFERENCE_PPI % ppi == 0, "a divisor of 500, such as 250")
@@ -66,5 +67,5 @@ class ModelConfig:
 
     @property
     def cells(self) -> int:
-        """Coarse cells along one side of the canvas."""
+        """Return the number of coarse cells along one side of the canvas."""
         return self.canvas // STRIDE

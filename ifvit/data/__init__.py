@@ -1,1 +1,1 @@
-"""Prints and pairs of prints: from files or from the generator to what a network is given."""
+"""Prints from files, folders and tables, up to the canvas of a network."""

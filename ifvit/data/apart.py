@@ -1,8 +1,8 @@
-"""WSQ and JPEG 2000 decoded by a process of their own.
+"""WSQ and JPEG 2000 decoded in a separate process.
 
 The FBI's decoder of WSQ, in C, writes beyond its memory when a file is damaged, and the process
-that calls it ends, or worse; OpenJPEG, of JPEG 2000, has had such faults too. What a file does to
-them is kept from everything else here.
+that calls it ends, or worse; OpenJPEG, for JPEG 2000, has had such faults too. In a process of its
+own a decoder cannot harm the rest.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from PIL import Image
 from ifvit.data.damage import PrintError
 
 APART = ("WSQ", "JPEG2000")
-"""Formats, as Pillow calls them, that are decoded so."""
+"""Formats, by Pillow's names, that are decoded in a separate process."""
 
 SECONDS = 20
-"""Within which a grey file of the largest size is decoded four times over."""
+"""Time limit in seconds: four times what a grey file of the largest size takes."""
 
 DECODE = """
 import io, sys
@@ -43,17 +43,18 @@ sys.stdout.buffer.write(image.mode.encode() + b"\\n" + data)
 """
 
 SAMPLES = {"L": 1, "I;16": 2, "LA": 2, "RGB": 3, "RGBA": 4}
-"""Bytes of a pixel in each mode that comes back."""
+"""Bytes per pixel in each mode that the process returns."""
 
 
 def decoded(data: bytes, kind: str, size: tuple[int, int], path: str | Path) -> Image.Image:
-    """Return the picture of a file of that kind, of the size (width, height) that its header tells.
+    """Return the picture in a file of format ``kind``, whose header gives the ``size`` (width,
+    height).
 
-    Raises :class:`PrintError` for a file that cannot be decoded, whatever it does to the decoder.
+    Raises :class:`PrintError` for a file that cannot be decoded, even where the decoder crashes.
     """
     command = [sys.executable, "-I", "-c", DECODE, kind]
     try:
-        # No shell, and nothing of the file is in the command, which is this interpreter's.
+        # No shell is used, and the command contains nothing of the file.
         done = subprocess.run(command, input=data, capture_output=True, timeout=SECONDS)  # nosec B603
     except subprocess.TimeoutExpired as error:
         raise _damaged(path, f"no end within {SECONDS} s") from error

@@ -1,7 +1,7 @@
 """Faint images brought to the contrast that prints usually have, before anything is measured.
 
-A frame of 12 bit in a file of 16, or a sensor that uses a twentieth of its range, shows the same
-ridges as any other: only thresholds on grey would call it blank.
+An image of 12 bit in a file of 16, or of a sensor that uses a twentieth of its range, shows the
+same ridges as any other, but thresholds on grey values would take it for blank.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ WIDTH = 0.95
 """Range that a faint image is brought to: that of most prints of good contrast."""
 
 LEAST = 0.012
-"""Three of 255 levels: what has less is blank."""
+"""Range of grey, three of 255 levels, below which an image is blank."""
 
 SMOOTH = 0.5
-"""Share of its range that an image of ridges keeps under a slight blur, of any resolution from 250
-ppi on; noise keeps 0.375 of it, and is not to be made larger."""
+"""Share of its range that an image of ridges keeps under a slight blur, at any resolution from 250
+ppi on; noise keeps 0.375 of its range, and must not be amplified."""
 
 OUTERMOST = (0.1, 99.9)
 """Percentiles that count as darkest and lightest: dead pixels do not."""
 
 
 DEPTHS = (255, 1023, 4095)
-"""White of 8, 10 and 12 bit, which are stored in 16 as they are: nothing in the file tells."""
+"""White of 8, 10 and 12 bit, which some files of 16 bit hold without saying so."""
 
 
 def of_16_bit(values: UInt16[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
@@ -45,9 +45,9 @@ def of_16_bit(values: UInt16[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
 
 
 def brought_to_usual(image: Float32[np.ndarray, "H W"]) -> Float32[np.ndarray, "H W"]:
-    """Return an image of grey in [0, 1], a faint one stretched; all others as they are.
+    """Return an image of grey in [0, 1]: stretched if it is faint, otherwise as it is.
 
-    So prints that differ by brightness and contrast alone come out alike.
+    So prints that differ only by brightness and contrast become alike.
     """
     low, high = np.percentile(cv2.GaussianBlur(image, (3, 3), 0.85), OUTERMOST)
     if not LEAST <= high - low < USUAL:

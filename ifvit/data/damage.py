@@ -1,7 +1,7 @@
-"""Image files that are damaged, or far more work than they are worth, told before they are decoded.
+"""Damaged image files, and files that take far too much work, recognised before decoding.
 
-Pillow reads a PNG whose sums are wrong as another picture, a JPEG as often as it has scans, and
-tiles of any size that a TIFF asks for.
+Pillow reads a PNG with wrong checksums as another picture, decodes a JPEG once for each of its
+scans, and allocates tiles of any size that a TIFF asks for.
 """
 
 from __future__ import annotations
@@ -15,24 +15,24 @@ from typing import Protocol, runtime_checkable
 from PIL import Image
 
 PNG_START = 8
-"""Bytes of the signature (PNG, third edition, 5.2)."""
+"""Length of the signature in bytes (PNG, third edition, 5.2)."""
 
 MOST_PARTS = 1 << 16
-"""Of a PNG: the largest image, unpacked, in parts of 2 kB each."""
+"""Largest number of chunks of a PNG: enough for the largest image, unpacked, in chunks of 2 kB."""
 
 LONGEST_START = 1 << 16
-"""Bytes of a PGM in which its size stands, with all that is remarked there."""
+"""Number of bytes, comments included, within which a PGM must give its size."""
 
 _COMMENT = re.compile(rb"#[^\n]*(\n|\Z)")
 
 MOST_SCANS = 64
-"""Of a progressive JPEG; what cameras and programs write has ten to fifteen."""
+"""Largest number of scans of a progressive JPEG; cameras and programs write ten to fifteen."""
 
 TILE_WIDTH, TILE_LENGTH = 322, 323
 """Tags of a tile's sides (TIFF 6.0, section 15)."""
 
 MOST_PIXELS = 4096 * 4096
-"""Of a tile: the largest image that is read."""
+"""Largest number of pixels of a tile: that of the largest image that is read."""
 
 PARTS = 1 << 20
 """Bytes read in one go."""
@@ -54,9 +54,9 @@ class PrintError(ValueError):
 
 
 def check_whole(file: BinaryFile, path: str | Path, image: Image.Image) -> None:
-    """Raise :class:`PrintError` where an opened image is damaged, or out of all proportion.
+    """Raise :class:`PrintError` where an opened image is damaged, or takes far too much work.
 
-    The file is where it was afterwards.
+    The position in the file is the same afterwards.
     """
     at = file.tell()
     try:
@@ -71,9 +71,9 @@ def check_whole(file: BinaryFile, path: str | Path, image: Image.Image) -> None:
 
 
 def check_start(file: BinaryFile, path: str | Path) -> None:
-    """Raise :class:`PrintError` for a file whose header alone would take minutes to be read.
+    """Raise :class:`PrintError` for a file whose header alone would take minutes to read.
 
-    The file is where it was afterwards.
+    The position in the file is the same afterwards.
     """
     at = file.tell()
     try:
@@ -81,7 +81,7 @@ def check_start(file: BinaryFile, path: str | Path) -> None:
         if start.startswith(b"\x89PNG"):
             file.seek(at + PNG_START)
             _check_parts(file, path)
-        # Type, width and height; of a bitmap nothing more follows.
+        # Type, width and height; in a bitmap (PBM) nothing more follows.
         elif re.match(rb"P[1-6]\s", start) and len(_COMMENT.sub(b" ", start).split(None, 3)) < 3:
             raise PrintError(
                 f"{path} does not tell its size within {LONGEST_START >> 10} kB: expected an "
@@ -123,7 +123,7 @@ def _check_scans(file: BinaryFile, path: str | Path) -> None:
     file.seek(0)
     scans, last = 0, b""
     while part := file.read(PARTS):
-        # Within compressed data 0xff is followed by 0: what looks like a marker is one.
+        # Within compressed data 0xff is followed by 0, so that anything else is a marker.
         scans += (last + part).count(b"\xff\xda")
         last = part[-1:]
     if scans > MOST_SCANS:

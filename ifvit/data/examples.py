@@ -1,7 +1,7 @@
-"""Prints to try things with: two impressions of each of two fingers, made by the generator.
+"""Example prints: two synthetic impressions of each of two fingers.
 
-They are of nobody, and were never trained on. ``ifvit synth --fingers 4 --impressions 3 --seed 11
---people`` made them: impressions 2 and 3 of its second finger, 1 and 3 of its third.
+They belong to no person, and were never trained on. ``ifvit synth --fingers 4 --impressions 3
+--seed 11 --people`` made them: impressions 2 and 3 of its second finger, 1 and 3 of its third.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which formats of images are read, and what the others are called."""
+"""Image formats that are read, and the names of others, for errors."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ EXTENSIONS = (
 """Ends of names that a data set's images have."""
 
 FORMATS = ("PNG", "TIFF", "BMP", "JPEG", "JPEG2000", "PPM", "GIF", "WEBP")
-"""As Pillow calls them. WSQ is another, which Pillow learns of the package ``wsq``."""
+"""Pillow's names of the formats. WSQ is another, which the package ``wsq`` adds to Pillow."""
 
 EXPECTED = "PNG, TIFF, BMP, JPEG, JPEG 2000, PGM, GIF, WebP or WSQ file"
 
@@ -34,11 +34,11 @@ OTHERS = {
     b"FIR\x00": "an ISO/IEC 19794-4 record",
     b"\x93NUMPY": "a NumPy array",
 }
-"""Formats that are not read, by their first bytes: who gives one is told its name."""
+"""Names of formats that are not read, by their first bytes, for the error message."""
 
 
 def formats_of(file: BinaryFile, path: str | Path) -> tuple[str, ...]:
-    """Return the formats to try for a file at its start, WSQ for such a file alone.
+    """Return the formats to try for a file at its start; WSQ is tried only for WSQ files.
 
     Raises :class:`PrintError` where its decoder is not installed.
     """
@@ -58,7 +58,7 @@ def formats_of(file: BinaryFile, path: str | Path) -> tuple[str, ...]:
 
 
 def other_format(file: BinaryFile) -> str:
-    """Return in words which other format a file is of, if that shows at its start."""
+    """Return in words which other format a file has, if its start shows that."""
     file.seek(0)
     start = file.read(16)
     known = [name for mark, name in OTHERS.items() if start.startswith(mark)]

@@ -1,4 +1,4 @@
-"""A print as someone has it: a file, its bytes, a picture of Pillow's, or an array."""
+"""A print in any form that a caller may have: a file, its bytes, a Pillow image, or an array."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from ifvit.data.damage import BinaryFile, PrintError
 from ifvit.data.images import MAX_SIDE, MIN_SIDE, decode, grey, read_image
 
 PrintSource = str | Path | bytes | BinaryFile | Image.Image | np.ndarray
-"""What :func:`grey_values` reads."""
+"""The forms of a print that :func:`grey_values` reads."""
 
 Ppi = float | tuple[float | None, float | None] | None
-"""The resolution of two prints, or that of each; where it is None, 500."""
+"""The resolution of two prints, or a pair with that of each; None means 500."""
 
 
 def grey_values(given: PrintSource | object, name: str) -> Float32[np.ndarray, "H W"]:
@@ -50,7 +50,7 @@ def grey_values(given: PrintSource | object, name: str) -> Float32[np.ndarray, "
 
 
 def name_of(given: Any, otherwise: str = "") -> str:
-    """Return what a print is called in results: its file's name, where it comes from a file."""
+    """Return the name of a print in results: its file's name, where it comes from a file."""
     path = given if isinstance(given, str | Path) else getattr(given, "name", None)
     return Path(path).name if isinstance(path, str | Path) else otherwise
 

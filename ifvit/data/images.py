@@ -25,7 +25,7 @@ from ifvit.texts import shortened
 logger = logging.getLogger("ifvit")
 
 MOST_BYTES = 256 << 20
-"""More than an image of the largest size has, in colour and at 16 bit."""
+"""Largest size of a file: more than an image of the largest size takes in colour at 16 bit."""
 
 MIN_SIDE, MAX_SIDE = 24, 4096
 """Sides in pixels of an image that is read. 24 px at 250 ppi are 2.4 mm, what a strip sensor shows,
@@ -35,12 +35,12 @@ and whether that is enough is asked in millimetres; 4096 px at 1000 ppi are 104 
 def read_image(path: str | Path) -> Float32[np.ndarray, "H W"]:
     """Decode an image file to grey values from 0 (black) to 1 (white).
 
-    PNG, TIFF, BMP, JPEG, JPEG 2000, PGM, GIF, WebP or WSQ, of 8 or 16 bit; colour becomes luma
-    (ITU-R BT.601), transparency is laid over white, and of a file of several pages the first is
-    read that is no smaller copy of another, with a warning where there are more. A pipe is read to
-    its end. Raises FileNotFoundError where there is no such file, and ValueError where it is not
-    such an image, is damaged, needs a decoder that is not installed (WSQ), or has a side outside 24
-    to 4096 pixels; the size is read from the header, before anything is decoded.
+    The formats are PNG, TIFF, BMP, JPEG, JPEG 2000, PGM, GIF, WebP and WSQ, of 8 or 16 bit. Colour
+    becomes luma (ITU-R BT.601), transparency is laid over white. Of several pages the first that is
+    no smaller copy of another is read, with a warning where there are more. A pipe is read to its
+    end. Raises FileNotFoundError for a missing file, and ValueError where the file is no such
+    image, is damaged, needs a decoder that is not installed (WSQ), or has a side outside 24 to 4096
+    pixels; the size is read from the header, before anything is decoded.
     """
     path = Path(path)
     _check_file(path)
@@ -119,10 +119,10 @@ def grey(image: Image.Image, path: str | Path) -> Float32[np.ndarray, "H W"]:
 
 
 class _Quiet:
-    """Hold back Pillow's warnings, of large or oddly tagged files: what matters here is an error.
+    """Suppress Pillow's warnings of large or oddly tagged files: what matters raises an error.
 
-    Python's own context for it is one for all threads: the last to leave restores what the first
-    one found.
+    Python's filters of warnings are shared by all threads, so that the last thread to leave
+    restores the filters that the first one found.
     """
 
     def __init__(self) -> None:
@@ -193,7 +193,7 @@ def _check_depth(path: str | Path, image: Image.Image) -> None:
 
 def _grey(image: Image.Image) -> np.ndarray:
     if image.mode.startswith("I;16"):
-        # What else the file says is lost in the turned picture.
+        # Further tags of the file are lost in the turned picture.
         photometric = getattr(image, "tag_v2", {}).get(ExifTags.Base.PhotometricInterpretation)
         values = of_16_bit(np.asarray(ImageOps.exif_transpose(image)))
         # Pillow inverts 8-bit "white is zero" TIFFs by itself, but not those of 16 bit.

@@ -1,4 +1,4 @@
-"""Published data sets whose file names say everything: finger, impression and resolution.
+"""Published data sets whose file names give everything: finger, impression and resolution.
 
 The names are those of the sets' own documents (NIST Technical Notes 1993, 2002 and 2007; for
 SOCOFing, Shehu et al., arXiv 1807.10609) as public readers of them write them down; none of the
@@ -20,7 +20,7 @@ FRGP_THUMBS = {"11": "01", "12": "06"}
 
 @dataclass(frozen=True)
 class Named:
-    """What a file's name says of it. ``ppi`` is None where it says nothing of the resolution."""
+    """A print as its file's name describes it. ``ppi`` is None where the name has no resolution."""
 
     finger: str
     impression: str
@@ -120,9 +120,9 @@ LAYOUTS = (
 def named_prints(root: Path, images: Sequence[Path]) -> tuple[list[Named], int]:
     """Read a data set's file names; return its prints, and how many images were left out.
 
-    Left out are images of several fingers, of palms, and of no stated resolution. Returns nothing
-    where no name is known. Raises ValueError where the names are of several data sets, or where
-    prints of several resolutions are there: each impression would come twice.
+    Images of several fingers, of palms, and of unstated resolution are left out. The list is empty
+    where no name is known. Raises ValueError where the names belong to several data sets, or where
+    prints have several resolutions: each impression would occur twice.
     """
     found = {layout.name: _matching(layout, images) for layout in LAYOUTS}
     found = {name: matches for name, matches in found.items() if matches}

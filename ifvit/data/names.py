@@ -1,4 +1,4 @@
-"""Which finger a file's name speaks of, in any of the usual ways; and equal files told apart."""
+"""The finger that a file's name contains, in any of the usual ways; and warnings of equal files."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ NO_FINGERS = re.compile(
     r"val(?:id|idation)?|dev|left|right|[lr]|(?:left|right)[ _-]?hand|[lr]h|males?|females?|"
     r"live|real|fake|spoof|(?:session|sess|sensor|scanner|day|visit)[ _-]?[0-9a-z]?[0-9]*"
 )
-"""Folders that divide a set, and are no finger."""
+"""Names of folders that are parts of a data set, and no fingers."""
 
 CONDITIONS = re.compile(
     r"s|sess|session|day|visit|scan|sample|take|try|attempt|sensor|scanner|capture|acq|imp|"
     r"impression|roll|rolled|plain|flat|slap|dry|wet|moist|normal|clean|dirty|partial|full|live"
 )
-"""Words for how a finger was taken; a number behind one is no finger's."""
+"""Words for how a finger was captured; a number after one is not that of a finger."""
 
 _PARTS = re.compile(r"[^\W\d_]+|[0-9]+")
 _CLOCK = 6
-"""Digits from which on a number is a date, a time or a serial one."""
+"""Number of digits from which on a number is a date, a time or a serial number."""
 
 _WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[0-9]+")
 _CODE = re.compile(r"([lr])([timrlp]|[1-5])")
@@ -58,10 +58,10 @@ _TWO_NUMBERS = re.compile(r"0*([0-9]{1,4})[-_. ]([0-9]{1,3})")
 
 
 def finger_in(stem: str) -> str | None:
-    """Return the finger that a file's name without its ending carries, or None for none.
+    """Return the finger that a file's name, without its extension, contains, or None.
 
-    Found are words (``left_index``, ``RightThumb``), codes of two signs (``LI``, ``R3``), numbers
-    (``f3_1``, ``finger 3``), and the first of two short numbers (``3-1``).
+    Recognised are words (``left_index``, ``RightThumb``), codes of two signs (``LI``, ``R3``),
+    numbers (``f3_1``, ``finger 3``), and the first of two short numbers (``3-1``).
     """
     if found := _TWO_NUMBERS.fullmatch(stem):
         return found[1]
@@ -86,10 +86,10 @@ def _divided(word: str) -> list[str]:
 
 
 def check_one_finger(folder: Path, images: Iterable[Path]) -> None:
-    """Raise ValueError where the names in a folder that is taken for a finger carry several.
+    """Raise ValueError where a folder taken for one finger has names of several fingers.
 
-    So they do where words or numbers name several fingers, and where two of their parts vary by
-    themselves, as a finger's and an impression's do (``7_2_1``, ``anular_3``), whatever the words.
+    This is the case where words or numbers name several fingers, and where two parts of the names
+    vary independently, as those of finger and impression do (``7_2_1``, ``anular_3``).
     """
     names = sorted(images)
     carried = {found: path.name for path in names if (found := finger_in(path.stem))}
@@ -107,7 +107,7 @@ def check_one_finger(folder: Path, images: Iterable[Path]) -> None:
 def check_no_division(root: Path, folders: Iterable[Path]) -> None:
     """Raise ValueError where each folder below ``root`` is a part of a set, and none is a finger.
 
-    Their names say so: ``gallery`` and ``probe``, ``session1`` and ``session2``.
+    Their names show it: ``gallery`` and ``probe``, ``session1`` and ``session2``.
     """
     named = sorted(folders)
     if len(named) > 1 and all(NO_FINGERS.fullmatch(path.name.lower()) for path in named):
@@ -119,7 +119,7 @@ def check_no_division(root: Path, folders: Iterable[Path]) -> None:
 
 
 def _varying(images: Iterable[Path]) -> dict[str, str]:
-    """Return what a part of the names has as values, where each goes with several of the rest."""
+    """Return the values of a part of the names that varies independently of the other parts."""
     split = {path.name: _PARTS.findall(path.stem.lower()) for path in images}
     if len(split) < 4 or len({len(parts) for parts in split.values()}) != 1:
         return {}
@@ -141,7 +141,7 @@ def _varying(images: Iterable[Path]) -> dict[str, str]:
 
 
 def _of_capture(columns: Sequence[tuple[str, ...]], place: int) -> bool:
-    """Return whether a part of names says when or how, and not which finger."""
+    """Return whether a part of the names describes the capture, and not the finger."""
     values = set(columns[place])
     if any(value.isdecimal() and len(value) >= _CLOCK for value in values):
         return True

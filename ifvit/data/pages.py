@@ -7,26 +7,27 @@ from collections.abc import Iterator
 from PIL import ExifTags, Image
 
 MOST_PAGES = 8
-"""Pages among which the print is looked for."""
+"""Largest number of pages that are searched for the print."""
 
 COPY, OLD_COPY = 1, 2
-"""A smaller copy of another page, by bit 0 of NewSubfileType and as a value of SubfileType."""
+"""Values by which tags mark a smaller copy of another page: bit 0 of NewSubfileType, and a value of
+SubfileType."""
 
 ALIKE, SMALLER = 0.05, 0.5
-"""Pages whose sides have one ratio, to so much, and of which one has at most half of the other's
-length, are of one picture."""
+"""Tolerance of the ratio of sides, and largest relative length, by which one page counts as a
+smaller copy of another."""
 
 
 def seek_print(image: Image.Image) -> int:
     """Go to the page of a TIFF that is the print; return how many pages could be one.
 
-    That is the first which is no smaller copy of another, by its tags, or by its sides where it has
-    none. Other formats, and files of one page, stay as they are.
+    It is the first page that is no smaller copy of another, by its tags, or by its sides where it
+    has none. Other formats, and files of one page, stay as they are.
     """
     if image.format != "TIFF":
         return 1
     sizes = dict(_pages(image))
-    # Of a file where all are said to be copies the first counts.
+    # In a file whose pages are all marked as copies, the first counts.
     own = [page for page, copied in sizes.items() if not copied[1]] or [0]
     shown = [page for page in own if not any(_is_copy(sizes[page][0], sizes[o][0]) for o in own)]
     image.seek(shown[0])
@@ -37,7 +38,7 @@ def _pages(image: Image.Image) -> Iterator[tuple[int, tuple[tuple[int, int], boo
     """Yield each page's number, its size, and whether its tags say that it is a copy."""
     for page in range(MOST_PAGES):
         try:
-            # Never asked how many there are: a file of a few megabytes can list a million.
+            # The number of pages is never queried: a file of a few megabytes can list a million.
             image.seek(page)
         except EOFError:
             return

@@ -98,7 +98,7 @@ def fingers_in(image: Float32[np.ndarray, "H W"], ppi: float) -> int:
 def ridges_and_fingers(
     image: Float32[np.ndarray, "H W"], ppi: float
 ) -> tuple[Bool[np.ndarray, "H W"], int]:
-    """Return :func:`ridge_area` and :func:`fingers_in` of an image, which is looked at once."""
+    """Return :func:`ridge_area` and :func:`fingers_in` of an image, computed together."""
     labels, areas = _areas(image, ppi)
     least, largest = MIN_AREA_MM2 * (ppi / 25.4) ** 2, areas.max(initial=0)
     count = int((areas >= max(least, SECOND * largest)).sum())
@@ -108,7 +108,7 @@ def ridges_and_fingers(
 
 
 def warn_of_several(fingers: int, name: str | Path) -> None:
-    """Warn where an image shows more than one finger, of which one alone is used."""
+    """Warn where an image shows more than one finger, of which only one is used."""
     if fingers > 1:
         logger.warning(
             "%s shows %d areas of ridges, each as large as a finger: the largest is used; cut out "
@@ -173,11 +173,11 @@ def ridge_middle(ridges: Bool[np.ndarray, "H W"]) -> tuple[float, float]:
 
 
 def border_grey(image: Float32[np.ndarray, "H W"]) -> float:
-    """Return the grey to go on with beyond an image: the median of its border.
+    """Return the grey value by which an image is extended: the median of its border.
 
-    On a clean background that continues it without a step, and where the finger runs over the
-    border it is the grey between ridge and valley, the smallest step there can be. White would
-    draw an edge along both.
+    It continues a clean background without a step. Where the finger runs over the border it is the
+    grey between ridge and valley, which is the smallest possible step. White would make an edge in
+    both cases.
     """
     border = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
     return float(np.median(border))

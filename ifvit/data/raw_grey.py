@@ -14,8 +14,8 @@ from PIL import Image, ImageFile
 from ifvit.data.damage import BinaryFile, PrintError
 
 MOST_SLOW = 1 << 20
-"""Pixels of a file that Pillow reads by a loop: one written as text, or of colour and odd maximum.
-"""
+"""Largest number of pixels of a file that Pillow reads pixel by pixel: one written as text, or in
+colour with an unusual maximum."""
 
 
 def raw_grey(

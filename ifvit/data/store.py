@@ -1,7 +1,7 @@
-"""All prints of a folder, decoded once: in parallel, and kept as bytes that are mapped from disk.
+"""All prints of a folder, decoded once, in parallel, and kept in a file that is mapped into memory.
 
-A folder of 100,000 prints is decoded at its first use and takes no memory: what a batch needs is
-read from the file when it is needed.
+A folder of 100,000 prints is decoded at its first use and takes no memory: the prints of a batch
+are read from the file when they are needed.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ READER = (
 """The files of ``ifvit.data`` that decide what a decoded print looks like."""
 
 AT_ONCE = 256
-"""Prints decoded between two writes: 38 MB for the preset ``paper``."""
+"""Number of prints decoded between two writes: 38 MB for the preset ``paper``."""
 
 Decoded = np.ndarray | Exception
-"""A print's canvas, or why there is none."""
+"""A print's canvas, or the error why there is none."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Canvases:
 
     prints: list[Print]
     rows: np.ndarray
-    """Where each of the prints is in ``pixels``."""
+    """Index of each print in ``pixels``."""
     pixels: np.ndarray
     """(P, S, S) uint8, in memory or mapped from a file."""
 
@@ -56,7 +56,7 @@ class Canvases:
         return np.array(self.pixels[self.rows[index]])
 
     def of(self, prints: Sequence[Print]) -> Canvases:
-        """Return those of some of the prints; they share the pixels."""
+        """Return the canvases of some of the prints; they share the pixels."""
         place = dict(zip(self.prints, self.rows, strict=True))
         return Canvases(list(prints), np.array([place[p] for p in prints], int), self.pixels)
 
@@ -70,9 +70,9 @@ class Canvases:
 def read_canvases(prints: Sequence[Print], side: int, limit: float = 0.01) -> Canvases:
     """Read prints onto canvases of ``side`` pixels, after a warning for each that cannot be read.
 
-    They are decoded where the user's cache has not kept them, with a progress bar, and held in
-    memory where it cannot. Raises ValueError where more than ``limit`` of them (a share, 0..1)
-    cannot be read: then the data set or its resolution is wrong, not one file.
+    Prints that are not in the user's cache are decoded, with a progress bar, and held in memory
+    where the cache cannot keep them. Raises ValueError where more than ``limit`` of them (a share,
+    0..1) cannot be read: then the data set or its resolution is wrong, not one file.
     """
     length = side * side + 1
     content = _content(prints, side)
@@ -99,9 +99,10 @@ def read_canvases(prints: Sequence[Print], side: int, limit: float = 0.01) -> Ca
 
 
 def _content(prints: Sequence[Print], side: int) -> Callable[[], Iterator[bytes]]:
-    """Return what yields the canvases' bytes in order, and then one byte each: 1 where it is one.
+    """Return a function that yields the canvases' bytes in order, and then one byte for each print:
+    1 where it could be read.
 
-    Decoders let go of Python's lock, so that threads share the work.
+    Decoders release Python's lock, so that threads share the work.
     """
 
     def decode(item: Print) -> Decoded:
@@ -143,7 +144,7 @@ def _check(prints: Sequence[Print], reasons: dict[int, Decoded], limit: float) -
 
 
 def _key(prints: Sequence[Print], side: int) -> str:
-    """Name all that decides the canvases: the files, as far as their dates tell, and the reader."""
+    """Return the key of all that decides the canvases: files, as far as dates show, and reader."""
     folder = files("ifvit.data")
     texts = [folder.joinpath(name).read_bytes() for name in READER]
     return key_of(*texts, side, [(os.path.abspath(p.path), p.ppi, _stamp(p.path)) for p in prints])

@@ -1,6 +1,6 @@
-"""The resolution that an image's own tag claims: never used, but worth a word where it differs.
+"""The resolution in an image's own tag: it is never used, but a warning says where it differs.
 
-Cameras and programs write 72 and 96 without a thought, and the FVC's files say 1.
+Cameras and programs write 72 and 96 by default, and the FVC's files say 1.
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ logger = logging.getLogger("ifvit")
 THOUGHTLESS = (72, 96)
 
 NEAR = 0.05
-"""Share by which two resolutions may differ and be the same: 500 and 508 are both said of one."""
+"""Relative difference up to which two resolutions count as equal: the same sensors are given as 500
+and as 508."""
 
 MOST_LOOKED_AT = 50
-"""Prints of a data set whose tags are read."""
+"""Number of prints of a data set whose tags are read."""
 
 
 def tagged_ppi(path: str | Path) -> float | None:
@@ -33,7 +34,7 @@ def tagged_ppi(path: str | Path) -> float | None:
         with warnings.catch_warnings(), Image.open(path, formats=FORMATS) as image:
             warnings.simplefilter("ignore")
             ppi = float(image.info.get("dpi", (0,))[0])
-    except Exception:  # of a file that cannot be read another place speaks
+    except Exception:  # a file that cannot be read is reported elsewhere
         return None
     thoughtless = any(abs(ppi - value) < 1 for value in THOUGHTLESS)
     return ppi if MIN_PPI <= ppi <= MAX_PPI and not thoughtless else None

@@ -1,9 +1,9 @@
-"""How far a figure would move with other fingers: bootstrap intervals, by finger.
+"""How much a figure would vary with other fingers: bootstrap intervals, by finger.
 
-Comparisons of one finger are alike, so it is fingers that are drawn again with replacement, and
-with each all its comparisons: a genuine one counts as often as its finger was drawn, an impostor
-one as often as both together (the subset bootstrap of Bolle, Ratha and Pankanti, "Error analysis of
-pattern recognition systems - the subsets bootstrap", CVIU 93(1), 2004).
+Comparisons of one finger are correlated, so fingers are resampled with replacement, each with all
+its comparisons: a genuine comparison counts as often as its finger was drawn, an impostor
+comparison as often as the product of both (the subset bootstrap of Bolle, Ratha and Pankanti,
+"Error analysis of pattern recognition systems - the subsets bootstrap", CVIU 93(1), 2004).
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ FIGURES: dict[str, Callable[[Curve], float]] = {
 
 SAMPLES = 1000
 INTERVAL = (2.5, 97.5)
-"""Percentiles of the samples."""
+"""Percentiles of the samples that bound the interval."""
 
 
 def estimates(

@@ -18,15 +18,16 @@ NEEDED = (
     *("root", "version", "mode", "enhancer", "canvas", "comparisons", "comparisons_sha256"),
     *("fingerprint", "fusion", "rule", "dense_ckpt_sha256", "matcher_ckpt_sha256"),
 )
-"""What a run's record has to say, to calibrate by its table."""
+"""Keys that a run's record must have for a calibration by its table."""
 
 
 def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str) -> Decision:
     """Calibrate by the impostor comparisons of tables that :func:`evaluate` wrote in pair mode.
 
-    Those that could not be aligned count with the lowest score. Writes ``out``. Raises
-    FileNotFoundError and ValueError where there is no table, or one is not of those, not whole, not
-    of the weights with this sha256, or has a comparison that another has too.
+    Comparisons that could not be aligned count with the lowest score. Writes ``out``. Raises
+    FileNotFoundError and ValueError where there is no table, or where one is of another kind, is
+    not complete, belongs to other weights than those of this sha256, or shares a comparison with
+    another.
     """
     if not tables:
         raise ValueError("no scores given: expected a table that `ifvit evaluate` wrote")
@@ -54,7 +55,7 @@ def calibrate(tables: Sequence[str | Path], out: str | Path, matcher_sha256: str
 
 
 def _whole(table: str | Path, run: dict[str, Any]) -> list[ScoreRow]:
-    """Return a table's rows, which must be all that its run compares, and once."""
+    """Return a table's rows, which must be all comparisons of its run, each once."""
     rows = read_scores(table)
     if len(rows) < run["comparisons"]:
         raise ValueError(
@@ -64,8 +65,7 @@ def _whole(table: str | Path, run: dict[str, Any]) -> list[ScoreRow]:
     found = compared_sha256([(row.name0, row.name1, row.label) for row in rows])
     if found != run["comparisons_sha256"]:
         raise ValueError(
-            f"{table} has rows that are not those of its {RUN_FILE}: evaluate again, to another "
-            "--out"
+            f"{table} has other rows than its {RUN_FILE} records: evaluate again, to another --out"
         )
     return rows
 
@@ -88,7 +88,7 @@ def _check_apart(
 def _one_of(
     runs: Sequence[dict[str, Any]], tables: Sequence[str | Path], key: str, what: str
 ) -> str:
-    """Return what all runs have for a key; raises ValueError where they differ."""
+    """Return the value that all runs have for a key; raises ValueError where they differ."""
     found = {str(run.get(key)) for run in runs}
     if len(found) > 1:
         raise ValueError(
@@ -99,7 +99,8 @@ def _one_of(
 
 
 def _run_of(scores_csv: str | Path, matcher_sha256: str) -> dict[str, Any]:
-    """Return the record of a table's run, where it is one to calibrate these weights by."""
+    """Return the record of a table's run; raises ValueError where it cannot calibrate these
+    weights."""
     record = Path(scores_csv).with_name(RUN_FILE)
     if not record.is_file():
         raise FileNotFoundError(
@@ -124,7 +125,7 @@ def _run_of(scores_csv: str | Path, matcher_sha256: str) -> dict[str, Any]:
         )
     if run["matcher_ckpt_sha256"] != matcher_sha256:
         raise ValueError(
-            f"{scores_csv} is of other weights ({str(run['matcher_ckpt_sha256'])[:12]}, not "
+            f"{scores_csv} belongs to other weights ({str(run['matcher_ckpt_sha256'])[:12]}, not "
             f"{matcher_sha256[:12]}): evaluate with these, or name the checkpoint that it is of"
         )
     return run

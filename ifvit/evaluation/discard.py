@@ -1,8 +1,8 @@
-"""What a measure of quality is worth: errors that are left when the worst prints are discarded.
+"""The worth of a quality measure: errors that remain when the worst prints are discarded.
 
-The error-versus-discard characteristic of ISO/IEC 29794-1: the threshold stays, comparisons leave
-in the order of their quality, which is that of the worse of both prints. A measure that says
-nothing leaves the rate of errors as it was; one that knows each error before removes them first.
+The error-versus-discard characteristic of ISO/IEC 29794-1: at a fixed threshold comparisons are
+discarded in the order of their quality, which is that of the worse of both prints. A measure
+without information leaves the error rate as it was; one that predicts errors removes them first.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 START = 0.1
-"""FNMR from which a curve starts, by the choice of its threshold: enough errors to be ordered."""
+"""FNMR at which a curve starts; the threshold is chosen for it, so that there are enough errors."""
 
 MOST = 0.2
-"""Share of discarded comparisons up to which curves are compared: nobody discards more."""
+"""Share of discarded comparisons up to which curves are compared, since nobody discards more."""
 
 
 class DiscardCurve(NamedTuple):
-    """FNMR over the share of genuine comparisons that were discarded, from none on."""
+    """FNMR over the share of genuine comparisons that were discarded, starting at none."""
 
     discarded: Float[np.ndarray, " G"]
     fnmr: Float[np.ndarray, " G"]
@@ -31,11 +31,11 @@ class DiscardCurve(NamedTuple):
         return float(self.fnmr[np.searchsorted(self.discarded, share, side="right") - 1])
 
     def gain(self, most: float = MOST) -> float:
-        """Return how much of the possible decrease is reached, up to a share of discarded ones.
+        """Return the share of the possible decrease that is reached, up to ``most`` discarded.
 
-        The area between the curve and its start, over that of the best possible order: 1 where
-        errors leave first, 0 where the order says nothing, below where it misleads; NaN where there
-        is no error.
+        It is the area between the curve and its start, relative to that of the best possible order:
+        1 where errors are discarded first, 0 where quality is uninformative, negative where it
+        misleads, and NaN where there is no error.
         """
         errors = round(float(self.fnmr[0]) * len(self.fnmr))
         if not errors:
@@ -50,12 +50,12 @@ class DiscardCurve(NamedTuple):
 def discard_curve(
     genuine: ArrayLike, quality: ArrayLike, threshold: float | None = None
 ) -> DiscardCurve:
-    """Return the FNMR of genuine scores at a threshold, while those of least quality leave.
+    """Return the FNMR of genuine scores at a threshold as those of lowest quality are discarded.
 
-    ``genuine`` are scores, -inf for comparisons that failed, and ``quality`` is as many, of the
-    worse print of each. Without ``threshold`` it is that at which :data:`START` of all fail, and
-    one at least. Comparisons of one quality leave one after the other, each with the mean of their
-    errors. Raises ValueError for none, for unequal numbers, or for a quality that is no number.
+    ``genuine`` are scores, -inf for comparisons that failed, and ``quality`` the quality of the
+    worse print of each. If not given, ``threshold`` is the one at which the share :data:`START`
+    fails, at least one comparison. Comparisons of equal quality each count with the mean of their
+    errors. Raises ValueError without scores, for unequal numbers, or for a quality of NaN.
     """
     scores, worse = (np.asarray(one, float).ravel() for one in (genuine, quality))
     if not scores.size or scores.size != worse.size or np.isnan(worse).any():
@@ -69,7 +69,7 @@ def discard_curve(
     errors = (scores < threshold).astype(float)
     _, group, size = np.unique(worse, return_inverse=True, return_counts=True)
     mean = np.bincount(group, errors) / size
-    # From the last to leave to the first: what is left at each step.
+    # From the last discarded to the first: the errors that remain at each step.
     ordered = mean[group[np.argsort(worse, kind="stable")]]
     left = np.cumsum(ordered[::-1])[::-1]
     count = np.arange(scores.size)

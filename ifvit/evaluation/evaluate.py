@@ -37,7 +37,7 @@ from ifvit.matcher import Matcher
 logger = logging.getLogger("ifvit")
 
 Score = Callable[[Sequence[Pair]], list[ScoreRow]]
-"""Pairs to their rows, in order."""
+"""A function from pairs to their rows, in order."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class EvaluateConfig:
     protocol: str = "fvc"
     """``fvc``, ``all``, or a file that lists comparisons."""
     impostors: int | None = None
-    """Keep so many of the protocol's impostor comparisons, drawn at random, where it has more: a
+    """Number of impostor comparisons to keep, drawn at random, where the protocol has more: a
     thousand fingers have half a million."""
     mode: Literal["pair", "template"] = "pair"
     """``pair``: align and compare each pair; ``template``: embed each print by itself, once."""
@@ -63,9 +63,10 @@ class EvaluateConfig:
     enhancer: EnhancerName = "gabor"
     """``gabor``: the built-in filter; ``pyfing``: that package's networks; ``none``."""
     canvas: int | None = None
-    """Side of a canvas for all prints, pixels of the network; each pair's own if not given."""
+    """Side of the canvas for all prints, pixels of the network; if not given, it suits each
+    pair."""
     workers: int | None = None
-    """Pairs compared at a time, each by a thread; as many as there are cores if not given."""
+    """Number of pairs compared at a time, each by a thread; one per core if not given."""
     dense_ckpt: str | None = None
     """Module 1's checkpoint. Without it and ``matcher_ckpt``, the weights that ship are used."""
     matcher_ckpt: str | None = None
@@ -75,10 +76,10 @@ class EvaluateConfig:
 def evaluate(config: EvaluateConfig) -> Path:
     """Score every comparison of the protocol; return the path of the table.
 
-    A print that cannot be processed, or a pair that cannot be aligned, is a row with a status. One
-    that has changed since the run began is compared anew. Raises FileNotFoundError and ValueError
-    as the readers and loaders do, and ValueError where ``out`` holds the scores of another run, or
-    another process evaluates there.
+    A comparison whose print cannot be processed, or whose pair cannot be aligned, is a row with a
+    status. A print that has changed since the run began is compared anew. Raises FileNotFoundError
+    and ValueError as the readers and loaders do, and ValueError where ``out`` holds the scores of
+    another run, or where another process evaluates there.
     """
     prints = read_dataset(config.dataset_root, config.ppi)
     warn_of_doubles(prints)
@@ -136,7 +137,7 @@ def _compare_anew(
             rows[number] = row
     if anew:
         write_scores(rows, out / SCORES_FILE)
-    # After the rows: until then, a run that goes on has to compare them again.
+    # After the rows: until then, a resumed run has to compare them again.
     write_record(out / RUN_FILE, run)
 
 
@@ -157,7 +158,7 @@ def _go_on(out: Path, done: int, mode: str, pairs: Sequence[Pair], score: Score,
 
 
 def _with_prints(score: Score, features: _Extracted) -> Score:
-    """Return the same rows with what is known of both prints: whose they are, and how good."""
+    """Return a function that adds finger and quality of both prints to the rows of ``score``."""
 
     def of(index: int) -> tuple[str, float]:
         return features.prints[index].finger, features.quality(index)
@@ -174,7 +175,7 @@ def _with_prints(score: Score, features: _Extracted) -> Score:
 
 
 KEPT = 256
-"""Prints whose features are kept, about a megabyte each: those that were asked for last."""
+"""Number of prints whose features are kept, about a megabyte each: those used last."""
 
 
 class _Extracted:
@@ -212,7 +213,7 @@ class _Extracted:
 def _pair_scores(
     matcher: Matcher, features: _Extracted, pairs: Sequence[Pair], names: Sequence[str]
 ) -> Score:
-    """Return what matches some pairs at a time."""
+    """Return a function that matches some pairs at a time."""
 
     def score(few: Sequence[Pair]) -> list[ScoreRow]:
         made = [_failed(pair, names[pair.index0], names[pair.index1]) for pair in few]
@@ -233,7 +234,7 @@ def _pair_scores(
 def _template_scores(
     matcher: Matcher, features: _Extracted, pairs: Sequence[Pair], names: Sequence[str]
 ) -> Score:
-    """Embed all prints that the pairs name, and return what compares two of them."""
+    """Embed all prints of the pairs, and return a function that compares two of them."""
     used = sorted({index for pair in pairs for index in (pair.index0, pair.index1)})
     embedded = {}
     for index in used:

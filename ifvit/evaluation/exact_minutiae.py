@@ -1,9 +1,9 @@
 """The minutiae of a synthetic finger, exactly, and where its impressions show them.
 
-A finger's ridges grow before anything is drawn of them; their minutiae are where the phase of the
-pattern turns once (Larkin and Fletcher, "A coherent framework for fingerprint analysis: are
-fingerprints holograms?", Optics Express 15(14), 2007). No ridge is thinned for it, so that what
-finds minutiae on skeletons is measured by something else than itself.
+A finger's ridges are grown before any impression is drawn; their minutiae are where the phase of
+the pattern turns once (Larkin and Fletcher, "A coherent framework for fingerprint analysis: are
+fingerprints holograms?", Optics Express 15(14), 2007). This needs no skeleton, so that the
+extraction of minutiae from skeletons is measured by an independent method.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ OCTAVES = 0.6
 WINDOW_PX = 6.0
 
 FILLED_PX = 3.0
-"""Standard deviation of the blur that tells a bifurcation, which ridges fill, from an ending, which
-valleys do."""
+"""Standard deviation of the blur by which bifurcations, filled by ridges, are told from endings,
+filled by valleys."""
 
 TOLERANCE_PX = 10.0
 """Distance up to which a minutia counts as found: a ridge period, 0.5 mm."""
@@ -45,7 +45,7 @@ def master_minutiae(seed: int, finger: int) -> Minutiae:
     places, directions = dislocations(relief, PERIOD_PX, OCTAVES, WINDOW_PX)
     filled = sample(gaussian_blur(relief[None], FILLED_PX)[0], places)
     made = Minutiae(places, np.mod(directions, 2 * np.pi), filled > 0)
-    # The spectrum goes on beyond the border with the other side, which is no skin.
+    # The spectrum is periodic: near the border it mixes in the opposite side.
     inner = (places > PERIOD_PX) & (places < np.array(relief.shape[::-1]) - PERIOD_PX)
     return made.of(np.asarray(inner.all(axis=1)))
 
@@ -67,9 +67,9 @@ def exact_minutiae(master: Minutiae, params: ImpressionParams, shape: tuple[int,
 def identified(
     found: Minutiae, master: Minutiae, params: ImpressionParams, shape: tuple[int, int]
 ) -> Int[np.ndarray, " K"]:
-    """Return which of its finger's minutiae each of those is that were found in an impression.
+    """Return, for each minutia found in an impression, its index among those of the finger, or -1.
 
-    They are paired one to one within :data:`TOLERANCE_PX` and 30 degrees; -1 is none of them.
+    They are paired one to one within :data:`TOLERANCE_PX` and 30 degrees.
     """
     placed, shown = _impressed(master, params, shape)
     pairs = nearest_pairs(found, placed.of(shown), TOLERANCE_PX)
@@ -94,17 +94,17 @@ def _impressed(
 
 
 class Counted(NamedTuple):
-    """How many minutiae there are, and how many were found."""
+    """Counts of exact minutiae and of those found."""
 
     exact: int
-    """Well inside the print, where any is looked for."""
+    """Exact minutiae well inside the print, where minutiae are looked for."""
     found: int
     right: int
-    """Of those found, how many are one of the exact."""
+    """Found minutiae that are exact ones."""
     recalled: int
-    """Of those well inside, how many were found."""
+    """Exact minutiae well inside the print that were found."""
     same_type: int
-    """Of those right, how many are an ending or a bifurcation as they should be."""
+    """Right minutiae whose type, ending or bifurcation, is right too."""
 
     @property
     def precision(self) -> float:
@@ -120,8 +120,8 @@ class Counted(NamedTuple):
 def counted(found: Minutiae, exact: Minutiae, ridges: Bool[np.ndarray, "H W"]) -> Counted:
     """Count the minutiae of a print that were found, by those that it shows.
 
-    They are paired one to one within :data:`TOLERANCE_PX` and 30 degrees. What is found near the
-    border is right if it is there; what is not found there is not missed.
+    They are paired one to one within :data:`TOLERANCE_PX` and 30 degrees. A minutia found near the
+    border counts as right if it exists; one that is not found there does not count as missed.
     """
     pairs = nearest_pairs(found, exact, TOLERANCE_PX)
     x, y = np.round(exact.places).astype(int).T

@@ -22,7 +22,7 @@ from ifvit.gallery.template import Templates, template_scores, templates_of
 from ifvit.matcher import Matcher
 
 MADE_BY = "identification in a closed set"
-"""What the file of figures says of itself at its start."""
+"""The text with which the file of figures begins."""
 
 RANKS = (1, 5, 10)
 """Ranks whose identification rates are reported."""
@@ -81,8 +81,8 @@ def mate_ranks(
 ) -> Int[np.ndarray, " P"]:
     """Return the rank of each probe's best mate, counted from 1; the names are those of fingers.
 
-    Of equal scores the mate comes last, so that a matcher that knows nothing gains nothing and the
-    gallery's order does not matter. Raises ValueError for a probe without a mate.
+    Among equal scores the mate counts as last, so that an uninformative matcher gains nothing and
+    the gallery's order does not matter. Raises ValueError for a probe without a mate.
     """
     mates = np.array(probes)[:, None] == np.array(gallery)[None, :]
     alone = ~mates.any(axis=1)
@@ -95,7 +95,7 @@ def mate_ranks(
 
 
 def characteristic(ranks: Int[np.ndarray, " P"], gallery: int) -> Identification:
-    """Return the cumulative match characteristic of ranks in a gallery of so many prints."""
+    """Return the cumulative match characteristic of ranks in a gallery of ``gallery`` prints."""
     found = [float((ranks <= rank).mean()) for rank in range(1, gallery + 1)]
     return Identification(gallery, len(ranks), found)
 
@@ -115,10 +115,10 @@ def shortlist_depth(ranks: Int[np.ndarray, " P"], share: float) -> int:
 
 
 def identify(config: IdentifyConfig) -> Identification:
-    """Embed all prints, search the gallery for every probe, write ``out`` and return what it says.
+    """Embed all prints, search the gallery for every probe, write ``out`` and return the figures.
 
-    Raises FileNotFoundError and ValueError as the readers and loaders do: here a print that cannot
-    be read is an error, since nobody could be told apart without it.
+    Raises FileNotFoundError and ValueError as the readers and loaders do: a print that cannot be
+    read is an error here, since a closed set must be complete.
     """
     prints = read_dataset(config.dataset_root, config.ppi)
     gallery, probes = gallery_split(prints)

@@ -1,4 +1,4 @@
-"""Genuine synthetic pairs with the exact map between them: what a registration is measured by."""
+"""Genuine synthetic pairs with the exact map between them, by which registration is measured."""
 
 from __future__ import annotations
 
@@ -21,12 +21,11 @@ from ifvit.sources.truth import pair_correspondence
 from ifvit.synthesis import ImpressionParams, Master, correspondence
 
 OWN_ROTATION = 30.0
-"""Rotation that the two impressions of a test pair are drawn with, before one is turned; ± degrees
-between them."""
+"""Largest rotation, in degrees, between the impressions of a test pair before one is turned."""
 
 GOOD_DRYNESS, GOOD_OVERLAP = 0.5, 0.5
-"""A pair is of good quality where neither print is dry by more than half of what there is, and half
-of the smaller print is in both."""
+"""Limits of a pair of good quality: the largest dryness of either print, and the least share of the
+smaller print that both show."""
 
 
 @dataclass(frozen=True)
@@ -45,11 +44,11 @@ class MappedPair:
     """Rotation of the similarity that is closest to the map, degrees."""
     params: tuple[ImpressionParams, ImpressionParams]
     good: bool
-    """Whether it is of good quality, by how it was made."""
+    """Whether the pair is of good quality, by how it was made."""
 
     def follow(self, points: Float[np.ndarray, "K 2"]) -> tuple[np.ndarray, np.ndarray]:
         """Return where points of frame 0 are in frame 1, and whether both prints show them."""
-        # Padded to one length: every other one would be compiled anew.
+        # Padded to one length: JAX would compile anew for every other one.
         padded = np.zeros(self.centres.shape, np.float32)
         padded[: len(points)] = points
         shape = (self.frame0.shape[0], self.frame0.shape[1])
@@ -126,6 +125,6 @@ def mapped_pairs(
 
 
 def _shown(frame: Float[np.ndarray, "S S"], model: ModelConfig) -> float:
-    """Return how many coarse cells a frame's foreground is worth."""
+    """Return the size of a frame's foreground in coarse cells."""
     mask = frame_foreground(frame[None], model)
     return float(mask.mean()) * model.cells**2

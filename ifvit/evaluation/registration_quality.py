@@ -27,12 +27,12 @@ CORRECT_PX = 8.0
 
 @dataclass(frozen=True)
 class PairError:
-    """What one pair came to. Errors in pixels at 500 ppi, angles in degrees.
+    """The errors of one registered pair, in pixels at 500 ppi; angles are in degrees.
 
     ``error_px`` is the mean distance, over the cells that both prints show, between where the
     registration puts their centres and where they are; ``along_px`` and ``across_px`` are its parts
     along the ridges of print 0 and across them. ``correct``, ``claimed`` and ``possible`` count
-    matches: right within half a cell, reported as agreeing, and there to be found.
+    matches: those right within half a cell, those reported as agreeing, and all that exist.
     """
 
     aligned: bool
@@ -110,7 +110,8 @@ def _ridges_at(truth: MappedPair, found: Alignment) -> Float[np.ndarray, "N 2"]:
 
 
 def registration_figures(errors: Sequence[PairError]) -> RegistrationFigures:
-    """Sum up; raises ValueError for no pairs. Figures over no aligned pair are NaN."""
+    """Return the figures over pairs; raises ValueError for none. Without aligned pairs they are
+    NaN."""
     if not errors:
         raise ValueError("no pairs to sum up: expected at least one")
     aligned = np.array([e.error_px for e in errors if e.aligned and np.isfinite(e.error_px)])
@@ -139,7 +140,7 @@ def registration_figures(errors: Sequence[PairError]) -> RegistrationFigures:
 
 
 def measure(aligner: Aligner, pairs: Sequence[MappedPair]) -> RegistrationFigures:
-    """Register synthetic pairs, and sum up."""
+    """Register synthetic pairs, and return the figures over them."""
     errors = []
     for pair in tqdm(pairs, desc="registering", unit="pair", leave=False):
         found = aligner.register(features_of(pair.frame0), features_of(pair.frame1))

@@ -21,22 +21,22 @@ FNMR_AT = (0.05, 0.01, 0.001)
 """FMRs at which FNMR is reported, beside those that have names."""
 
 MADE_BY = b"verification report"
-"""What both files of a report say of themselves at their start."""
+"""The text with which both files of a report begin."""
 
 DISCARDED = (0.0, 0.05, 0.1, 0.2)
 """Shares of discarded comparisons whose FNMR is reported."""
 
 Draw = Callable[[ScoreRow], bytes]
-"""A comparison to the PNG of its match."""
+"""A function from a comparison to the PNG of its match."""
 
 
 @dataclass(frozen=True)
 class Report:
-    """What a table of scores says. Rates are shares; an interval holds 95 %."""
+    """The figures of a table of scores. Rates are shares; intervals have a confidence of 95 %."""
 
     counts: dict[str, int]
     figures: dict[str, Estimate]
-    """Of the fused score, over the comparisons that were made."""
+    """Figures of the fused score, over the comparisons that were made."""
     acquisition: dict[str, float]
     """Prints that could not be processed, their share (FTA), and the false rejection rates that
     count them too, at the FMRs at which FNMR is reported."""
@@ -50,8 +50,8 @@ class Report:
     worst_impostor: list[ScoreRow]
     """The highest of the impostor comparisons."""
     discard: dict[str, float]
-    """FNMR where comparisons of low quality are discarded, from a threshold at which a tenth fails,
-    and the gain of that (:mod:`ifvit.evaluation.discard`); empty where no quality is known."""
+    """FNMR where comparisons of low quality are discarded, at a threshold at which a tenth fails,
+    and the gain (:mod:`ifvit.evaluation.discard`); empty where no quality is known."""
 
     def to_json(self) -> str:
         """Return all of it as JSON."""

@@ -1,4 +1,4 @@
-"""The folder of an evaluation: what makes two runs the same run, and where one goes on."""
+"""The folder of an evaluation: when two runs are the same run, and where a run is resumed."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ logger = logging.getLogger("ifvit")
 SCORES_FILE, RUN_FILE = "scores.csv", "run.json"
 
 PRINTS = "prints"
-"""Key of what each print's file was: one that has changed is compared anew, and is no other run."""
+"""Key of the prints' sizes and dates: a changed print is compared anew, and makes no other run."""
 
 EXPECTED = "the record of a run that `ifvit evaluate` writes"
 
 
 class Begun(NamedTuple):
-    """Rows that are there already, and the numbers of those whose prints have changed since."""
+    """Rows that are already there, and the numbers of those whose prints have changed since."""
 
     rows: list[ScoreRow]
     stale: list[int]
@@ -47,10 +47,11 @@ def describe_run(
     pairs: Sequence[Pair],
     names: Sequence[str],
 ) -> dict[str, Any]:
-    """Return what makes two runs the same run, and under :data:`PRINTS` each file that it reads.
+    """Return all that must be equal for two runs to be the same, and under :data:`PRINTS` each file
+    that the run reads.
 
-    A data set is known by its real place and a print by its content, as far as size and date tell,
-    never by a name: those of two sets are mostly equal.
+    A data set is identified by its real path and a print by its content, as far as size and date
+    show it, never by a name: names of two sets are mostly equal.
     """
     listed = [(names[p.index0], names[p.index1], int(p.genuine)) for p in pairs]
     used = sorted({index for p in pairs for index in (p.index0, p.index1)})
@@ -67,10 +68,10 @@ def describe_run(
 
 
 def begin(out: Path, run: dict[str, Any], pairs: Sequence[Pair], names: Sequence[str]) -> Begun:
-    """Write down what is run, and return what of it is there; the table is begun if it is not.
+    """Record a run, and return the rows that are already there; begin the table if there is none.
 
-    What cannot be read, or belongs to no record, is kept under another name. Raises ValueError
-    where another run is there.
+    Files that cannot be read, or belong to no record, are kept under another name. Raises
+    ValueError where the folder holds another run.
     """
     record, table = out / RUN_FILE, out / SCORES_FILE
     earlier = _earlier(record)
@@ -130,7 +131,7 @@ def _rows_of(table: Path, pairs: Sequence[Pair], names: Sequence[str]) -> list[S
     header = (",".join(COLUMNS) + "\r\n").encode()
     if table.exists():
         try:
-            # Nothing is rewritten: what is there is what a kill must not take.
+            # Nothing is rewritten: a kill must not lose the rows that are there.
             with table.open("rb+") as file:
                 whole = file.read().rfind(b"\n") + 1
                 file.truncate(whole)

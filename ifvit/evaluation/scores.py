@@ -56,15 +56,16 @@ class ScoreRow:
 STATUSES = ("ok", "not_aligned", "failed")
 
 ROUNDING = 1e-4
-"""How far beyond ±1 a cosine of float32 may come to lie."""
+"""How far beyond ±1 a cosine in float32 may be, by rounding."""
 
 NUMBER = re.compile(r"-?[0-9.]+(e[+-]?[0-9]+)?|nan|-?inf")
 
 MOST_MM2 = 1.1e6
-"""A larger overlap than the largest image that is read, at the coarsest resolution, has."""
+"""Upper limit of an overlap: the area of the largest image that is read, at the coarsest
+resolution."""
 
 RANGES = {"overlap_mm2": (0.0, MOST_MM2), "quality0": (0.0, 100.0), "quality1": (0.0, 100.0)}
-"""Of what is no score."""
+"""Ranges of the columns that are no scores."""
 
 COLUMNS = tuple(field.name for field in fields(ScoreRow))
 
@@ -138,10 +139,10 @@ def write_scores(rows: Sequence[ScoreRow], path: str | Path) -> None:
 
 
 def read_scores(path: str | Path) -> list[ScoreRow]:
-    """Read what :func:`write_scores` wrote, and nothing that it could not have written.
+    """Read a table that :func:`write_scores` wrote; refuse anything it could not have written.
 
-    Raises FileNotFoundError, and ValueError that names the line for other columns, other values, or
-    scores out of range.
+    Raises FileNotFoundError, and ValueError, which names the line, for other columns, other values,
+    or scores out of range.
     """
     path = Path(path)
     if not path.exists():
@@ -185,7 +186,7 @@ def _row(values: dict[str, str]) -> ScoreRow:
 
 
 def _score(name: str, text: str) -> float:
-    # Python reads more as numbers than was ever written: 1_000, and the digits of all scripts.
+    # Python reads more as numbers than is ever written: 1_000, and the digits of all scripts.
     if not NUMBER.fullmatch(text):
         raise ValueError(f"{name} is {shortened(text, 40)!r}: expected a number")
     value = float(text)

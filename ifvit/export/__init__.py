@@ -1,1 +1,1 @@
-"""The networks written in other formats, and checked against what they are here."""
+"""The networks written in other formats, and checked against the originals."""

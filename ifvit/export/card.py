@@ -1,4 +1,4 @@
-"""What lets others share weights: ``config.json`` and a model card, as model hubs expect them."""
+"""Files for sharing weights: ``config.json`` and a model card, as model hubs expect them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ Templates and scores are biometric data.
 
 
 def config_json(record: Pretrained, meta: Metadata) -> str:
-    """Return ``config.json``: what the weights are, for programs that do not open them."""
+    """Return ``config.json``: a description of the weights for programs that do not open them."""
     values: dict[str, Any] = {
         "model_type": "ifvit",
         "architectures": ["DenseRegModel", "MatcherModel"],
@@ -50,9 +50,9 @@ def config_json(record: Pretrained, meta: Metadata) -> str:
 
 
 def model_card(record: Pretrained, dense: Metadata, matcher: Metadata, text: str = "") -> str:
-    """Return a model card: metadata in YAML, then ``text``, or what the files tell by themselves.
+    """Return a model card: metadata in YAML, then ``text``, or a text made from the files.
 
-    A text has its own heading, and no metadata.
+    ``text`` has its own heading, and no metadata.
     """
     head = {"license": record.licence.lower(), "library_name": "ifvit", "tags": list(TAGS)}
     lines = [f"{name}: {json.dumps(value)}" for name, value in head.items()]

@@ -10,15 +10,15 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 OPSET = 17
-"""The operators' version: the first with LayerNormalization, known to runtimes since 2022."""
+"""Version of the operators: the first with LayerNormalization, in runtimes since 2022."""
 
 IR_VERSION = 8
-"""The file format's version that goes with it."""
+"""Version of the file format that goes with it."""
 
 TYPES = {"float": TensorProto.FLOAT, "bool": TensorProto.BOOL, "int": TensorProto.INT32}
 
 Operand = str | float | np.generic | np.ndarray
-"""A value by its name, or a constant: a number is a float32."""
+"""A value by its name, or a constant; a plain number becomes float32."""
 
 
 class Graph:
@@ -39,7 +39,7 @@ class Graph:
         return name
 
     def output(self, name: str, value: str, kind: str, *shape: int | str) -> None:
-        """Declare an output, and call a value by its name."""
+        """Declare an output, and rename a value to it."""
         self._nodes.append(helper.make_node("Identity", [value], [name]))
         self._outputs.append(helper.make_tensor_value_info(name, TYPES[kind], list(shape)))
 
@@ -72,7 +72,7 @@ class Graph:
         return self.op("Concat", *parts, axis=0)
 
     def line(self, size: str, first: int = 0) -> str:
-        """Return ``first``, ``first + 1``, … as int64, as many as ``size`` says."""
+        """Return ``first``, ``first + 1``, … as int64, ``size`` numbers."""
         numbers = self.op("Range", np.int64(0), self.op("Squeeze", size), np.int64(1))
         return self.op("Add", numbers, np.int64(first)) if first else numbers
 

@@ -32,7 +32,7 @@ from ifvit.weights.storage import MODULE_OF, graph_file
 
 
 class Exported(NamedTuple):
-    """What was written, and how far it is from JAX."""
+    """The files written, and how far their answers are from those of JAX."""
 
     paths: tuple[Path, ...]
     differences: Differences
@@ -48,7 +48,7 @@ def export_onnx(
 ) -> Exported:
     """Write the graphs of both modules to the folder ``out``; return how far they are from JAX.
 
-    Without checkpoints they are of the weights that ship with ifvit. ``licence`` is that of the
+    Without checkpoints, the weights that ship with ifvit are exported. ``licence`` is that of the
     weights, an SPDX identifier; if not given, that of the record beside them, or Apache-2.0.
     ``frames`` are the prints to check with, if not those of
     :func:`ifvit.export.parity.synthetic_frames`. Equal checkpoints give equal files, and earlier

@@ -21,34 +21,35 @@ from ifvit.runtime.jax_runtime import JaxEngine, compiled
 from ifvit.synthesis import draw_impression, finger_key, make_masters, render
 
 LARGEST = 2.0
-"""Side of the largest canvas that is checked, times the one trained with."""
+"""Side of the largest canvas that is checked, as a multiple of the one used in training."""
 
 ACCEPTED = 0.05
-"""Confidence from which a match is used, and its position and spread are compared."""
+"""Confidence from which on a match is used, so that its position and spread are compared."""
 
 
 class Differences(NamedTuple):
     """The largest differences between an engine and JAX."""
 
     features: float
-    """Of a feature, as a share of the largest."""
+    """Difference of a feature, as a share of the largest."""
     confidence: float
-    """Of a cell's confidence, 0 to 1."""
+    """Difference of a cell's confidence, 0 to 1."""
     partner: float
     """Logarithm by which a chosen cell's confidence is below the best in JAX; 0: the same cell, or
     one that is as good."""
     position: float
-    """Of an accepted match's position, cells."""
+    """Difference of an accepted match's position, cells."""
     spread: float
-    """Of the spread of that position, as a share of it: registration weighs matches by it."""
+    """Difference of that position's spread, a share of it: registration weights matches by it."""
     core: float
-    """Of the logarithm of a cell's probability to show the core, as a share of it, or of 1."""
+    """Difference of the logarithm of a cell's probability to show the core, as a share of it, or of
+    1."""
     direction: float
-    """Of a core's offset in its cell, cells, and of the cosine and sine of the rotation."""
+    """Difference of a core's offset in its cell, cells, or of the rotation's cosine or sine."""
     cell: float
-    """Of a number in a unit vector of the dense map."""
+    """Difference of a number in a unit vector of the dense map."""
     index: float  # type: ignore[assignment]  # it hides tuple.index
-    """Of a number in an index vector of length 1."""
+    """Difference of a number in an index vector of length 1."""
 
     def largest(self, other: Differences) -> Differences:
         """Return the larger of each two; what is no number counts as larger than any."""
@@ -66,7 +67,7 @@ LIMITS = Differences(
     cell=1e-4,
     index=1e-4,
 )
-"""What rounding explains; a wrong layer, mask or position encoding is beyond it by far."""
+"""Limits that rounding explains; a wrong layer, mask or position encoding exceeds them by far."""
 
 
 def synthetic_frames(config: ModelConfig, seed: int = 0) -> Float[np.ndarray, "2 S S"]:
@@ -83,7 +84,7 @@ def synthetic_frames(config: ModelConfig, seed: int = 0) -> Float[np.ndarray, "2
 
 
 class Shown(NamedTuple):
-    """Two prints on one canvas, both orders as one batch, and what JAX makes of them."""
+    """Two prints on one canvas, both orders as one batch, and the answers of JAX for them."""
 
     images: Float[np.ndarray, "2 H W"]
     masks: Bool[np.ndarray, "2 h w"]
@@ -93,9 +94,10 @@ class Shown(NamedTuple):
 
 
 class Masked(NamedTuple):
-    """One print and the other under masks of several shapes, and what JAX makes of each by itself.
+    """Two prints under masks of several shapes, and the answers of JAX for each by itself.
 
-    The foreground's own cells of both; then, of the first, all cells, a disc to one side, none.
+    The masks are the foreground cells of both prints; then, for the first print, all cells, a disc
+    to one side, and none.
     """
 
     images: Float[np.ndarray, "B H W"]
@@ -105,18 +107,18 @@ class Masked(NamedTuple):
 
 
 class Expected(NamedTuple):
-    """What the models in JAX make of two prints: the answers that an engine has to give."""
+    """The answers of the models in JAX for two prints, which an engine has to give."""
 
     shown: list[Shown]
-    """By Module 1, on the trained canvas and on the largest one."""
+    """Answers of Module 1, on the trained canvas and on the largest one."""
     masked: list[Masked]
-    """By Module 2, on the trained canvas and on that where a pose is looked for."""
+    """Answers of Module 2, on the trained canvas and on that where a pose is looked for."""
 
 
 def expected_of(
     dense: DenseRegModel, matcher: MatcherModel, frames: Float[np.ndarray, "2 S S"]
 ) -> Expected:
-    """Compute what is expected for two prints, such as those of :func:`synthetic_frames`."""
+    """Compute the expected answers for two prints, such as those of :func:`synthetic_frames`."""
     reference = JaxEngine(dense, matcher)
     log_p = compiled(nnx.view(dense, use_running_average=True), _log_p)
     shown = []
@@ -155,7 +157,7 @@ def differences(engine: Engine, expected: Expected) -> Differences:
 
 
 def check_limits(found: Differences, limits: Differences = LIMITS) -> None:
-    """Raise ValueError for differences beyond the limits, which names all of them."""
+    """Raise ValueError for differences beyond the limits; its message names all of them."""
     beyond = [
         f"{name} {value:.2g}, at most {limit:.2g}"
         for name, value, limit in zip(found._fields, found, limits, strict=True)
@@ -207,7 +209,7 @@ def _module1(engine: Engine, shown: Shown) -> Differences:
 def _module2(engine: Engine, masked: Masked) -> Differences:
     poses = engine.pose(masked.images, masked.masks)
     codes = engine.code(masked.images, masked.masks)
-    # Where no core can lie the logarithm is so large that float32 counts it in thousandths.
+    # Where no core can lie the logarithm is so large that float32 resolves only thousandths.
     size = np.maximum(np.abs(masked.poses.log_p), 1.0)
     offset, up = _furthest(poses.offset, masked.poses.offset), _furthest(poses.up, masked.poses.up)
     return Differences(

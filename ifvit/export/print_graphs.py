@@ -21,7 +21,7 @@ from ifvit.models.pose_head import DILATIONS, NO_CORE
 LEAST_SQUARE = 1e-12
 LOWEST = float(np.finfo(np.float32).min)
 BESIDE = 2
-"""Cells by which the foreground is grown: a core may lie just off the print."""
+"""Number of cells by which the foreground is grown: a core may lie just outside the print."""
 
 
 def pose_graph(tensors: Mapping[str, np.ndarray], config: ModelConfig) -> Graph:

@@ -34,13 +34,13 @@ def export_pair(
     """Write both modules, their graphs, record and card to the folder ``out``; return the record.
 
     Parameters become float16 where that only rounds them, and graphs compute what such checkpoints
-    do (:func:`ifvit.export.onnx_export.export_onnx`). Each checkpoint names the checkpoint that it
-    was made from in its lineage, and of the paths in its settings keeps the last part alone.
+    do (:func:`ifvit.export.onnx_export.export_onnx`). Each checkpoint names in its lineage the
+    checkpoint that it was made from, and keeps only the last part of the paths in its settings.
     ``name`` is that of the folder if not given; ``card`` is a file with the text of the model card,
-    if that is not to be made (:mod:`ifvit.export.card`); ``frames`` are the prints that the graphs
-    are checked with, if others. Raises FileNotFoundError and ValueError as :func:`load_modules` and
-    ``export_onnx`` do, and ValueError where the modules differ in shape, or ``out`` holds an export
-    already or these very checkpoints. Other files of these names are kept aside.
+    which is otherwise made (:mod:`ifvit.export.card`); ``frames`` replace the prints with which the
+    graphs are checked. Raises FileNotFoundError and ValueError as :func:`load_modules` and
+    ``export_onnx`` do, and ValueError where the modules differ in shape, or ``out`` already holds
+    an export or these very checkpoints. Other files of these names are kept aside.
     """
     out = Path(out)
     if (out / RECORD_FILE).exists():

@@ -41,7 +41,7 @@ def add_transformer(
 ) -> tuple[str, str]:
     """Add the transformer whose parameters stand under ``place``; return both images' tokens.
 
-    Even layers look at the own image, odd ones at the other, of which image 1 sees the image 0 that
+    Even layers attend to the own image, odd ones to the other; image 1 attends to the image 0 that
     has just been updated, as in :class:`ifvit.models.transformer.LocalFeatureTransformer`.
     """
     feat0, feat1 = tokens
@@ -60,7 +60,7 @@ def add_transformer(
 def add_transformer_alone(
     graph: Graph, tokens: str, mask: str, config: ModelConfig, place: str
 ) -> str:
-    """Add the transformer of one print, every layer of which looks at the print itself."""
+    """Add the transformer of one print, every layer of which attends to the print itself."""
     kept = _as_weights(graph, mask)
     for index in range(config.num_layers):
         tokens = _layer(graph, tokens, tokens, kept, config, f"{place}/layers/{index}")
@@ -101,7 +101,7 @@ def _loftr_layer(
         for value, name in ((x, "q_proj"), (source, "k_proj"))
     )
     value = add_linear(graph, source, f"{place}/v_proj")
-    # Masked keys have no weight. What masked queries see is computed, and read by nobody.
+    # Masked keys have no weight. The results of masked queries are computed, but never read.
     message = _linear_attention(graph, query, graph.op("Mul", key, mask), value, config)
     message = _norm(graph, add_linear(graph, message, f"{place}/merge"), f"{place}/norm1")
     both = graph.op("Concat", x, message, axis=2)

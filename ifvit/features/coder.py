@@ -1,8 +1,8 @@
 """The Coder: Module 2 at work on one print, which gives the print's template.
 
-A print is looked at as it was captured, to find its pose, where it is turned also upright, and once
-more in that pose. Ridges are drawn at one period whatever the finger's own is, so that a template
-needs no partner for that.
+Module 2 sees a print first as it was captured, to find its pose, a second time drawn upright where
+the print is turned, and at last in its pose. Ridges are drawn at one period whatever the finger's
+own is, so that a template can be made without a partner.
 """
 
 from __future__ import annotations
@@ -27,14 +27,15 @@ from ifvit.runtime.blas import by_one_thread
 from ifvit.runtime.calls import Engine
 
 LOOSE = 1.6
-"""Side of the canvas on which a pose is looked for, times the one trained with: a finger that was
-set down by its end, or a frame that shows two joints, has its core far from the middle."""
+"""Side of the canvas on which a pose is looked for, as a multiple of the one used in training: a
+finger set down by its tip, or a frame that shows two joints, has its core far from the middle."""
 
 TURNED_DEG = 8.0
-"""Rotation from which on a print is looked at upright too: less would show hardly more."""
+"""Rotation from which on Module 2 sees a print upright too: below it that changes hardly
+anything."""
 
 INT8 = 127
-"""What stands for 1 in a template's numbers."""
+"""The integer that stands for 1 in a template's dense map and index vector."""
 
 
 def loose_canvas(config: ModelConfig) -> int:
@@ -46,22 +47,22 @@ class Template(NamedTuple):
     """What is kept of one print: 3.2 kB of cells, their mask, and an index vector of 256 bytes."""
 
     cells: Int8[np.ndarray, "h w K"]
-    """The dense map, in the print's own pose: a unit vector for each cell, times 127."""
+    """The dense map, in the print's own pose: a unit vector for each cell, multiplied by 127."""
     mask: Bool[np.ndarray, "h w"]
     """Which cells show ridges."""
     index: Int8[np.ndarray, " E"]  # type: ignore[assignment]  # it hides tuple.index
-    """The index vector: a unit vector, divided by its largest number, times 127."""
+    """The index vector, scaled so that the largest magnitude among its numbers is 127."""
     core: tuple[float, float]
     """Where the finger's core lies, (x, y), pixels of the print at 500 ppi."""
     rotation: float
     """The finger's rotation against upright, degrees, x axis towards y axis."""
     confidence: float
-    """How sure the pose is, 0 to 1: the length of the mean direction."""
+    """How certain the pose is, 0 to 1: the length of the mean direction."""
     quality: float = math.nan
     """How probably the print is found again, 0 to 100 (:mod:`ifvit.features.quality`)."""
 
     def record(self) -> dict[str, Any]:
-        """Return quality, None where it is not known, and pose as plain values for JSON."""
+        """Return quality (None where it is not known) and pose as plain values for JSON."""
         return {
             "quality": None if math.isnan(self.quality) else self.quality,
             "pose": {
@@ -75,8 +76,8 @@ class Template(NamedTuple):
 def template_scale(period_px: float, settings: FitConfig = FIT_CONFIG) -> float:
     """Return the scale at which ridges of a period in pixels at 500 ppi are drawn for a template.
 
-    Not in steps, as for a pair (:func:`ifvit.features.fit.scale_of`): two prints of one finger
-    could fall to either side of one. Coarse ridges stay as they are.
+    It does not go in steps, as that of a pair does (:func:`ifvit.features.fit.scale_of`): two
+    prints of one finger could fall on either side of a step. Coarse ridges are drawn as they are.
     """
     if math.isnan(period_px):
         return 1.0
@@ -93,7 +94,7 @@ class Coder:
 
     @by_one_thread
     def template(self, features: Features) -> Template:
-        """Return the template of a print, which is made once and kept with its features."""
+        """Return the template of a print, which is computed once and kept in its features."""
         key = self.engine.matcher_sha256
         return features.once(features.templates, key, lambda: self._made(features))
 
@@ -120,8 +121,8 @@ class Coder:
     def pose(self, frame: Float[np.ndarray, "S S"], mask: Bool[np.ndarray, "S S"]) -> Pose:
         """Return the pose of a print on the large canvas (:data:`LOOSE`), pixels of its frame.
 
-        The direction of a print that is turned is the mean of two looks, the second of the print
-        upright: what a network says of one and the same finger depends a little on its rotation.
+        For a turned print the direction is the mean of two predictions, the second one of the print
+        drawn upright: what a network predicts for one finger depends a little on its rotation.
         """
         first = self._seen(frame, mask)
         angle = float(np.rad2deg(first.rotation[0]))

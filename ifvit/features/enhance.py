@@ -19,10 +19,12 @@ from ifvit.geometry.filters import gaussian_blur
 from ifvit.geometry.gabor import oriented_filter
 
 FLOW_SIGMA_PX = 8.0
-"""Averaging of the squared gradients, standard deviation at 500 ppi: about one ridge period."""
+"""Standard deviation of the window in which squared gradients are averaged, pixels at 500 ppi:
+about one ridge period."""
 
 PERIOD_SIGMA_PX = 24.0
-"""Averaging of the ridge period, which varies far more slowly than the orientation."""
+"""Standard deviation of the window in which the ridge period is averaged: it varies far more slowly
+than the orientation."""
 
 PERIOD_RANGE_PX = (6.0, 13.0)
 """Ridge periods of human fingers at 500 ppi, children to large hands."""
@@ -30,7 +32,7 @@ PERIOD_RANGE_PX = (6.0, 13.0)
 CONTRAST_SIGMA_PX = 12.0
 
 NOISE = 0.05
-"""Filter response below which contrast is not raised further: there is no ridge to show."""
+"""Filter response below which contrast is not raised further, since there is no ridge."""
 
 
 class Enhanced(NamedTuple):
@@ -77,9 +79,9 @@ def ridge_period(
 ) -> Float[Arrays, "B H W"]:
     """Return a smooth estimate of the ridge period in pixels, within :data:`PERIOD_RANGE_PX`.
 
-    For a wave of frequency f the squared step from pixel to pixel is 4 sin²(πf) of its power, so
-    the ratio of the two gives f without any peak to find. The band is narrowed first, by a
-    difference of Gaussians, so that pixel noise does not count as fine ridges.
+    For a wave of frequency f the squared difference of neighbouring pixels is 4 sin²(πf) times the
+    wave's power, so the ratio of the two gives f without a search for a peak. A difference of
+    Gaussians narrows the band first, so that pixel noise does not count as fine ridges.
     """
     library = library_of(image)
     scale = ppi / REFERENCE_PPI
@@ -112,7 +114,7 @@ def enhance(image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int
 
 
 def unfiltered(image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int) -> Enhanced:
-    """Return normalised prints as they are, with flow and period, as :func:`enhance` does."""
+    """Return normalised prints as they are, with flow and period measured as in :func:`enhance`."""
     library = library_of(image)
     image = library.where(mask, image, 0.0)
     orientation, coherence = flow(image, mask, ppi)

@@ -1,8 +1,8 @@
 """Which enhancement a print goes through: the contextual filter, a learned one, or none.
 
 Module 2 is trained on prints that the contextual filter enhanced (:mod:`ifvit.features.enhance`).
-The others are for comparison, and may be better for prints that are worse than those it was trained
-on: ``pyfing`` draws ridges where the filter leaves doubt.
+The other choices are for comparison, and may serve better for prints that are poorer than those in
+training: ``pyfing`` draws ridges where the filter leaves doubt.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ EnhancerName = Literal["gabor", "pyfing", "none"]
 """gabor: the built-in contextual filter; pyfing: networks of that package; none: no enhancement."""
 
 Source = Callable[[Float[np.ndarray, "S S"]], Float[np.ndarray, "S S"]]
-"""A grey print at 500 ppi, ridges dark, to what its ridges are taken from without a filter."""
+"""A function that takes a grey print at 500 ppi, ridges dark, and returns the image from which its
+ridges are taken without the contextual filter."""
 
 BORDER = 32
-"""Pixels around the print, so that every side is a multiple of 64: the networks halve it six times.
-A canvas has sides that are a multiple of 64 too (``frame_side``)."""
+"""Pixels of padding around the print, so that every side is a multiple of 64: pyfing's networks
+halve it six times. The sides of a frame are multiples of 64 too (``frame_side``)."""
 
 _NETWORKS = (
     ("segmentation", "Sufs"),
@@ -34,9 +35,9 @@ _NETWORKS = (
 
 
 def source_of(enhancer: str) -> Source | None:
-    """Return what makes the source of a print's ridges; None for the contextual filter.
+    """Return the function of an enhancer (:data:`Source`); None for the contextual filter.
 
-    Raises ValueError for another name, and where ``pyfing`` cannot be used.
+    Raises ValueError for an unknown name, and where ``pyfing`` cannot be used.
     """
     if enhancer == "gabor":
         return None

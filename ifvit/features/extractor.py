@@ -1,4 +1,4 @@
-"""The Extractor: prints to Features, and to what is made of them at the factor of a pair."""
+"""The Extractor: prints to Features, and to the frames and maps drawn at the factor of a pair."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from ifvit.runtime.threads import in_parallel
 
 
 class Extractor:
-    """What is done to one print, by one enhancer and one Module 1."""
+    """All processing of a single print, with one enhancer and one Module 1."""
 
     def __init__(
         self, engine: Engine, enhancer: EnhancerName = "gabor", fit_config: FitConfig = FIT_CONFIG
     ) -> None:
-        """Take what executes Module 1. Raises ValueError as ``source_of`` does."""
+        """Take the engine that executes Module 1. Raises ValueError as ``source_of`` does."""
         self.engine, self.config = engine, engine.config
         self.fit_config = fit_config
         self.enhancer = enhancer
@@ -44,8 +44,8 @@ class Extractor:
     ) -> Features:
         """Read and measure a print, from a file or in memory, once however often it is matched.
 
-        ``ppi`` is its resolution, 500 if not given. Features stay as they are; an image of several
-        fingers is a warning. Raises as :func:`read_features` does.
+        ``ppi`` is its resolution, 500 if not given. Features are returned as they are; an image of
+        several fingers leads to a warning. Raises as :func:`read_features` does.
         """
         if isinstance(given, Features):
             return given
@@ -57,7 +57,8 @@ class Extractor:
     def extract_both(
         self, given0: PrintSource | Features, given1: PrintSource | Features, ppi: Ppi = None
     ) -> tuple[Features, Features]:
-        """Read and measure two prints, of one resolution or of one each; raises as ``extract``."""
+        """Read and measure two prints; ``ppi`` is the resolution of both, or a pair of two. Raises
+        as ``extract`` does."""
         ppi0, ppi1 = each_ppi(ppi)
         both = (given0, ppi0, "print 0"), (given1, ppi1, "print 1")
         first, second = in_parallel(lambda one: self.extract(*one), both)
@@ -72,7 +73,7 @@ class Extractor:
         return fit_of(periods, max(reaches), self.config, self.fit_config)
 
     def config_at(self, canvas: int) -> ModelConfig:
-        """Return the settings of the networks on a canvas of this side."""
+        """Return the settings of the networks for a canvas with this side."""
         if canvas not in self._configs:
             self._configs[canvas] = replace(self.config, canvas=canvas)
         return self._configs[canvas]
@@ -89,7 +90,8 @@ class Extractor:
         return features.once(features.frames, self._key(fit), make)
 
     def upright_at(self, features: Features, fit: Fit) -> Float[np.ndarray, "2 3"]:
-        """Return the transform that draws a print's frame upright, by its pose, once for each."""
+        """Return the transform that draws a print's frame upright by its pose, once for each fit
+        and enhancer."""
 
         def make() -> Float[np.ndarray, "2 3"]:
             return upright_transform(self.at(features, fit), self.config_at(fit.canvas))
@@ -100,7 +102,8 @@ class Extractor:
         return self.enhancer, self.config.ppi, fit
 
     def map_at(self, features: Features, fit: Fit) -> FeatureMap:
-        """Return Module 1's map of a print as it is drawn, once for each fit and these weights."""
+        """Return Module 1's feature map of a print, computed once for each fit and these
+        weights."""
 
         def make() -> FeatureMap:
             frame, config = self.at(features, fit), self.config_at(fit.canvas)

@@ -1,7 +1,7 @@
-"""Features: everything that one print gives before it meets another, made once and kept.
+"""Features: everything that is computed from one print alone, made once and kept.
 
-Both prints of a pair are drawn by one factor, which depends on both. So a print is read and
-measured here, and what is made of it at a factor is added when a first pair asks for that
+Both prints of a pair are drawn with one scale factor, which depends on both. So a print is read and
+measured here, and its frames and maps at a factor are added when the first pair needs them
 (:mod:`ifvit.features.extractor`): one print against many is drawn once for each factor.
 """
 
@@ -40,77 +40,86 @@ V = TypeVar("V")
 
 WITHIN = 0.9
 """Share of the ridge area, along each axis and to each side, that a canvas has to hold. A print
-tapers: its last tenth is a fifth of its length, and every pair pays for the square of it."""
+tapers: its last tenth takes a fifth of its length, and the cost of every pair grows with the square
+of the length."""
 
 ALL = 0.99
 
 
 @dataclass(eq=False)
 class Features:
-    """A print as it was read, what was measured of it, and what has been made of it so far.
+    """A print as it was read, its measurements, and what has been computed from it so far.
 
-    Plain arrays: it can be cached and sent. A print of two matchers keeps what each made of it.
+    It holds plain arrays and can be cached and sent to other processes. A print that two matchers
+    use keeps the results of both.
     """
 
     pixels: Float[np.ndarray, "H W"]
-    """Grey in [0, 1] at the resolution of the sensor, ridges dark."""
+    """Grey values in [0, 1] at the resolution of the sensor, ridges dark."""
     image: Float[np.ndarray, "h w"]
-    """The same at 500 ppi: what results are drawn on, and their coordinates are of."""
+    """The print at 500 ppi: results are drawn on it, and their coordinates refer to it."""
     ridges: Bool[np.ndarray, "h w"]
-    """Where ridges are, at 500 ppi."""
+    """Mask of the ridge area at 500 ppi."""
     middle: tuple[float, float]
     """Centroid (x, y) of the ridges, pixels at 500 ppi: the middle of every frame."""
     reach_px: float
-    """How far from it ridges reach along either axis (:data:`WITHIN`), pixels at 500 ppi."""
+    """How far from ``middle`` the ridges reach along either axis, without the outermost tenth
+    (:data:`WITHIN`), pixels at 500 ppi."""
     extent_px: float
-    """How far all of them reach, but for the hairs of a border (:data:`ALL`)."""
+    """How far from ``middle`` all ridges reach, but for stray pixels at the border (:data:`ALL`),
+    pixels at 500 ppi."""
     period: RidgePeriod
     fingers: int
-    """How many areas of ridges, each as large as a finger, the image shows: one is the print."""
+    """Number of ridge areas, each as large as a finger, that the image shows; one of them is the
+    print."""
     order: bytes
-    """A digest of the pixels: pairs are worked on in its order, so that results are symmetric."""
+    """A digest of the pixels: it puts the two prints of a pair in order, so that results are
+    symmetric."""
     name: str = ""
-    """What results and errors call it: its file's name, where it came from a file."""
+    """The print's name in results and errors: that of its file, where it came from a file."""
     frames: dict[tuple[str, int, Fit], FrameFeatures] = field(default_factory=dict)
-    """What was made of it at a factor, by enhancer, the network's ppi, and fit."""
+    """The frames drawn so far, keyed by enhancer, the network's ppi, and fit."""
     poses: dict[tuple[str, int, Fit], Float[np.ndarray, "2 3"]] = field(default_factory=dict)
-    """The transforms (2, 3) that draw its frames upright, by the same."""
+    """The transforms (2, 3) that draw its frames upright, with the keys of ``frames``."""
     maps: dict[tuple[str, Fit], FeatureMap] = field(default_factory=dict)
-    """Module 1's feature map, by the sha256 of its weights, and fit."""
+    """Module 1's feature maps, keyed by the sha256 of its weights, and fit."""
     templates: dict[str, Any] = field(default_factory=dict)
-    """Module 2's :class:`ifvit.features.coder.Template`, by the sha256 of its weights."""
+    """Module 2's templates (:class:`ifvit.features.coder.Template`), keyed by the sha256 of its
+    weights."""
 
     _lock: threading.RLock = field(default_factory=threading.RLock, repr=False)
 
     def once(self, made: dict[K, V], key: K, make: Callable[[], V]) -> V:
-        """Return what is kept under a key, made by the first thread that asks for it."""
+        """Return the value kept in ``made`` under a key; the first thread that asks makes it."""
         with self._lock:
             if key not in made:
                 made[key] = make()
             return made[key]
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what can be sent to another process: all but the lock."""
+        """Return the state that can be sent to another process: all but the lock."""
         return {name: value for name, value in vars(self).items() if name != "_lock"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Take what was sent."""
+        """Restore a state that was sent, with a new lock."""
         vars(self).update(state, _lock=threading.RLock())
 
     @cached_property
     def evidence(self) -> RidgeEvidence:
-        """Return what speaks for its being a print; raises ValueError where it shows no ridges."""
+        """Return the evidence that the image shows a print; raises ValueError where it shows no
+        ridges."""
         return print_evidence(self.image, self.ridges, self.period.px)
 
     def placed(self, fit: Fit) -> Frame:
-        """Return where a frame lies on this print: its middle on that of the ridges."""
+        """Return where a frame lies on this print, its middle on the middle of the ridges."""
         corner = fit.scale * (np.array(self.middle) + 0.5) - fit.side / 2
         return Frame(fit.scale, (round(float(corner[0])), round(float(corner[1]))))
 
     def drawn(self, fit: Fit) -> Float[np.ndarray, "S S"]:
-        """Draw this print's frame, interpolated once, from its own pixels.
+        """Draw this print's frame from the sensor's own pixels, interpolated only once.
 
-        At scale 1 it is the print at 500 ppi, cropped. Beyond the print it is :func:`border_grey`.
+        At scale 1 the frame is the print at 500 ppi, cropped. Outside the print it has the value
+        of :func:`border_grey`.
         """
         frame = self.placed(fit)
         if fit.scale == 1:
@@ -129,7 +138,8 @@ class Features:
         return np.asarray(np.clip(made, 0, 1))
 
     def left_out(self, seen: Float[np.ndarray, "2 2"]) -> float:
-        """Return the share of the ridges beyond a frame, by its first and last corner (x, y)."""
+        """Return the share of the ridges that lie outside a frame, which is given by its first and
+        last corner (x, y)."""
         first, last = seen
         x0, y0 = np.ceil(first).astype(int).clip(0)
         x1, y1 = np.floor(last).astype(int).clip(-1) + 1
@@ -138,10 +148,10 @@ class Features:
 
 
 def features_of(pixels: np.ndarray, ppi: float = REFERENCE_PPI, name: str = "") -> Features:
-    """Measure a print (H, W): grey in [0, 1], ridges dark, at ``ppi``.
+    """Measure a print (H, W): grey values in [0, 1], ridges dark, at ``ppi``.
 
-    A picture without ridges is one that cannot be aligned. Raises ValueError for an array that is
-    no picture, and as ``resample`` does.
+    An image without ridges is accepted, though it cannot be aligned. Raises ValueError for an
+    array that is no image, and as ``resample`` does.
     """
     pixels = np.asarray(pixels, np.float32)
     if pixels.ndim != 2 or not pixels.size or not np.isfinite(pixels).all():
@@ -157,8 +167,8 @@ def features_of(pixels: np.ndarray, ppi: float = REFERENCE_PPI, name: str = "") 
 def read_features(given: PrintSource, ppi: float | None = None, name: str = "") -> Features:
     """Read a print and measure it; ``ppi`` is its resolution, 500 if not given.
 
-    ``name`` is what results and errors call a print that is no file. Raises as ``grey_values`` and
-    ``resample`` do, and ValueError where it shows no fingerprint.
+    ``name`` is the name of a print that is no file, for results and errors. Raises as
+    ``grey_values`` and ``resample`` do, and ValueError where the image shows no fingerprint.
     """
     called = str(given) if isinstance(given, str | Path) else name or "the print"
     shown_as = name_of(given, name)
@@ -197,7 +207,7 @@ def _reach(ridges: Bool[np.ndarray, "H W"], middle: tuple[float, float], within:
         return max(ridges.shape) / 2
     far = 0.0
     for axis, centre in enumerate(middle):
-        # Both quantiles of all the ridges' places, by how many lie up to each row or column.
+        # Both quantiles of the ridge pixels' positions, from their cumulative count along the axis.
         up_to = np.cumsum(np.count_nonzero(ridges, axis=axis))
         for share in (1 - within, within):
             rank = share * (int(up_to[-1]) - 1)

@@ -1,9 +1,9 @@
-"""At which scale a pair is drawn, by its ridges; on how large a canvas, by how far they reach.
+"""The scale at which a pair is drawn, by its ridge period, and the canvas, by how far ridges reach.
 
-The networks and the filters know ridges of about one period in pixels. Fine ones, of women and
-children, are drawn larger until they have it, both prints of a pair by one factor, so that what
-they differ by stays. A *frame* is a print so drawn: its pixels are those of 500 ppi times the
-scale, and every ``*_px`` setting of registration counts them.
+The networks and the filters are made for ridges of about one period in pixels. Finer ridges, such
+as those of women and children, are drawn larger until they have it: both prints of a pair by one
+factor, so that the difference between them stays. A *frame* is a print drawn in this way: its
+pixels are those of 500 ppi times the scale, and every ``*_px`` setting of registration counts them.
 """
 
 from __future__ import annotations
@@ -23,19 +23,20 @@ PART = 32
 
 @dataclass(frozen=True)
 class FitConfig:
-    """How scale and canvas are chosen. They decide a score, and are recorded with it."""
+    """How scale and canvas are chosen. These settings affect scores, and are recorded with them."""
 
     period_px: float = 9.5
-    """Ridge period of a frame to come near to, pixels."""
+    """Ridge period that a frame should come near to, pixels."""
     step: float = 1.2
-    """Ratio of one scale to the next. Steps, so that a print is drawn at few scales."""
+    """Ratio of one scale to the next: they go in steps, so that a print is drawn at few scales."""
     finest: int = 3
-    """Steps at most: 1.2³ brings 5.5 px to 9.5. Others are drawn as they are."""
+    """Largest number of steps: 1.2³ brings 5.5 px to 9.5. Coarse ridges are drawn as they are."""
     small: float = 0.5
-    """Share of the larger print's reach below which the smaller one may lie at its very end: all of
-    the larger is drawn then."""
+    """Share of the larger print's reach below which the smaller print may lie at the very end of
+    the larger one: all of the larger one is drawn then."""
     sizes: tuple[float, ...] = (1.0, 1.2, 1.4, 1.6, 2.0)
-    """Sides of the canvas, times the one trained with: of the first in which both prints fit."""
+    """Sides of the canvas, as multiples of the one used in training: the first in which both prints
+    fit is taken."""
 
 
 FIT_CONFIG = FitConfig()
@@ -47,9 +48,9 @@ class Fit(NamedTuple):
     scale: float
     """Pixels of the frame per pixel at 500 ppi."""
     canvas: int
-    """Side of the canvas, the network's pixels."""
+    """Side of the canvas, in pixels of the network."""
     side: int
-    """Side of the frame, its own pixels."""
+    """Side of the frame, in pixels of the frame."""
 
 
 def fit_of(
@@ -71,7 +72,7 @@ def fit_of(
 
 
 def drawn_at(scale: float, canvas: int, model: ModelConfig) -> Fit:
-    """Return the fit of this scale and canvas."""
+    """Return the fit with this scale and canvas."""
     return Fit(scale, canvas, frame_side(replace(model, canvas=canvas)))
 
 
@@ -92,7 +93,7 @@ def canvas_side(size: float, model: ModelConfig) -> int:
 
 
 def of_one_canvas(config: ModelConfig, canvas: int) -> FitConfig:
-    """Return a fit whose canvas is this one for all prints.
+    """Return settings by which all prints are drawn on a canvas of this side.
 
     Raises ValueError for a side that is too small, or no multiple of :data:`PART`.
     """

@@ -1,4 +1,4 @@
-"""What is made of a print at one factor: foreground, enhanced ridges, flow, Module 1's map."""
+"""A print drawn at one factor: its foreground, enhanced ridges, flow, and Module 1's map."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ class Ridges(NamedTuple):
 
 
 class FrameFeatures(NamedTuple):
-    """What is made of a print's frame: the frame itself, grey in [0, 1], ridges dark; its
-    foreground; its enhanced ridges at the network's resolution; and, where another enhancer than
-    the contextual filter made these, what it made of the frame."""
+    """A print's frame, grey in [0, 1], ridges dark; its foreground; its enhanced ridges at the
+    network's resolution; and, where another enhancer than the contextual filter made these, the
+    image that the enhancer returned for the frame (``source``)."""
 
     image: Float[np.ndarray, "S S"]
     mask: Bool[np.ndarray, "S S"]
     ridges: Ridges
     orientation: Float[np.ndarray, "H W"]
-    """Which way the ridges run, radians modulo π, at the network's resolution."""
+    """Direction along the ridges, radians modulo π, at the network's resolution."""
     coherence: Float[np.ndarray, "H W"]
-    """How clear they are, in [0, 1]."""
+    """How clearly the ridges have one direction, in [0, 1]."""
     source: Float[np.ndarray, "S S"] | None = None
 
 
 class FeatureMap(NamedTuple):
-    """What Module 1's backbone makes of a frame, and which coarse cells are foreground."""
+    """The output of Module 1's backbone for a frame, and which coarse cells are foreground."""
 
     values: Float[np.ndarray, "h w D"]
     cells: Bool[np.ndarray, "h w"]
@@ -44,7 +44,8 @@ class FeatureMap(NamedTuple):
 def frame_features(
     frame: Float[np.ndarray, "S S"], source: Float[np.ndarray, "S S"] | None, config: ModelConfig
 ) -> FrameFeatures:
-    """Find the foreground of a grey frame, and its ridges: the filter's, or those of ``source``."""
+    """Find the foreground of a grey frame, and its ridges: those of the contextual filter, or those
+    of ``source``."""
     mask = frame_foreground(frame[None], config)
     shown = frame if source is None else source
     made = enhanced_view(shown[None], mask, config, filtered=source is None)
@@ -53,6 +54,7 @@ def frame_features(
 
 
 def upright_transform(frame: FrameFeatures, config: ModelConfig) -> Float[np.ndarray, "2 3"]:
-    """Return the transform that draws a frame upright, core at its place, by the print's pose."""
+    """Return the transform that draws a frame upright by the print's pose, the core at its place
+    on the canvas."""
     every = *frame.ridges, frame.orientation, frame.coherence
     return upright_of(Shown(*(one[None] for one in every)), config)[0]

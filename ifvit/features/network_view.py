@@ -15,8 +15,8 @@ from ifvit.geometry.grid import cell_mask
 
 
 class Shown(NamedTuple):
-    """Prints on the network's canvas: enhanced ridges, foreground, which way the ridges run, in
-    radians modulo π, and how clear they are."""
+    """Prints on the network's canvas: enhanced ridges, foreground, the direction along the ridges
+    in radians modulo π, and how clear that direction is."""
 
     image: Float[Any, "*B H W"]
     mask: Bool[Any, "*B H W"]
@@ -63,7 +63,8 @@ def enhanced_view(
     config: ModelConfig,
     filtered: bool = True,
 ) -> Shown:
-    """Return prints at 500 ppi on the network's canvas, their ridges enhanced unless they are."""
+    """Return prints at 500 ppi on the network's canvas, their ridges enhanced by the contextual
+    filter where ``filtered``, else as they are."""
     view, coarse_mask = network_view(image, mask, config)
     made = (enhance if filtered else unfiltered)(view, coarse_mask, config.ppi)
     return Shown(made.image, coarse_mask, made.orientation, made.coherence)

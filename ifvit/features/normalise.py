@@ -1,7 +1,7 @@
 """From grey values to what the networks see: foreground mask and local contrast normalisation.
 
-Batched, one code for synthetic prints on an accelerator and real ones from files.
-Images are (B, H, W) in [0, 1], ridges dark.
+Prints are processed in batches, by the same code for synthetic prints on an accelerator and for
+real ones from files. Images are (B, H, W) in [0, 1], ridges dark.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ FOREGROUND_CONTRAST = 0.3
 """Foreground is where the local contrast exceeds this share of the print's strongest."""
 
 LEAST_CONTRAST = 0.02
-"""Local standard deviation, of a range of 1, below which nothing is taken for ridges."""
+"""Local standard deviation, of grey values in [0, 1], below which nothing is taken for ridges."""
 
 
 def _statistics(image: Float[Arrays, "B H W"], ppi: int) -> tuple[Arrays, Arrays]:
@@ -51,6 +51,6 @@ def normalise(
     """Return the image with local mean 0 and local deviation 1 in the foreground, 0 outside it."""
     mean, deviation = _statistics(image, ppi)
     library = library_of(image)
-    # The floor keeps the noise of flat patches, of wet or missing skin, from being blown up.
+    # The floor keeps the noise of flat patches, of wet or missing skin, from being amplified.
     scaled = (image - mean) / (deviation + 0.03)
     return library.where(mask, library.clip(scaled, -3, 3), 0.0)

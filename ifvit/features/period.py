@@ -1,8 +1,8 @@
-"""How far apart a print's ridges lie: one robust number a print, by its local spectra.
+"""How far apart a print's ridges lie: one robust number per print, from its local spectra.
 
 In a small window ridges are nearly a plane wave, so that its spectrum has one strong peak. The
-median over windows, each counting by how much of its power is in that peak, is hardly moved by
-smudges, text and noise, and by the places where a print was pulled or pressed.
+median over windows, each weighted by the share of its power in that peak, is hardly affected by
+smudges, text and noise, or by places where the skin was pulled or pressed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Shaped
 
 WINDOW_PX = 64
-"""Side of a window at 500 ppi: five to fifteen ridges, along which they hardly bend."""
+"""Side of a window at 500 ppi: it shows five to fifteen ridges, which hardly bend within it."""
 
 COVERED = 0.75
 """Share of a window that must show ridges."""
@@ -24,7 +24,7 @@ FINEST_PX, COARSEST_PX = 4.2, 16.0
 
 PADDED = 2 * WINDOW_PX
 NEAR = 3.0
-"""Radius of a peak in bins of the padded spectrum: the window's own blur."""
+"""Radius of a peak in bins of the padded spectrum, which is how far the window blurs it."""
 
 
 class RidgePeriod(NamedTuple):
@@ -32,7 +32,7 @@ class RidgePeriod(NamedTuple):
 
     px: float
     windows: int
-    """Windows that it was found in."""
+    """Number of windows in which the period was found."""
 
 
 def ridge_period(image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"]) -> RidgePeriod:
@@ -79,7 +79,7 @@ def _at_windows(of: Shaped[np.ndarray, "H W"]) -> Shaped[np.ndarray, "R C S S"]:
 def _peaks(windows: Float[np.ndarray, "T S S"]) -> tuple[np.ndarray, np.ndarray]:
     """Return each window's strongest frequency (T,), per pixel, and the share of power near it."""
     hann = np.hanning(WINDOW_PX).astype(np.float32)
-    # Of both axes only frequencies of ridges: most of a padded spectrum is finer.
+    # Only frequencies of ridges along both axes: most of a padded spectrum is finer.
     most = int(PADDED / FINEST_PX) + 1
     rows = np.fft.rfft(windows * np.outer(hann, hann), PADDED)[..., : most + 1]
     down = np.append(np.arange(most + 1), np.arange(-most, 0))

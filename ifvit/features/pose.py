@@ -1,15 +1,16 @@
-"""Where a finger's core lies on a print, and which way the finger points: what places a template.
+"""Pose: where a finger's core lies on a print, and which way the finger points.
 
 A template is made without a partner to align to. So the print is first laid in a pose of its own:
-core at one place, fingertip up. Module 2's pose head says where (:func:`pose_at`). A folder of real
-prints, which has no exact poses to learn from, gets them by the complex filter of first order on
-the orientation field (:func:`pose_of`; Nilsson and Bigun, "Localization of corresponding points in
-fingerprints by complex filtering", Pattern Recognition Letters 24(13), 2003): around a loop twice
-the ridge's angle turns once, as the direction from the core does, and the phase between the two
-says which way the loop opens.
+the core at a fixed place, the fingertip up. Module 2's pose head predicts the pose
+(:func:`pose_at`). For a folder of real prints, which brings no exact poses to learn from, it is
+found by the complex filter of first order on the orientation field (:func:`pose_of`; Nilsson and
+Bigun, "Localization of corresponding points in fingerprints by complex filtering", Pattern
+Recognition Letters 24(13), 2003): on a way around a loop the doubled angle of the ridges turns
+once, as the direction from the core does, and the phase between the two says which way the loop
+opens.
 
-The filter takes the finger to point upwards by less than a right angle either way; to a plain arch,
-which has no core, it gives the place where the ridges bend most.
+The filter assumes that the finger points upwards to within a right angle either way; in a plain
+arch, which has no core, it finds the place where the ridges bend most.
 """
 
 from __future__ import annotations
@@ -30,30 +31,32 @@ CELL = 4
 """Pixels of the network, along each side, whose orientation is averaged first."""
 
 CORE_SIGMA_PX = 24.0
-"""Standard deviation of the filter that finds the core, at 500 ppi: some three ridges."""
+"""Standard deviation of the filter that finds the core, pixels at 500 ppi: some three ridges."""
 
 TURN_SIGMA_PX = 48.0
-"""Of the one that tells the finger's direction: more of the print has a say in that."""
+"""Standard deviation of the filter that finds the finger's direction, pixels at 500 ppi: it is
+wider, since the direction shows over more of the print."""
 
 LEAST_FOREGROUND = 0.3
 """Share of a cell that must show ridges for the core to lie there."""
 
 CORE_PLACE = (0.5, 0.42)
-"""Where the core comes to lie, as shares of the canvas (x, y): more of a pad is below it."""
+"""Where the core is laid, as shares of the canvas (x, y): above the middle, since more of a
+fingertip's pad lies below the core."""
 
 
 class Pose(NamedTuple):
-    """B fingers on their canvases."""
+    """The poses of B fingers on their canvases."""
 
     core: Float[Any, "B 2"]
-    """(x, y), pixels at 500 ppi; the canvas's middle where it shows no ridges."""
+    """The core (x, y), pixels at 500 ppi; the canvas's middle where it shows no ridges."""
     rotation: Float[Any, " B"]
-    """Of the finger against upright, radians, x axis towards y axis."""
+    """Rotation of the finger against upright, radians, x axis towards y axis."""
     confidence: Float[Any, " B"] | float = 1.0
-    """How sure the direction is, 0 to 1: the length of the mean of what was said of it."""
+    """How certain the direction is, 0 to 1: the length of the mean of the predicted directions."""
 
     def with_direction_of(self, other: Pose) -> Pose:
-        """Return these poses, their directions the means of both, weighed by how sure each is."""
+        """Return these poses with the mean direction of both, weighted by their confidence."""
         library = library_of(self.rotation)
         both = [one.confidence * library.exp(1j * one.rotation) for one in (self, other)]
         mean = (both[0] + both[1]) / 2
@@ -66,13 +69,13 @@ def pose_at(
     up: Float[Arrays, "B h w 2"],
     config: ModelConfig,
 ) -> Pose:
-    """Return the most probable pose of what Module 2's pose head says of B prints.
+    """Return the most probable poses of B prints, from the output of Module 2's pose head.
 
-    The core is that of the most probable cell; the direction the mean of what all cells say, by
-    their probability: neighbours of that cell know it as well.
+    The core is that of the most probable cell. The direction is the mean over the predictions of
+    all cells, weighted by their probability, since the neighbours of that cell predict it as well.
 
-    See :class:`ifvit.runtime.calls.CellPoses`. On the canvas of ``config``; pixels at 500 ppi of
-    its frame.
+    The arguments are as in :class:`ifvit.runtime.calls.CellPoses`, on the canvas of ``config``;
+    the poses are in pixels at 500 ppi of its frame.
     """
     library = library_of(log_p)
     batch, _, columns = log_p.shape
@@ -94,7 +97,7 @@ def pose_of(
 ) -> Pose:
     """Find each print's pose from its flow (:func:`ifvit.features.enhance.flow`).
 
-    Orientation in radians along the ridge; all three at the network's resolution.
+    ``orientation`` is in radians along the ridge; all three arrays are at the network's resolution.
     """
     library = library_of(orientation)
     shown = shrink(mask.astype(library.float32), CELL)
@@ -117,10 +120,11 @@ def pose_of(
 
 
 def _loop_response(field: Any, sigma: float) -> Any:
-    """Correlate a field (B, h, w) of doubled angles with that of a loop, Gaussian about each cell.
+    """Correlate a field (B, h, w) of doubled angles with that of a loop, in a Gaussian window about
+    each cell.
 
-    The filter (dx + i dy)/σ · exp(-r²/2σ²) is a sum of two products of lines: two matrix products
-    each.
+    The filter (dx + i dy)/σ · exp(-r²/2σ²) is a sum of two separable filters, each of which takes
+    two matrix products.
     """
 
     def lines(side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -140,10 +144,10 @@ def core_place(side: int) -> tuple[float, float]:
 
 
 def upright(pose: Pose, side: int, scale: Float[Any, "*B"] | float = 1.0) -> Any:
-    """Return the output-to-input transforms that draw prints upright, core at its place.
+    """Return the output-to-input transforms that draw prints upright, the core at its place.
 
-    ``side`` is the canvas's in pixels at 500 ppi, in which the transforms are too; a pixel of it
-    is ``scale`` pixels of the print. Of one pose or of B.
+    ``side`` is that of the canvas in pixels at 500 ppi, the unit of the transforms too; one pixel
+    of it is ``scale`` pixels of the print. ``pose`` may be one pose or B poses.
     """
     library = library_of(pose.rotation)
     cos, sin = scale * library.cos(pose.rotation), scale * library.sin(pose.rotation)
@@ -153,7 +157,7 @@ def upright(pose: Pose, side: int, scale: Float[Any, "*B"] | float = 1.0) -> Any
 def upright_of(shown: Shown, config: ModelConfig) -> Float[Any, "B 2 3"]:
     """Return the transforms that draw prints at 500 ppi upright, as their templates see them.
 
-    Each by its own pose (:func:`upright`).
+    Each print is drawn by its own pose (:func:`upright`).
     """
     pose = pose_of(shown.orientation, shown.coherence, shown.mask, config)
     return upright(pose, frame_side(config))

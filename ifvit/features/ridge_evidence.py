@@ -1,9 +1,9 @@
-"""Whether an area of contrast is a print: what ridges of skin do, and noise, text and cloth do not.
+"""Whether an area of contrast is a print: how ridges of skin differ from noise, text and cloth.
 
-Five measures, in pixels at 500 ppi: neighbouring ridges run one way (*coherence*), they still do
-over several ridges (*persistence*), their contrast has the period of ridges (*share*), they do not
-all run one way (*alignment*), and some of them end or fork (*endings*), as those of gratings and of
-rings in wood do not.
+Five measures, in pixels at 500 ppi, tell them apart: neighbouring ridges run one way
+(*coherence*), they still do over several ridges (*persistence*), their contrast has the period of
+ridges (*share*), they do not all run one way (*alignment*), and some of them end or fork
+(*endings*), as the lines of gratings and of rings in wood do not.
 """
 
 from __future__ import annotations
@@ -27,63 +27,66 @@ from ifvit.features.ridge_phase import (
 
 
 class RidgeEvidence(NamedTuple):
-    """What speaks for an area's being a print."""
+    """Measures of whether an area of an image is a print."""
 
     coherence: float
     """Mean coherence of the gradients, 0 to 1, over a window of some seven ridges."""
     persistence: float
-    """That coherence as a share of the one over two ridges."""
+    """``coherence`` as a share of the same over a window of two ridges."""
     share: float
     """Share of the contrast that has the period of ridges, 0 to 1."""
     alignment: float
     """How far all ridges run one way, 0 to 1: the length of the mean of their doubled angles."""
     endings: float
-    """Points per mm² where a ridge ends or forks, at most: :attr:`PrintRule.unseen` are added, so
-    that a small area without any says little."""
+    """Upper bound of the points per mm² where a ridge ends or forks: :attr:`PrintRule.unseen` are
+    added to their number, so that a small area without any is not refused for that."""
     area_mm2: float
     period_px: float = float("nan")
-    """As it was measured; NaN where no patch of the area is large enough for that."""
+    """The ridge period as measured; NaN where no patch of the area is large enough for that."""
 
 
 class PrintRule(NamedTuple):
-    """Limits of the evidence, and how it is measured. They refuse what is no print, and change no
-    score: so they are no part of its fingerprint."""
+    """Limits of the evidence, and how it is measured. They refuse images that are no prints, and
+    affect no score, so they are no part of the fingerprint of settings."""
 
     coherence: float = 0.22
     persistence: float = 0.62
     share: float = 0.36
     share_unmeasured: float = 0.5
-    """Limit of the share where no period could be measured, as in the rim of a blot."""
+    """Limit of ``share`` where no period could be measured, as in the rim of a blot."""
     alignment: float = 0.975
     endings: float = 0.12
     near_px: float = 4.0
-    """Standard deviations of the windows of the coherence."""
+    """Standard deviation of the smaller window of the coherence."""
     far_px: float = 16.0
+    """Standard deviation of its larger window."""
     local_px: float = 14.0
-    """Of the window in which brightness and contrast are made even."""
+    """Standard deviation of the window in which brightness and contrast are made even."""
     coarsest_px: float = 16.0
+    """Largest period of ridges."""
     finest_px: float = 4.2
-    """Periods of ridges."""
+    """Smallest period of ridges."""
     slope_px: float = 40.0
-    """Longer waves are uneven light and pressure, of which nothing is to be said."""
+    """Wavelength from which on contrast is uneven light and pressure, and is left out of
+    account."""
     usual_px: float = 9.0
-    """Period taken for ridges where none could be measured."""
+    """Ridge period assumed where none could be measured."""
     octaves: float = 0.45
-    """Width of the filter around the period, of whose output the phase is taken: of the logarithm
-    of the frequency."""
+    """Width of the band-pass filter from whose output the phase is taken: the standard deviation
+    of the logarithm of the frequency."""
     clear: float = 0.45
-    """Coherence of the part that is looked at where the whole is no print."""
+    """Coherence from which on a part is examined by itself, where the whole area is no print."""
     clear_mm2: float = 20.0
-    """Size of such a part: 4.5 mm each way."""
+    """Smallest size of such a part: 4.5 mm each way."""
     least_clear: float = 0.3
-    """Coherence below which no phase is looked at."""
+    """Coherence below which phases are not counted."""
     margin_px: int = 12
-    """Distance from the border of the area from which on phases are looked at."""
+    """Distance from the border of the area from which on phases are counted."""
     halved_px: float = 7.0
-    """Period from which on the phase is looked at in an image of half the size: a quarter of the
-    work, and still three and a half pixels a line."""
+    """Period from which on the phase is computed in an image of half the size: this takes a quarter
+    of the work and leaves at least three and a half pixels per line."""
     unseen: float = 3.5
-    """Endings that are added to those found."""
+    """Number that is added to the endings found (:attr:`RidgeEvidence.endings`)."""
     whole_mm2: float = 60.0
     """Area below which the limits of both coherences are lower: a fragment can be all core."""
     straight_mm2: float = 90.0
@@ -99,7 +102,7 @@ WORDS = {
     "alignment": "all its lines run in one direction",
     "endings": "none of its lines ends or forks",
 }
-"""What an image is said to be that fails by a measure."""
+"""What the error message says of an image that fails by each measure."""
 
 
 def check_print(found: RidgeEvidence, name: str) -> None:
@@ -135,9 +138,9 @@ def print_evidence(
     period_px: float = float("nan"),
     rule: PrintRule = PRINT_RULE,
 ) -> RidgeEvidence:
-    """Measure an area as a whole; where that is no print, its clearest part, if that is one.
+    """Measure an area as a whole, or its clearest part where only that part is a print.
 
-    So a print is found on a background of dirt or noise. Raises as :func:`ridge_evidence`.
+    So a print is found on a background of dirt or noise. Raises as :func:`ridge_evidence` does.
     """
     whole = ridge_evidence(image, ridges, period_px, rule)
     if failing(whole, rule) is None:
@@ -146,14 +149,15 @@ def print_evidence(
     if part is None:
         return whole
     found = ridge_evidence(image, part, period_px, rule)
-    # Among much that is none, a part is not taken for a fragment.
+    # The lower limits for fragments are for small areas, not for small parts of large ones.
     return whole if failing(found._replace(area_mm2=whole.area_mm2), rule) else found
 
 
 def _clearest(
     image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"], rule: PrintRule
 ) -> Bool[np.ndarray, "H W"] | None:
-    """Return the largest part whose lines keep their direction; None where it is no fragment."""
+    """Return the largest part whose lines keep their direction; None where it is smaller than
+    :attr:`PrintRule.clear_mm2`."""
     far = smoothed(structure_tensor(_even(image, ridges, rule)), rule.far_px)
     clear = (ridges & (coherence_of(far) > rule.clear)).astype(np.uint8)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(clear, connectivity=4)
@@ -201,7 +205,7 @@ def _even(
     mean = blurred(inside * image, rule.local_px) / weight
     apart = inside * (image - mean)
     deviation = np.sqrt(blurred(apart * apart, rule.local_px) / weight)
-    # The floor keeps the noise of flat patches from being blown up.
+    # The floor keeps the noise of flat patches from being amplified.
     return np.asarray(np.clip(apart / (deviation + 0.02), -3, 3), np.float32)
 
 
@@ -219,7 +223,8 @@ def _endings(
     period_px: float,
     rule: PrintRule,
 ) -> float:
-    """Return the points per mm² around which the phase of the pattern turns once, at most."""
+    """Return an upper bound of the points per mm² around which the phase of the pattern turns
+    once."""
     factor = 2 if period_px >= rule.halved_px else 1
     height, width = (side // factor for side in even.shape)
     even, inside = (

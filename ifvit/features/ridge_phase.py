@@ -24,9 +24,9 @@ def structure_tensor(
 def blurred(
     image: Float[np.ndarray, "H W"], sigma: float, wide: float = 8.0, step: int = 4
 ) -> Float[np.ndarray, "H W"]:
-    """Return an image blurred by a Gaussian of ``sigma`` pixels, to a hundredth from ``wide`` on.
+    """Return an image blurred by a Gaussian of ``sigma`` pixels; from ``wide`` on to within 1 %.
 
-    A wide blur is made on a grid ``step`` times coarser: a tenth of the work.
+    A wide blur is computed on a grid ``step`` times coarser, with a tenth of the work.
     """
     if sigma < wide:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma))
@@ -44,7 +44,7 @@ def smoothed(tensor: Float[np.ndarray, "3 H W"], sigma: float) -> Float[np.ndarr
 
 
 def coherence_of(tensor: Float[np.ndarray, "3 H W"]) -> Float[np.ndarray, "H W"]:
-    """Return how far the gradients of a structure tensor run one way, 0 to 1."""
+    """Return how far the gradients of a structure tensor have one direction, 0 to 1."""
     return np.asarray(np.hypot(tensor[1], tensor[2]) / (tensor[0] + 1e-6))
 
 
@@ -57,10 +57,11 @@ def frequencies(shape: tuple[int, ...]) -> Complex[np.ndarray, "H w"]:
 def phase_turns(
     image: Float[np.ndarray, "H W"], period_px: float, octaves: float, window_px: float
 ) -> tuple[Bool[np.ndarray, "h w"], Float[np.ndarray, "H W"]]:
-    """Mark the squares of four pixels around which the phase turns; how clear the pattern is there.
+    """Mark the squares of four pixels around which the phase turns; return also the coherence.
 
-    About the frequency of a period in pixels: ``octaves`` is the standard deviation of the
-    logarithm of what passes, ``window_px`` that of the window in which a direction is found.
+    The phase is that of a band of frequencies around ``1 / period_px``: ``octaves`` is the standard
+    deviation of the band in the logarithm of the frequency, ``window_px`` that of the window in
+    which a direction is found.
     """
     turned, _, coherence = _demodulated(image, period_px, octaves, window_px)
     return turned != 0, coherence
@@ -69,8 +70,8 @@ def phase_turns(
 def dislocations(
     image: Float[np.ndarray, "H W"], period_px: float, octaves: float, window_px: float
 ) -> tuple[Float[np.ndarray, "K 2"], Float[np.ndarray, " K"]]:
-    """Return where lines of an image begin, to a pixel: (x, y) in pixels, and in which
-    direction, radians from the x axis towards the y axis, there is one more of them.
+    """Return where a line of the pattern begins or ends, to a pixel: (x, y) in pixels, and the
+    direction, radians from the x axis towards the y axis, in which there is one line more.
 
     ``period_px``, ``octaves`` and ``window_px`` are as in :func:`phase_turns`.
     """
@@ -106,7 +107,8 @@ def _turns(
 ) -> Int[np.ndarray, "h w"]:
     """Return how often the phase turns around squares of four pixels: 1, -1 or 0.
 
-    Positive is from the x axis towards the y axis, the direction across being that of the first.
+    A turn from the x axis towards the y axis is positive, the direction across the lines being that
+    at the first of the four pixels.
     """
 
     def corner(of: np.ndarray, row: int, column: int) -> np.ndarray:
@@ -115,7 +117,7 @@ def _turns(
 
     first, phases = corner(across, 0, 0), [corner(phase, 0, 0)]
     for place in ((0, 1), (1, 1), (1, 0)):
-        # A direction across lines has no sign: here that of the first of the four.
+        # A direction across lines has no sign; it takes that of the first of the four pixels.
         apart, own = corner(across, *place) - first, corner(phase, *place)
         phases.append(np.where(np.abs(apart) <= np.pi / 2, own, -own))
     turned = np.zeros(first.shape, np.int8)

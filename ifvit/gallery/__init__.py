@@ -1,1 +1,1 @@
-"""Prints that are kept to be found again: stand-alone templates on disk."""
+"""Galleries of enrolled prints, to be searched and verified, and templates on disk."""

@@ -1,4 +1,4 @@
-"""What a gallery answers: candidates with their rates, a claim that is accepted or not."""
+"""The answers of a gallery: candidates with their rates, a claim that is accepted or not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ifvit.gallery.search import Found
 
 @dataclass(frozen=True)
 class Candidate:
-    """A finger of the gallery that a probe may be of, by its print that is most alike."""
+    """A finger of the gallery that a probe may show, with its most similar print."""
 
     id: str
     subject: str
@@ -24,11 +24,11 @@ class Candidate:
     index_score: float
     map_score: float
     result: MatchResult | None = None
-    """Of the probe with that print, where both could be registered: matches, alignment, scores."""
+    """The match of the probe with this print, where both could be compared in pair mode."""
     fmr: Rate | None = None
     """False match rate of accepting this score in one comparison."""
     fpir: Rate | None = None
-    """False positive identification rate of accepting it in this gallery."""
+    """False positive identification rate of accepting this score in this gallery."""
 
     @property
     def score(self) -> float | None:
@@ -48,26 +48,26 @@ class Candidate:
 
 @dataclass(frozen=True)
 class SearchResult:
-    """The best candidates of a search, and who it is."""
+    """The best candidates of a search, and which of them count as found."""
 
     candidates: list[Candidate]
     size: int
-    """Prints in the gallery."""
+    """Number of prints in the gallery."""
     fpir: float
-    """At which it was decided."""
+    """The false positive identification rate at which the search was decided."""
     threshold: Rate | None
     """The score from which a candidate counts as found; None where nothing can be decided."""
 
     @property
     def decided(self) -> bool:
-        """Return whether it could be told: by calibrated weights and prints that are kept."""
+        """Return whether the search could be decided: by calibrated weights and kept prints."""
         return self.threshold is not None and (
             not self.candidates or self.candidates[0].score is not None
         )
 
     @property
     def found(self) -> list[Candidate]:
-        """Return the candidates that count as found; empty says: nobody."""
+        """Return the candidates that count as found; an empty list means nobody."""
         if self.threshold is None:
             return []
         limit = self.threshold.value
@@ -92,10 +92,11 @@ class Verification:
     results: list[tuple[str, MatchResult]]
     """Each print's id, and its match with the probe."""
     fmr: Rate | None
-    """False match rate of the claim: of all its comparisons together."""
+    """False match rate of the claim, over all its comparisons together."""
     threshold: Rate | None
     accepted: bool | None
-    """None where it cannot be told: no print is kept, or the weights are not calibrated."""
+    """Whether the claim is accepted; None where it cannot be decided, since no print is kept or the
+    weights are not calibrated."""
 
 
 def answer(
@@ -106,9 +107,9 @@ def answer(
     top: int,
     fpir: float,
 ) -> SearchResult:
-    """Return the candidates, a finger once, with their rates in a gallery of this size.
+    """Return the candidates, each finger once, with their rates in a gallery of this size.
 
-    ``labelled`` are the labels of those that were found.
+    ``labelled`` are the labels of the prints that were ``found``.
     """
     seen = set[tuple[str, str]]()
     made: list[Candidate] = []
@@ -141,7 +142,7 @@ def answer(
 def verified(
     ids: Sequence[str], results: Sequence[MatchResult], decision: Decision, fmr: float
 ) -> Verification:
-    """Return what comparisons with the prints of one person come to, at this FMR of the claim."""
+    """Return the decision on a claim, by the comparisons with one person's prints, at ``fmr``."""
     rates, count = OpenSet(decision), len(results)
     listed = sorted(zip(ids, results, strict=True), key=lambda one: one[1].score, reverse=True)
     # As many comparisons as prints: a search in a gallery of one person.

@@ -1,7 +1,8 @@
 """The audit log of a gallery: who was enrolled, searched and removed, when and by whom.
 
-A line of JSON each, in ``audit.jsonl`` of the gallery's folder, mode 0600. It holds ids, subjects
-and names, and nothing biometric. Lines are appended and never changed by this package.
+Each action is a line of JSON in ``audit.jsonl`` of the gallery's folder, mode 0600. The log holds
+ids, subjects and names, and nothing biometric. This package only appends lines, and never changes
+them.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ def now() -> str:
 
 
 def log(uri: str, action: str, **values: Any) -> None:
-    """Append a line; of a gallery that is no local folder there is no log.
+    """Append a line; a gallery that is no local folder has no log.
 
-    One write of one line: those of two processes do not mix. Raises OSError.
+    Each line is a single write, so that the lines of two processes do not mix. Raises OSError.
     """
     if is_remote(uri):
         return

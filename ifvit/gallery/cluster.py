@@ -1,10 +1,10 @@
-"""A gallery on more than one machine: Ray starts the workers, shares out the work, and starts anew
-what dies.
+"""A gallery on more than one machine: Ray starts the workers, divides the work, and restarts
+workers that die.
 
 The rows of a gallery are divided evenly among the workers, which hold index vectors and dense maps
-in memory. A probe is sent to all, the best of all are put together, and the pairs of the shortlist
-go to whoever is free: candidates are those that one process finds. Workers read the gallery by
-themselves, so that its folder must be one that all machines have, or an object store.
+in memory. A probe is sent to all, their best prints are joined, and the pairs of the shortlist go
+to whichever worker is free: the candidates are the same as in one process. Workers read the gallery
+by themselves, so that its folder must be one that all machines have, or an object store.
 """
 
 from __future__ import annotations
@@ -41,21 +41,22 @@ START_S = 120
 """Seconds in which workers have to come up."""
 
 RETRIES = 3
-"""Times that a call is made again whose worker died: one that kills each of them ends."""
+"""Times that a call is repeated when its worker dies; then a call that kills every worker fails."""
 
 QUICK = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_gcs_server_port_wait_time_s": "1",
     "RAY_py_gcs_connect_timeout_s": "5",
 }
-"""Of Ray: it sends nothing home, and says within seconds that nobody is at an address."""
+"""Environment of Ray: it sends no usage data, and reports within seconds that an address does not
+answer."""
 
 
 class Cluster:
     """Workers of one gallery on a cluster of Ray."""
 
     def __init__(self, address: str, opening: Opening, workers: int | None = None) -> None:
-        """Connect, and start so many workers, one for each core of the cluster if not given.
+        """Connect, and start ``workers`` workers, one for each core of the cluster if not given.
 
         ``address`` is ``local``, ``HOST:PORT`` of a cluster's head, or ``auto`` for the one that
         this machine belongs to. Raises ValueError where it cannot be reached, where workers do not
@@ -72,11 +73,11 @@ class Cluster:
         if len(up) < count:
             raise ValueError(
                 f"--cluster {address}: {len(up)} of {count} workers came up in {START_S} s: "
-                "expected a core for each that nobody else holds; see `ray status`"
+                "expected a free core for each; see `ray status`"
             )
 
     def stages(self, version: int, count: int) -> ClusterStages:
-        """Return the stages of a search in a version of the gallery, of so many prints."""
+        """Return the stages of a search in a version of the gallery with ``count`` prints."""
         return ClusterStages(self, version, count)
 
     def processes(self) -> list[int]:
@@ -91,14 +92,15 @@ class Cluster:
         return [one if isinstance(one, Unread) else next(made) for one in sent]
 
     def all(self, calls: Sequence[Any]) -> list[Any]:
-        """Return what calls have come to."""
+        """Return the results of calls, once all have ended."""
         import ray
 
         with self._errors():
             return list(ray.get(list(calls)))
 
     def shared(self, call: Callable[[Any, Any], Any], values: Sequence[Any]) -> list[Any]:
-        """Return what ``call`` comes to for each value, in their order, by whoever is free."""
+        """Return the results of ``call`` for all values, in their order, by whichever workers are
+        free."""
         from ray.util import ActorPool
 
         with self._errors():
@@ -106,7 +108,7 @@ class Cluster:
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
-        """Turn what Ray raises into one line; what a worker has raised is raised as it was."""
+        """Turn errors of Ray into one line; an error that a worker raised is raised unchanged."""
         from ray.exceptions import RayError, RayTaskError
 
         try:
@@ -131,10 +133,14 @@ def started(
 ) -> Cluster:
     """Return the workers of a gallery, each with a matcher like this one.
 
-    ``load`` makes one, the one that ships if not given. Raises ValueError as :class:`Cluster`.
+    ``load`` makes a matcher, with the weights that ship if not given. Raises ValueError as
+    :class:`Cluster`.
     """
     if isinstance(load, Matcher):
-        raise ValueError("each worker of a cluster loads a Matcher: give what loads one")
+        raise ValueError(
+            "each worker of a cluster loads its own Matcher: give a function that loads one, not a "
+            "Matcher"
+        )
     path = uri if is_remote(uri) else os.path.abspath(uri)
     return Cluster(address, Opening(path, key, load or Matcher.from_checkpoints, made_by(matcher)))
 
@@ -176,7 +182,7 @@ class ClusterStages:
         return by_maps(numbers[chosen], scores[chosen], alike)
 
     def results(self, probe: Features, numbers: Sequence[int]) -> dict[int, MatchResult]:
-        """Return pair mode's results of a probe, as print 0, with those of some prints it could."""
+        """Match a probe, as print 0, with some prints in pair mode; leave out those not kept."""
         import ray
 
         sent = ray.put(probe)
@@ -188,7 +194,8 @@ class ClusterStages:
 
 @contextmanager
 def forks_of_ray() -> Iterator[None]:
-    """Let Ray fork to start its own programs, in which no thread of this process has a part.
+    """Ignore warnings of forks while Ray starts its own programs, which use no thread of this
+    process.
 
     The gallery's engine, JAX and Python itself each warn of any fork.
     """
@@ -205,7 +212,7 @@ def _connected(address: str, workers: int | None) -> Any:
         import ray
     except ImportError as error:
         raise ValueError(
-            f"a cluster is worked by Ray, which cannot be imported ({error}): "
+            f"a cluster is run by Ray, which cannot be imported ({error}): "
             "pip install 'ifvit[cluster]'"
         ) from error
     if ray.is_initialized():
@@ -228,7 +235,8 @@ def _connected(address: str, workers: int | None) -> Any:
 
 
 def _sent(entry: Entry) -> Entry | Unread:
-    """Return an entry that can be sent: of a file its bytes, since other machines may lack it."""
+    """Return an entry that can be sent: a file is replaced by its bytes, since other machines may
+    lack it."""
     if not isinstance(entry.source, str | Path):
         return entry
     try:

@@ -1,7 +1,7 @@
 """A worker of a cluster: it holds a part of a gallery in memory, compares pairs, embeds prints.
 
-Every call says what it is about, of which version of the gallery. A worker that has died and been
-started anew therefore needs no memory of what it was: it reads its part again.
+Every call names its part and the version of the gallery. A worker that was restarted therefore
+needs no state of the one before it: it reads its part again.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ifvit.matcher import Matcher
 
 
 class Part(NamedTuple):
-    """Rows of a gallery that follow each other, in one version of it."""
+    """A range of consecutive rows of a gallery, in one version of it."""
 
     version: int
     start: int
@@ -36,21 +36,22 @@ class Part(NamedTuple):
 
 
 class Opening(NamedTuple):
-    """What a worker opens a gallery by."""
+    """All that a worker needs to open a gallery."""
 
     uri: str
-    """A folder, absolute, that all machines have, or a URI of an object store."""
+    """An absolute folder that all machines have, or a URI of an object store."""
     key: bytes | None
     load: Callable[[], Matcher]
     made_by: str
-    """What the worker's weights and settings have to be (:mod:`ifvit.gallery.made_by`)."""
+    """The sha256 that the worker's weights and settings must have
+    (:mod:`ifvit.gallery.made_by`)."""
 
 
 class Worker:
-    """What one process of a cluster does. Nothing is loaded before it is first needed."""
+    """One process of a cluster. It loads nothing before it first needs it."""
 
     def __init__(self, opening: Opening) -> None:
-        """Take what the gallery is opened by."""
+        """Take what is needed to open the gallery."""
         self._opening = opening
         self._part: Part | None = None
         self._probe: Features | None = None
@@ -75,7 +76,7 @@ class Worker:
         return made
 
     def hold(self, part: Part) -> None:
-        """Have the index vectors and dense maps of a part in memory."""
+        """Read the index vectors and dense maps of a part into memory."""
         if part != self._part:
             self._store.at(part.version)
             self._held: Snapshot = held_rows(self._store, *part)
@@ -99,7 +100,7 @@ class Worker:
         return map_scores([self._maps[number] for number in numbers.tolist()], template)
 
     def pair(self, version: int, number: int, probe: Features) -> MatchResult | None:
-        """Return the result of a probe with a print of the gallery; None where that is not kept."""
+        """Match a probe with a print of the gallery; return None where the print is not kept."""
         self._store.at(version)
         if self._probe is None or self._probe.order != probe.order:
             self._probe = probe  # what is drawn of it is kept for its next pair

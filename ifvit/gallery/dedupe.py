@@ -1,9 +1,9 @@
-"""Who is enrolled twice: all prints of a gallery against all, in blocks, and on from where it was.
+"""Who is enrolled twice: all prints of a gallery against all, in blocks, resumed where it stopped.
 
-Each print's nearest neighbours by index vector, among those that are said to be of other fingers,
-are compared by their dense maps, and what is alike there in pair mode. What is done stands in
-``dedupe.json`` of the gallery's folder after every block, and counts for as long as the gallery is
-the same.
+Each print's nearest neighbours by index vector, among prints that are labelled as other fingers,
+are compared by their dense maps, and those that are similar there in pair mode. Progress is written
+to ``dedupe.json`` of the gallery's folder after every block, and is valid as long as the gallery
+does not change.
 """
 
 from __future__ import annotations
@@ -32,10 +32,11 @@ from ifvit.texts import read_json
 STATE_FILE = "dedupe.json"
 
 BLOCK, STRIPE = 512, 8192
-"""Prints of a block, and how many of all others are compared with it in one matrix product."""
+"""Number of prints in a block, and of prints that one matrix product compares with it."""
 
 NEIGHBOURS = 10
-"""Prints of other fingers that are looked at for each: those with the best index vectors."""
+"""Number of prints of other fingers that are compared with each print: those with the best index
+vectors."""
 
 ALIKE = 0.3
 """Similarity of dense maps from which two prints are compared in pair mode."""
@@ -43,23 +44,25 @@ ALIKE = 0.3
 
 @dataclass(frozen=True)
 class Double:
-    """Two prints, said to be of two fingers, that are alike."""
+    """Two similar prints that are labelled as two fingers."""
 
     id0: str
     id1: str
     map_score: float
     score: float | None = None
-    """Pair mode's; None where a print is not kept."""
+    """Score of pair mode; None where a print is not kept."""
 
 
 Compare = Callable[[int, int], MatchResult | None]
-"""Pair mode's result of two prints by the numbers of their rows; None where one is not kept."""
+"""A function that matches two prints in pair mode, by the numbers of their rows; it returns None
+where one is not kept."""
 
 
 def doubles(store: Store, held: Snapshot, compare: Compare, fingerprint: str) -> list[Double]:
     """Return all pairs that were compared in pair mode, or would be if their prints were kept.
 
-    ``fingerprint`` is what scores depend on: what was done with another counts no more.
+    ``fingerprint`` is that of all that scores depend on: progress made with another one is
+    dropped.
     """
     labels = store.labels_at(held.numbers.tolist())
     ids = [one["id"] for one in labels]
@@ -83,7 +86,7 @@ def doubles(store: Store, held: Snapshot, compare: Compare, fingerprint: str) ->
 def neighbours(
     held: Snapshot, places: Int[np.ndarray, " b"], codes: Int[np.ndarray, " P"]
 ) -> Int[np.ndarray, "b k"]:
-    """Return for prints in these places the nearest of other fingers, -1 where there are none."""
+    """Return, for the prints at ``places``, the nearest prints of other fingers, or -1."""
     own = held.index[places].astype(np.float32) / held.lengths[places, None]
     scores = np.full((len(places), NEIGHBOURS), -2, np.float32)
     nearest = np.full((len(places), NEIGHBOURS), -1)
@@ -129,20 +132,20 @@ def _alike(
 
 
 def _identities(labels: Sequence[dict]) -> Int[np.ndarray, " P"]:
-    """Return a number for each print, equal for those that are said to be of one finger."""
+    """Return a number for each print, equal for prints that are labelled as one finger."""
     known: dict[Sequence[str], int] = {}
     whose = (identity(one["subject"], one["finger"], one["id"]) for one in labels)
     return np.array([known.setdefault(one, len(known)) for one in whose], int)
 
 
 class _State:
-    """What has been done of a gallery, on disk after each block."""
+    """The progress in a gallery, written to disk after each block."""
 
     def __init__(self, uri: str, of: dict) -> None:
         self._of, self._file = of, None if is_remote(uri) else Path(uri) / STATE_FILE
         self.done, self.pairs = 0, dict[tuple[str, str], Double]()
         if self._file is not None and self._file.exists():
-            kept = read_json(self._file, "what `ifvit dedupe` has done so far; remove it")
+            kept = read_json(self._file, "the progress of `ifvit dedupe`; remove it to begin anew")
             if kept.get("of") == of:
                 self.done = kept["done"]
                 listed = (Double(**one) for one in kept["pairs"])

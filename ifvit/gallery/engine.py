@@ -1,4 +1,4 @@
-"""The engine of the store as it behaves here: its errors in one line, its files for their owner."""
+"""LanceDB as a gallery uses it: its errors in one line, its files for their owner alone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ifvit.texts import shortened
 
 
 def is_remote(uri: str) -> bool:
-    """Return whether a gallery is at a URI of an object store, and no local folder."""
+    """Return whether a gallery is at a URI of an object store, not in a local folder."""
     return "://" in uri
 
 
@@ -34,9 +34,9 @@ def byte_matrix(column: pa.Array) -> Int8[np.ndarray, "P E"]:
 
 @contextmanager
 def private_files() -> Iterator[None]:
-    """Have new files made for their owner alone: 0600, folders 0700.
+    """Give new files the mode 0600 and new folders 0700: they are for their owner alone.
 
-    The umask is the process's: what other threads make meanwhile is their owner's alone too.
+    The umask belongs to the whole process, so that this holds for files of other threads too.
     """
     before = os.umask(0o077)
     try:
@@ -47,7 +47,7 @@ def private_files() -> Iterator[None]:
 
 @contextmanager
 def engine_errors(uri: str, doing: str) -> Iterator[None]:
-    """Turn what the engine raises into one line that says where, and what to do."""
+    """Turn errors of the engine into one line that says where they arose, and what to do."""
     try:
         yield
     except (GeneratorExit, KeyboardInterrupt, SystemExit, MemoryError):
@@ -61,5 +61,5 @@ def engine_errors(uri: str, doing: str) -> Iterator[None]:
                 ) from error
         raise ValueError(
             f"{uri}: {doing} failed ({type(error).__name__}: {text}): if files are damaged, "
-            "`ifvit gallery check` says which prints, and a backup has them"
+            "`ifvit gallery check` lists the prints, and a backup has them"
         ) from error

@@ -1,4 +1,4 @@
-"""The Enroller: prints to rows, committed some at a time, and told once they are."""
+"""The Enroller: prints to rows, committed some at a time, and reported once they are."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ifvit.gallery.row_store import Store
 from ifvit.gallery.rows import Row, plain_text, print_id
 
 COMMIT = 32
-"""Prints of one commit: what a kill can cost is the work on so many."""
+"""Number of prints in one commit: a process that is killed loses the work on at most so many."""
 
 SMALL = 64
-"""Fragments from which small ones are put together once an enrolment is done."""
+"""Number of fragments from which on an enrolment compacts small ones when it is done."""
 
 ReadAll = Callable[[Sequence[Entry]], Sequence[Read | Unread]]
-"""What reads and embeds some prints, in their order."""
+"""A function that reads and embeds some prints, in their order."""
 
 
 class Enrolled(NamedTuple):
-    """What became of a print that was to be enrolled."""
+    """The outcome of enrolling a print."""
 
     name: str
     id: str
@@ -34,17 +34,17 @@ class Enrolled(NamedTuple):
 
 
 class Enroller:
-    """Makes rows of prints and commits them, in a store that it alone writes to."""
+    """Makes rows of prints and commits them to a store that it alone writes to."""
 
     def __init__(
         self, store: Store, read: ReadAll, made_by: str, keep_prints: bool, force: bool
     ) -> None:
-        """Take a store that is held for writing (:meth:`Store.writing`)."""
+        """Take a store that is locked for writing (:meth:`Store.writing`)."""
         self._store, self._read, self._made_by = store, read, made_by
         self._keep, self._force = keep_prints, force
 
     def enrol(self, given: Iterable[Entry]) -> Iterator[Enrolled]:
-        """Yield what became of each print, in their order, once that is committed."""
+        """Yield the outcome for each print, in their order, once it is committed."""
         listed = iter(given)
         while few := list(islice(listed, COMMIT)):
             yield from self._committed(self._read(few))
@@ -52,7 +52,7 @@ class Enroller:
             self._store.compact()
 
     def _committed(self, few: Sequence[Read | Unread]) -> list[Enrolled]:
-        """Commit what of some prints can be enrolled, and return what became of each."""
+        """Commit those of some prints that can be enrolled, and return the outcome for each."""
         ids = [self._id(one) for one in few]
         known = self._store.whose([id for id in ids if id])
         rows, told = list[Row](), list[Enrolled]()
@@ -78,7 +78,7 @@ class Enroller:
     def _refused(
         self, id: str, one: Read | Unread, known: dict[str, tuple[str, str, str]]
     ) -> Enrolled | None:
-        """Return why a print is not enrolled; None where it is to be."""
+        """Return the outcome for a print that is not enrolled; None for one that is."""
         name = plain_text(one.entry.name)
         if isinstance(one, Unread):
             return Enrolled(name, "", "refused", one.reason)
@@ -106,7 +106,7 @@ class Enroller:
 
 
 def _again(name: str, id: str, entry: Entry, subject: str, finger: str, enrolled: str) -> Enrolled:
-    """Return what is told of a print that is there already, perhaps as somebody else's."""
+    """Return the outcome for a print that is already there, perhaps as somebody else's."""
     if (plain_text(entry.subject), plain_text(entry.finger)) == (subject, finger):
         return Enrolled(name, id, "known", f"this very print was enrolled on {enrolled}")
     whose = " ".join(filter(None, (subject or "nobody by name", finger)))

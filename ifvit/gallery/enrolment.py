@@ -1,6 +1,6 @@
-"""What is enrolled: prints from files, folders, tables or memory, with whose they are.
+"""Prints to enrol, from files, folders, tables or memory, with the person and finger they show.
 
-A print that is kept is kept without loss: the bytes of its file, or a PNG of an array.
+A print that is kept is stored without loss: the bytes of its file, or a PNG of an array.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ TABLE_COLUMNS = ("path", "subject", "finger", "ppi")
 EXPECTED = "a column path, and where wanted subject, finger and ppi; all others are metadata"
 
 LOWEST_QUALITY = 20.0
-"""Quality below which a print is refused: it would be found again in one case of five."""
+"""Quality below which a print is refused: it would be found again in only one case of five."""
 
 
 @dataclass(frozen=True)
 class Entry:
-    """A print to enrol, and whose it is."""
+    """A print to enrol, with its subject and finger."""
 
     source: PrintSource
     subject: str = ""
     finger: str = ""
     ppi: float = float(REFERENCE_PPI)
     name: str = ""
-    """What it is called; a file by its path."""
+    """The print's name; if not given, a file is named by its path."""
     metadata: dict[str, str] = field(default_factory=dict)
 
 
@@ -49,10 +49,11 @@ def entries(
     ppi: float | None = None,
     metadata: dict[str, str] | None = None,
 ) -> Iterator[Entry]:
-    """Yield what is to be enrolled: files and prints in memory, and all prints of a folder.
+    """Yield the entries to enrol: files and prints in memory, and all prints of a folder.
 
-    Fingers of a folder are told by its layout (:func:`ifvit.data.readers.read_dataset`); without a
-    ``subject`` each is a subject of its own, ``FOLDER/FINGER``. Raises as that and ``check_ppi``.
+    The fingers of a folder are known by its layout (:func:`ifvit.data.readers.read_dataset`);
+    without a ``subject`` each finger is a subject of its own, ``FOLDER/FINGER``. Raises as
+    ``read_dataset`` and ``check_ppi`` do.
     """
     if ppi is not None:
         check_ppi(ppi)
@@ -83,7 +84,7 @@ def _folder(folder: str | Path, usual: Entry, ppi: int | None) -> Iterator[Entry
 
 
 def table_entries(table: str | Path, ppi: float | None = None) -> list[Entry]:
-    """Return the prints of a CSV table: ``path``, relative to it or absolute, and whose they are.
+    """Return the prints of a CSV table: ``path``, absolute or relative to the table, and labels.
 
     Raises FileNotFoundError and ValueError that name the line.
     """
@@ -108,7 +109,9 @@ def _number(text: str, where: str) -> float:
         value = float(text or REFERENCE_PPI)
         check_ppi(value)
     except ValueError as error:
-        raise ValueError(f"{where}, column ppi: {shortened(text, 40)!r} is none") from error
+        raise ValueError(
+            f"{where}, column ppi: {shortened(text, 40)!r} is no number: expected pixels per inch"
+        ) from error
     return value
 
 
@@ -144,5 +147,5 @@ def _picture(values: np.ndarray) -> Image.Image:
 
 
 def identity(subject: str, finger: str, id: str) -> tuple[str, str]:
-    """Return what prints of one finger have in common; without a subject a print is alone."""
+    """Return a key that prints of one finger share; a print without a subject has its own."""
     return (subject, finger) if subject else ("", id)

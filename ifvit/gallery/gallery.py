@@ -1,4 +1,4 @@
-"""The Gallery: prints that are enrolled, and whose a new one is."""
+"""The Gallery: prints that are enrolled, and searches among them."""
 
 from __future__ import annotations
 
@@ -33,15 +33,14 @@ if TYPE_CHECKING:
     from ifvit.gallery.cluster import Cluster
 
 FPIR = 0.001
-"""At which it is decided, if nothing else is asked for, whether somebody was found."""
+"""The false positive identification rate at which a search decides by default."""
 
 
 class Gallery:
     """Prints to be enrolled, searched, verified and removed, in a folder or at a URI.
 
-    ``matcher`` is a Matcher, or what loads one when it is first needed; if not given, the one that
-    ships. ``key`` are the 32 bytes of an encrypted gallery. One object is used by one thread at a
-    time.
+    ``matcher`` is a Matcher, or a function that loads one when first needed; by default, that of
+    the weights that ship. ``key`` are 32 bytes. Only one thread at a time may use an object.
     """
 
     def __init__(
@@ -53,11 +52,11 @@ class Gallery:
         create: bool = False,
         cluster: str | None = None,
     ) -> None:
-        """Open a gallery, or make an empty one where there is none and ``create`` says so.
+        """Open a gallery, or make an empty one where there is none and ``create`` is True.
 
         ``cluster`` is the address of a cluster (:class:`ifvit.gallery.cluster.Cluster`) whose
-        workers then search and embed; ``matcher`` is what each of them loads. Raises
-        FileNotFoundError where there is no gallery, and ValueError for another key or none.
+        workers then search and embed; ``matcher`` is the function by which each loads its own.
+        Raises FileNotFoundError where there is no gallery, ValueError for a wrong or missing key.
         """
         self.path = os.fspath(path)
         sealer = None if key is None else Sealer(key)
@@ -69,7 +68,7 @@ class Gallery:
 
     @property
     def matcher(self) -> Matcher:
-        """Return what makes templates and compares pairs."""
+        """Return the Matcher that makes templates and compares pairs."""
         if not isinstance(self._matcher, Matcher):
             self._matcher = (self._matcher or Matcher.from_checkpoints)()
         return self._matcher
@@ -80,7 +79,7 @@ class Gallery:
         return self.store.count()
 
     def labels(self) -> pa.Table:
-        """Return everything but what is biometric, a row a print."""
+        """Return all columns that are not biometric, one row for each print."""
         self.store.refresh()
         return self.store.labels()
 
@@ -95,13 +94,13 @@ class Gallery:
         keep_prints: bool = False,
         force: bool = False,
     ) -> list[Enrolled]:
-        """Enrol prints, and return what became of each, in their order.
+        """Enrol prints, and return the outcome for each, in their order.
 
-        A print is whatever :func:`ifvit.match` takes, an :class:`Entry`, or a folder, of which all
-        prints are meant. ``keep_prints`` stores the prints themselves beside their templates: pair
-        mode, a false match rate, evidence and an upgrade need them, and they are biometric data.
-        ``force`` enrols prints of low quality too. Raises ValueError where another process writes,
-        and where the gallery is of other weights or settings.
+        A print is whatever :func:`ifvit.match` takes, an :class:`Entry`, or a folder, which stands
+        for all prints in it. ``keep_prints`` stores the prints themselves beside their templates:
+        pair mode, a false match rate, evidence and an upgrade need them, and they are biometric
+        data. ``force`` enrols prints of low quality too. Raises ValueError where another process
+        writes, and for a gallery of other weights or settings.
         """
         listed = entries(prints, subject, finger, ppi, metadata)
         return list(self.enrolling(listed, keep_prints=keep_prints, force=force))
@@ -109,7 +108,7 @@ class Gallery:
     def enrolling(
         self, given: Iterable[Entry], *, keep_prints: bool = False, force: bool = False
     ) -> Iterator[Enrolled]:
-        """Enrol, and yield what became of each print once that is committed.
+        """Enrol prints, and yield the outcome for each once it is committed.
 
         Raises as :meth:`enroll`.
         """
@@ -129,15 +128,15 @@ class Gallery:
         ppi: float | None = None,
         thorough: bool = False,
     ) -> SearchResult:
-        """Search for a print's finger, and return the best candidates and whether one is it.
+        """Search for a print's finger, and return the best candidates and which count as found.
 
-        At most ``fpir`` of the probes of fingers that are not enrolled find somebody. ``thorough``
-        makes all pairs, even where a candidate is beyond doubt. Raises as :meth:`Matcher.extract`,
-        and ValueError where the gallery is of other weights or settings.
+        Of probes whose finger is not enrolled, at most the share ``fpir`` finds somebody.
+        ``thorough`` compares the whole shortlist, even where a candidate is beyond doubt. Raises as
+        :meth:`Matcher.extract`, and ValueError for a gallery of other weights or settings.
         """
         stages, rates = self.stages(), OpenSet(self.matcher.decision)
         size = len(stages)
-        rates.threshold(fpir, size)  # what cannot be promised is said before the work
+        rates.threshold(fpir, size)  # a rate that cannot be kept is refused before the work
         features = self.matcher.extract(probe, ppi, "the probe")
         found = stages.shortlist(self.matcher.coder.template(features))
 
@@ -159,10 +158,10 @@ class Gallery:
         fmr: float = 0.001,
         ppi: float | None = None,
     ) -> Verification:
-        """Compare a print with one of the gallery, by its id, or with all of a subject.
+        """Compare a print with one of the gallery, by its id, or with all those of a subject.
 
-        The claim is accepted at the false match rate ``fmr``, of all its comparisons together.
-        Raises ValueError where nobody is called so, and as :meth:`search`.
+        The claim is accepted at the false match rate ``fmr``, over all its comparisons together.
+        Raises ValueError for an unknown id or subject, and as :meth:`search`.
         """
         features = self.matcher.extract(probe, ppi, "the probe")
         self.store.refresh()
@@ -177,11 +176,11 @@ class Gallery:
     def remove(self, ids: Sequence[str], *, finger: str = "", purge: bool = False) -> list[str]:
         """Remove prints by id or subject, and return their ids.
 
-        Older versions of the gallery still hold them until ``purge``, which removes those. Raises
-        ValueError where nobody is called so; then no print is removed.
+        Older versions of the gallery still hold them; ``purge`` removes these versions too. Raises
+        ValueError for an unknown id or subject; no print is then removed.
         """
         with self.store.writing(), ExitStack() as after:
-            if purge:  # of who is gone too: who removed them may have been killed before this
+            if purge:  # even where nothing was left to remove: an earlier run may have been killed
                 after.callback(self.store.purge)
             numbers = sorted({number for id in ids for number in self.store.find(id, finger)})
             gone = self.store.labels_at(numbers)
@@ -191,10 +190,11 @@ class Gallery:
         return removed
 
     def dedupe(self, fmr: float = 1e-6) -> list[Double]:
-        """Return pairs of prints that are said to be of two fingers, and of one by their score.
+        """Return pairs of prints that are labelled as two fingers, but match as one.
 
-        ``fmr`` is that of one comparison at which they count; of prints that are not kept all with
-        like dense maps are returned. Goes on where it was stopped. Raises as :meth:`search`.
+        ``fmr`` is the false match rate of one comparison at which they do; pairs that are not kept
+        are returned where their dense maps are similar. Resumes where it was interrupted. Raises as
+        :meth:`search`.
         """
         held, matcher = self.snapshot(), self.matcher
         limit = OpenSet(matcher.decision).threshold(fmr, 1)
@@ -213,14 +213,14 @@ class Gallery:
         return Rescorer(self.store, self.matcher).named(id0, id1)
 
     def upgrade(self) -> tuple[int, list[str]]:
-        """Embed anew what is of other weights or settings: see :func:`upgraded`.
+        """Embed prints of other weights or settings anew: see :func:`upgraded`.
 
         Raises ValueError where another process writes.
         """
         return upgraded(self.store, self.matcher)
 
     def compact(self, *, purge: bool = False) -> None:
-        """Put the gallery's files in order; ``purge`` removes older versions, and what is in them.
+        """Compact the gallery's files; ``purge`` removes older versions and the prints in them.
 
         Raises ValueError where another process writes.
         """
@@ -244,7 +244,7 @@ class Gallery:
         return started(self._address or LOCAL, self.path, self._key, self._load, self.matcher)
 
     def stages(self) -> Stages:
-        """Return who searches the gallery as it is now; raises ValueError as :meth:`snapshot`."""
+        """Return the stages that search the gallery as it is now; raises as :meth:`snapshot`."""
         if self._address is None:
             return Embedded(self.store, self.snapshot(), self.matcher)
         version = self.store.refresh()
@@ -252,7 +252,7 @@ class Gallery:
         return self.cluster.stages(version, self.store.count())
 
     def snapshot(self) -> Snapshot:
-        """Return the gallery as it is now, in memory; raises ValueError for other weights' ones."""
+        """Return the gallery as it is now, in memory; raises ValueError as ``check_made_by``."""
         version = self.store.refresh()
         if self._snapshot is None or self._snapshot.version != version:
             check_made_by(self.store, made_by(self.matcher))

@@ -1,4 +1,4 @@
-"""By what templates were made: weights and settings as one sha256, alike in all of a gallery."""
+"""The weights and settings that made templates, as one sha256, which all of a gallery share."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from ifvit.gallery.row_store import Store
 from ifvit.matcher import Matcher
 
 ROOMS = ("geometry", "features")
-"""Rooms whose constants decide, beside the weights, what a template is; how two are compared may
-change."""
+"""Rooms whose constants, beside the weights, decide a template. Those by which templates are
+compared are not among them."""
 
 
 def made_by(matcher: Matcher) -> str:
@@ -24,7 +24,7 @@ def made_by(matcher: Matcher) -> str:
 
 
 def check_made_by(store: Store, maker: str) -> None:
-    """Raise ValueError where templates of a gallery were made by anything else."""
+    """Raise ValueError where templates of a gallery were made by other weights or settings."""
     if others := store.others(maker):
         raise ValueError(
             f"{store.uri} holds templates of other weights or settings ({min(others)[:12]}, not "

@@ -1,12 +1,12 @@
 """Open-set rates: how often somebody who is not in the gallery is taken for somebody who is.
 
-A search in a gallery of N prints is N comparisons. If each is wrong at the false match rate FMR,
-and independently, the false positive identification rate (ISO/IEC 19795-1) is 1 - (1 - FMR)^N. It
-is an upper bound of what a search does that drops prints on the way to pair mode.
+A search in a gallery of N prints is N comparisons. If each is a false match with the probability
+FMR, and independently, the false positive identification rate (ISO/IEC 19795-1) is
+1 - (1 - FMR)^N. This is an upper bound for a search that drops prints on the way to pair mode.
 
-Impostor scores calibrate FMRs down to 1 / (n + 1), which a gallery of some hundred prints is
-beyond. Below it a gallery takes the upper end of what the continued tail says
-(:mod:`ifvit.comparison.tail`): rates that rest on it say so.
+n impostor scores calibrate FMRs down to 1 / (n + 1); a gallery of some hundred prints needs lower
+ones. There it takes the upper end of the interval that is extrapolated from the tail of the scores
+(:mod:`ifvit.comparison.tail`), and marks these rates as extrapolated.
 """
 
 from __future__ import annotations
@@ -17,25 +17,25 @@ from dataclasses import dataclass
 from ifvit.comparison.decision import Decision
 
 DOUBT = 1e-6
-"""FPIR at which a candidate is beyond doubt."""
+"""FPIR up to which a candidate counts as beyond doubt."""
 
 
 @dataclass(frozen=True)
 class Rate:
-    """A rate, and whether it rests on the continued tail rather than on comparisons."""
+    """A rate, and whether it is extrapolated from the tail rather than counted."""
 
     value: float
     extrapolated: bool
 
 
 def check_rate(called: str, rate: float) -> None:
-    """Raise ValueError for what is no rate of errors; ``called`` stands before it in the error."""
+    """Raise ValueError for a rate outside (0, 1); ``called`` names it in the error."""
     if not 0 < rate < 1:
         raise ValueError(f"{called} {rate:g}: expected a rate between 0 and 1, such as 0.001")
 
 
 def fpir_of(fmr: float, size: int) -> float:
-    """Return the false positive identification rate of a gallery of so many prints."""
+    """Return the false positive identification rate of a gallery of ``size`` prints."""
     return 1.0 if fmr >= 1 else -math.expm1(size * math.log1p(-fmr))
 
 
@@ -46,10 +46,10 @@ def fmr_for(fpir: float, size: int) -> float:
 
 
 class OpenSet:
-    """A decision's impostor scores, and what follows from them for a gallery."""
+    """The rates of a gallery, by the impostor scores of a decision."""
 
     def __init__(self, decision: Decision) -> None:
-        """Take a decision; of one that is not calibrated no rate is known."""
+        """Take a decision; if it is not calibrated, no rate is known."""
         self.decision = decision
 
     @property
@@ -65,20 +65,20 @@ class OpenSet:
         return None if counted is None else Rate(counted, False)
 
     def fpir(self, score: float, size: int) -> Rate | None:
-        """Return the FPIR of accepting this score in a gallery of so many prints."""
+        """Return the FPIR of accepting this score in a gallery of ``size`` prints."""
         found = self.fmr(score)
         return None if found is None else Rate(fpir_of(found.value, size), found.extrapolated)
 
     def beyond_doubt(self, score: float, size: int) -> bool:
-        """Return whether a score leaves no doubt in a gallery of so many prints."""
+        """Return whether a score is beyond doubt in a gallery of ``size`` prints."""
         rate = self.fpir(score, size)
         return rate is not None and rate.value <= DOUBT
 
     def threshold(self, fpir: float, size: int) -> Rate | None:
-        """Return the lowest score that is accepted at an FPIR, in a gallery of so many prints.
+        """Return the lowest score that is accepted at an FPIR, in a gallery of ``size`` prints.
 
-        None where nothing is known. Raises ValueError for what is no rate, and where the tail has
-        too few scores to be continued so far.
+        It is None where no rate is known. Raises ValueError for a rate outside (0, 1), and where
+        the tail has too few scores to extrapolate so far.
         """
         fmr = fmr_for(fpir, size)
         if not self.calibrated:

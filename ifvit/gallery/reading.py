@@ -1,4 +1,4 @@
-"""A print that is to be enrolled, read and embedded; all of it that can be done in any process."""
+"""A print to enrol, read and embedded: the part of an enrolment that any process can do."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Read(NamedTuple):
 
     entry: Entry
     source: PrintSource
-    """The print, which can be read again."""
+    """The print, in a form that can be read again."""
     template: Template
     order: bytes
     """A digest of its pixels."""

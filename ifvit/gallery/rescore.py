@@ -1,4 +1,4 @@
-"""The last stage of a search: kept prints, registered with the probe or with each other."""
+"""The last stage of a search, pair mode: kept prints registered with the probe."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ from ifvit.matcher import Matcher
 logger = logging.getLogger("ifvit")
 
 PAIRS = 20
-"""Prints that are registered with a probe: those with the best dense maps."""
+"""Number of prints that are registered with a probe: those with the best dense maps."""
 
 FIRST, AT_ONCE = 2, 6
-"""Pairs after which it is asked whether one is beyond doubt: first soon, then less often, since
-cores wait for each other there."""
+"""Numbers of pairs after which the search checks whether one is beyond doubt: soon at first, then
+less often, since cores wait for each other at a check."""
 
 
 class Rescorer:
     """Pair mode on the prints of a gallery, by the numbers of their rows."""
 
     def __init__(self, store: Store, matcher: Matcher) -> None:
-        """Take a store, and what compares pairs."""
+        """Take a store, and the Matcher that compares pairs."""
         self._store, self._matcher, self._made_by = store, matcher, made_by(matcher)
 
     def kept(self, numbers: Sequence[int]) -> dict[int, Features]:
-        """Return those of some prints that are kept, measured, on all cores.
+        """Return those of some prints that are kept, measured on all cores.
 
-        One that cannot be read, which a later version may refuse, is a warning.
+        A print that cannot be read, since a later version refuses it, leads to a warning.
         """
         rows = self._store.rows_at(numbers)
         with ThreadPoolExecutor(cores()) as pool:
@@ -51,7 +51,7 @@ class Rescorer:
         try:
             if row.made_by != self._made_by:
                 return self._matcher.extract(row.image, row.ppi, row.name)
-            # That it is a print was seen when it was enrolled, and its template is there.
+            # Its enrolment has checked that it is a print, and its template is there.
             pixels = grey_values(row.image, row.name or "the print")
             features = features_of(pixels, row.ppi, row.name)
         except ValueError as error:
@@ -61,7 +61,7 @@ class Rescorer:
         return features
 
     def results(self, probe: Features, numbers: Sequence[int]) -> dict[int, MatchResult]:
-        """Return the results of a probe, as print 0, with those of some prints that are kept."""
+        """Match a probe, as print 0, with those of some prints that are kept."""
         prints = self.kept(numbers)
         made = self._matcher.match_pairs([(probe, one) for one in prints.values()])
         return dict(zip(prints, made, strict=True))
@@ -72,7 +72,7 @@ class Rescorer:
         return self._matcher.match(*prints.values()) if len(prints) == 2 else None
 
     def named(self, id0: str, id1: str) -> MatchResult:
-        """Match two prints by their ids; raises ValueError where one is not there, or not kept."""
+        """Match two prints by their ids; raises ValueError where one is unknown, or not kept."""
         number0, number1 = (self._store.find(id)[0] for id in (id0, id1))
         result = self.pair(number0, number1)
         if result is None:
@@ -81,7 +81,8 @@ class Rescorer:
 
 
 Results = Callable[[Features, Sequence[int]], dict[int, MatchResult]]
-"""What makes pairs of a probe with some prints, by the numbers of their rows: those it could."""
+"""A function that matches a probe with some prints, by the numbers of their rows; prints that are
+not kept are left out."""
 
 
 def rescored(
@@ -90,9 +91,10 @@ def rescored(
     results: Results,
     beyond_doubt: Callable[[float], bool],
 ) -> list[Found]:
-    """Return what a search has found, the first of it with pair mode's results, best first.
+    """Return the prints that a search has found, the first ones with pair mode's results, best
+    first.
 
-    Once a score is ``beyond_doubt`` no further pairs are made.
+    Once a score is ``beyond_doubt`` no further pairs are compared.
     """
     made: dict[int, MatchResult] = {}
     chosen = [one.number for one in found[:PAIRS]]

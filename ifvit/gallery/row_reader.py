@@ -1,4 +1,4 @@
-"""Reading the rows of a gallery: labels, index vectors, and what is biometric, by their numbers."""
+"""Reading the rows of a gallery by their numbers: labels, index vectors, biometric columns."""
 
 from __future__ import annotations
 
@@ -14,34 +14,34 @@ from ifvit.gallery.rows import LABELS, SCHEMA, Row, checksum, place, to_rows
 from ifvit.gallery.sealing import Sealer
 
 FEW = 512
-"""Rows in memory at once, where all are gone through."""
+"""Number of rows in memory at once, where all rows are read."""
 
 STRIPE = 1 << 16
-"""Index vectors read at once."""
+"""Number of index vectors read at once."""
 
 
 class NobodyError(ValueError):
-    """No row is of the id or the subject that was asked for."""
+    """No row has the id or the subject that was asked for."""
 
 
 class RowReader:
-    """A table of rows, of one version until :meth:`refresh`.
+    """A table of rows, at one version until :meth:`refresh`.
 
-    The engine knows a row by a number, which holds within a version.
+    The engine identifies a row by a number, which is valid within a version.
     """
 
     def __init__(self, uri: str, table: Any, sealer: Sealer | None) -> None:
-        """Take an open table, and what decrypts it, where it is encrypted."""
+        """Take an open table, and the sealer that decrypts it, where it is encrypted."""
         self.uri, self.sealer, self._table = uri, sealer, table
 
     def refresh(self) -> int:
-        """See what others have committed, and return the version of the table."""
+        """Go to the newest version, with the commits of others, and return its number."""
         with engine_errors(self.uri, "reading"):
             self._table.checkout_latest()
             return int(self._table.version)
 
     def at(self, version: int) -> None:
-        """See the table as it was in a version; raises ValueError where that has been removed."""
+        """Go to a version of the table; raises ValueError where it has been removed."""
         with engine_errors(self.uri, f"reading version {version}"):
             if int(self._table.version) != version:
                 self._table.checkout(version)
@@ -52,7 +52,8 @@ class RowReader:
             return int(self._table.count_rows())
 
     def others(self, maker: str) -> set[str]:
-        """Return the fingerprints of all weights and settings but this that made templates."""
+        """Return the fingerprints, other than ``maker``, of weights and settings that made
+        templates."""
         where = f"made_by != '{maker}'"
         with engine_errors(self.uri, "reading"):
             if not self._table.count_rows(where):
@@ -74,7 +75,7 @@ class RowReader:
             return len(self._table.to_lance().get_fragments())
 
     def labels(self) -> pa.Table:
-        """Return all but what is biometric, a row a print."""
+        """Return all columns that are not biometric, one row for each print."""
         with engine_errors(self.uri, "reading"):
             return self._table.search().select(list(LABELS)).to_arrow()
 
@@ -83,9 +84,10 @@ class RowReader:
         return self._taken(numbers, LABELS).to_pylist()
 
     def find(self, name: str, finger: str = "") -> list[int]:
-        """Return the numbers of an id's row, or else of a subject's, perhaps of one finger alone.
+        """Return the number of the row with an id, or else the numbers of a subject's rows.
 
-        Raises :class:`NobodyError` where nobody is called so.
+        ``finger`` limits a subject's rows to one finger. Raises :class:`NobodyError` where there
+        are none.
         """
         for column in ("id", "subject"):
             where = f"{column} = {_quoted(name)}"
@@ -97,15 +99,16 @@ class RowReader:
                 return [int(number) for number in found]
         whose = f"{name!r}, finger {finger!r}" if finger else repr(name)
         raise NobodyError(
-            f"nobody in the gallery is called {whose}: expected an id or a subject of `ifvit list`"
+            f"nobody in the gallery is called {whose}: expected an id or a subject that `ifvit "
+            "list` shows"
         )
 
     def index(
         self, start: int = 0, count: int | None = None
     ) -> tuple[UInt64[np.ndarray, " P"], Int8[np.ndarray, "P E"]]:
-        """Return the numbers by which the engine knows its rows, and their index vectors.
+        """Return the numbers of rows, and their index vectors.
 
-        Of all rows, or of ``count`` from the one in place ``start`` on.
+        They are those of all rows, or of ``count`` rows from place ``start`` on.
         """
         numbers, parts = [np.zeros(0, np.uint64)], list[np.ndarray]()
         for batch, column in self._scanned("index", start, count):
@@ -125,7 +128,7 @@ class RowReader:
     def _scanned(
         self, column: str, start: int, count: int | None
     ) -> Iterator[tuple[pa.RecordBatch, pa.Array]]:
-        """Yield a biometric column of rows that follow each other, with their numbers."""
+        """Yield a biometric column of consecutive rows, with their numbers."""
         names = ["id", column] if self.sealer else [column]
         with engine_errors(self.uri, "reading"):
             query = self._table.search().select(names).with_row_id(True)

@@ -1,8 +1,8 @@
 """The store of a gallery: rows in, rows out. A table of LanceDB in a folder, or at a URI.
 
 Every write is one commit of the engine: a process that is killed leaves the table as it was before
-or after it, never between. Old versions stay readable until they are removed, and what was removed
-stays in them until then (:meth:`Store.purge`).
+or after it, never between. Old versions stay readable until they are purged, and rows that were
+removed stay in them until then (:meth:`Store.purge`).
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from ifvit.texts import parse_json
 TABLE = "prints"
 
 FRAGMENT = 1 << 16
-"""Prints of a full fragment: compaction never rewrites one that nothing was removed from."""
+"""Number of prints in a full fragment: compaction rewrites one only where rows were removed."""
 
 CHECKED = "check", CHECK
-"""Where in the table's header the key is checked, as a place and what stands there."""
+"""The entry of the table's header by which a key is checked: its name and its plain text."""
 
 
 class Store(RowReader):
-    """A table of rows. Whoever writes holds :meth:`writing`."""
+    """A table of rows. Writing needs the lock of :meth:`writing`."""
 
     @classmethod
     def create(cls, uri: str, sealer: Sealer | None = None) -> Store:
@@ -78,7 +78,8 @@ class Store(RowReader):
     def writing(self) -> Iterator[None]:
         """Let one process at a time write; raises ValueError where another one does.
 
-        Only in a local folder: elsewhere commits are atomic, and the engine joins those of two.
+        The lock is for local folders; elsewhere commits are atomic, and the engine joins those of
+        two processes.
         """
         lock = (
             nullcontext()
@@ -118,9 +119,9 @@ class Store(RowReader):
         self.refresh()
 
     def purge(self) -> None:
-        """Remove for good what was removed: all older versions, and files that nobody refers to.
+        """Erase what was removed: all older versions, and files that no version refers to.
 
-        A search that is under way in another process fails with a line, and can be repeated.
+        A search that runs in another process fails with an error of one line, and can be repeated.
         """
         self.compact()
         with engine_errors(self.uri, "removing old versions"):
@@ -137,8 +138,8 @@ class Store(RowReader):
         if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.uri)):
             raise ValueError(f"{target} lies in the gallery that is copied: give another folder")
         check_folder(target, "--out")
-        # One name for each gallery: only one process at a time copies it, so that what lies there
-        # was left by one that was killed.
+        # One name for each gallery: only one process at a time copies it, so that a folder of this
+        # name was left by a process that was killed.
         own = hashlib.sha256(os.fsencode(os.path.realpath(self.uri))).hexdigest()[:16]
         kept = target.with_name(f".{target.name}.{own}.tmp")
         try:
@@ -150,7 +151,7 @@ class Store(RowReader):
 
 
 def is_gallery(uri: str) -> bool:
-    """Return whether there is a gallery; of a URI that is no folder the engine will say so."""
+    """Return whether there is a gallery; for a URI that is no folder the engine finds out later."""
     return is_remote(uri) or os.path.isdir(os.path.join(uri, f"{TABLE}.lance", "_versions"))
 
 

@@ -1,8 +1,8 @@
-"""Rows of a gallery: what is kept of an enrolled print, and how it stands in columns.
+"""Rows of a gallery: the data of an enrolled print, and their columns.
 
-Biometric data stand in three columns of bytes, which can be encrypted: ``index``, the index vector,
+Biometric data are in three columns of bytes, which can be encrypted: ``index``, the index vector,
 ``map``, the dense map with the pose, and ``print``, the file itself where it is kept. All other
-columns say whose the print is and how it came here.
+columns say whose the print is and where it came from.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ifvit.features.coder import Template
 from ifvit.gallery.sealing import Sealer
 
 BIOMETRIC = ("index", "map", "print")
-"""Columns that show somebody's finger; all others are labels."""
+"""Columns with biometric data; all others are labels."""
 
 LABELS = ("id", "subject", "finger", "name", "ppi", "quality", "enrolled", "metadata", "made_by")
 
 KEY = {"lance-schema:unenforced-primary-key:position": "1"}
-"""Marks the column by which the engine knows a row again: of two processes that add the same print
-at once, one finds that it is there."""
+"""Metadata that mark a column as the primary key: of two processes that add the same print at once,
+one finds that it is already there."""
 
 SCHEMA = pa.schema(
     [
@@ -48,7 +48,7 @@ SCHEMA = pa.schema(
 )
 
 POSE = struct.Struct("<3B4d")
-"""What a dense map begins with: its sides h, w and K, then core x, core y, rotation, confidence."""
+"""The header of a dense map: its sides h, w and K, then core x, core y, rotation, confidence."""
 
 
 @dataclass(frozen=True)
@@ -56,38 +56,38 @@ class Row:
     """An enrolled print."""
 
     id: str
-    """Made of its pixels, so that one print is enrolled once (:func:`print_id`)."""
+    """An id made from the print's pixels, so that one print is enrolled once (:func:`print_id`)."""
     template: Template
     made_by: str
     """sha256 of the weights and settings that made the template."""
     subject: str = ""
     finger: str = ""
     name: str = ""
-    """What the print was called when it came: its path, for one from a file."""
+    """The name of the print when it was enrolled: its path, if it came from a file."""
     ppi: float = 500.0
     enrolled: str = ""
-    """When, UTC, as ISO 8601 says."""
+    """Time of the enrolment, UTC, in ISO 8601."""
     metadata: dict[str, str] = field(default_factory=dict)
     image: bytes | None = None
     """The print as an image file, without loss, where it is kept."""
 
     @property
     def quality(self) -> float:
-        """Return the quality of the print, a column of its own: it is the template's."""
+        """Return the quality of the print, which the template has; it is a column of its own."""
         return self.template.quality
 
 
 def print_id(digest: bytes, sealer: Sealer | None) -> str:
     """Return the id of a print by the digest of its pixels: 24 hexadecimal digits.
 
-    In an encrypted gallery it depends on the key: who has a print cannot find out by its digest
-    alone whether it is enrolled.
+    In an encrypted gallery it depends on the key: somebody who has a print cannot find out by its
+    digest alone whether it is enrolled.
     """
     return (sealer.keyed(digest) if sealer else hashlib.sha256(digest).digest()).hex()[:24]
 
 
 def plain_text(text: str) -> str:
-    """Return text that every column can hold: bytes of a name that is no UTF-8 are spelled out."""
+    """Return text that every column can hold: bytes of a name that are not UTF-8 are escaped."""
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
@@ -99,7 +99,7 @@ def packed(template: Template) -> bytes:
 
 
 def unpacked(data: bytes, index: Int8[np.ndarray, " E"]) -> Template:
-    """Return the template of bytes that :func:`packed` made, and of an index vector.
+    """Return the template from bytes that :func:`packed` made, and from an index vector.
 
     Raises ValueError for bytes of another length.
     """
@@ -131,7 +131,7 @@ def _parts(data: bytes) -> tuple[np.ndarray, np.ndarray, tuple[float, ...]]:
 
 
 def checksum(row: dict) -> bytes:
-    """Return the sha256 of what a row's columns hold, as it is stored."""
+    """Return the sha256 of a row's columns as they are stored."""
     digest = hashlib.sha256()
     for name in (*LABELS, *BIOMETRIC):
         value = row[name]
@@ -161,7 +161,8 @@ def _columns(row: Row, sealer: Sealer | None) -> dict:
 
 
 def place(id: str, column: str) -> bytes:
-    """Return what an encrypted value is bound to: it can be read nowhere but in its own place."""
+    """Return the associated data of an encrypted value: it can be decrypted in its own row and
+    column only."""
     return f"{id} {column}".encode()
 
 

@@ -1,7 +1,7 @@
-"""Encryption at rest of what is biometric in a gallery: AES-256-GCM, a nonce for each value.
+"""Encryption at rest of a gallery's biometric data: AES-256-GCM, with a nonce for each value.
 
 Every value is bound to its row and its column (associated data), so that it cannot be moved to
-another person's row. Whose a print is, and the audit log, are not encrypted.
+another person's row. The labels of prints and the audit log are not encrypted.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ KEY_VARIABLE = "IFVIT_GALLERY_KEY"
 KEY_BYTES, NONCE_BYTES = 32, 12
 
 CHECK = b"the key of this ifvit gallery"
-"""What a gallery keeps encrypted, to know its key again."""
+"""A text that a gallery keeps encrypted, by which a key is checked."""
 
 EXPECTED = (
     f"a key of {KEY_BYTES} bytes, plain, as hexadecimal digits or as base64: make one by "
@@ -28,9 +28,9 @@ EXPECTED = (
 
 
 def read_key(path: str | Path | None) -> bytes | None:
-    """Return the key of a file, or else of the environment, or None where there is neither.
+    """Return the key from a file, or else from the environment, or None where there is neither.
 
-    Raises FileNotFoundError, and ValueError for what is no key.
+    Raises FileNotFoundError, and ValueError where there is something else than a key.
     """
     if path is not None:
         if not Path(path).is_file():
@@ -56,7 +56,7 @@ def _key(data: bytes, where: str) -> bytes:
 
 
 class Sealer:
-    """A key at work."""
+    """A key that encrypts, decrypts and signs."""
 
     def __init__(self, key: bytes) -> None:
         """Take a key of 32 bytes. Raises ImportError where ``cryptography`` is not installed."""
@@ -78,9 +78,9 @@ class Sealer:
         except (InvalidTag, ValueError) as error:
             raise ValueError(
                 f"what is encrypted for {place.decode(errors='replace')} cannot be read: it is "
-                "damaged, or of another key; run `ifvit gallery check`"
+                "damaged, or encrypted with another key; run `ifvit gallery check`"
             ) from error
 
     def keyed(self, data: bytes) -> bytes:
-        """Return a digest that only who has the key can make (HMAC-SHA-256)."""
+        """Return a digest that only the owner of the key can compute (HMAC-SHA-256)."""
         return hmac.digest(self._key, data, "sha256")

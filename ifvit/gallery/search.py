@@ -19,22 +19,22 @@ from ifvit.gallery.row_store import Store
 from ifvit.gallery.rows import maps_of
 
 MAPS = 2000
-"""Prints whose dense maps are compared: those with the best index vectors."""
+"""Number of prints whose dense maps are compared: those with the best index vectors."""
 
 CACHED = 512
-"""Index vectors converted to floats at once: they stay in the processor's cache."""
+"""Number of index vectors converted to floats at once: they stay in the processor's cache."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What of a gallery is in memory: the index vectors of one version of it."""
+    """The part of a gallery that is in memory: the index vectors of one version."""
 
     version: int
     numbers: UInt64[np.ndarray, " P"]
-    """By which the store knows the rows."""
+    """Numbers of the rows in the store."""
     index: Int8[np.ndarray, "P E"]
     lengths: Float[np.ndarray, " P"]
-    """Of the index vectors as they are stored."""
+    """Lengths of the index vectors as they are stored."""
 
     def __len__(self) -> int:
         """Return the number of prints."""
@@ -58,18 +58,19 @@ def held_rows(store: Store, version: int, start: int = 0, count: int | None = No
 
 @dataclass(frozen=True)
 class Found:
-    """A print that a search has come to."""
+    """A print that a search has found."""
 
     number: int
-    """By which the store knows its row."""
+    """Number of its row in the store."""
     index_score: float
     map_score: float
     result: MatchResult | None = None
-    """Of pair mode, where that was done: print 0 is the probe."""
+    """Result of pair mode, where the pair was compared: print 0 is the probe."""
 
     @property
     def rank(self) -> tuple[bool, float]:
-        """Return what candidates are ordered by: pairs first, by score, then by their maps."""
+        """Return the key that orders candidates: compared pairs first, by score, then the others by
+        their maps."""
         if self.result is None:
             return False, self.map_score
         return True, self.result.score
@@ -98,14 +99,14 @@ def best(scores: Float[np.ndarray, " P"], count: int) -> Int[np.ndarray, " best"
     count = min(count, len(scores))
     if count == 0:
         return np.zeros(0, int)
-    # All that are as good as the last one that counts: which of them comes is not left to chance.
+    # Scores equal to the last one that counts are all sorted, so that the choice is determined.
     limit = np.partition(scores, len(scores) - count)[len(scores) - count]
     places = np.flatnonzero(scores >= limit)
     return places[np.argsort(-scores[places], kind="stable")][:count]
 
 
 def map_scores(maps: Sequence[bytes], template: Template) -> Float[np.ndarray, " P"]:
-    """Return how alike a probe's dense map and those of some rows, as they are stored, are."""
+    """Return the similarity of a probe's dense map with those of some rows, as they are stored."""
     if not len(maps):
         return np.zeros(0, np.float32)
     cells, mask = maps_of(maps)

@@ -1,4 +1,4 @@
-"""Who does the work of a gallery: this process, or the workers of a cluster, by one interface."""
+"""One interface for the stages of a search, done by this process or by the workers of a cluster."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Stages(Protocol):
         """Return the prints that are most alike by index vectors, then by dense maps."""
 
     def results(self, probe: Features, numbers: Sequence[int]) -> dict[int, MatchResult]:
-        """Return pair mode's results of a probe, as print 0, with those of some prints it could."""
+        """Match a probe, as print 0, with some prints in pair mode; leave out those not kept."""
 
 
 def read_here(matcher: Matcher, entries: Sequence[Entry]) -> list[Read | Unread]:
@@ -42,7 +42,7 @@ class Embedded:
     """The stages in this process, on all its cores."""
 
     def __init__(self, store: Store, held: Snapshot, matcher: Matcher) -> None:
-        """Take a gallery, what of it is in memory, and what compares pairs."""
+        """Take a gallery, its snapshot in memory, and the Matcher that compares pairs."""
         self._store, self._held = store, held
         self.results = Rescorer(store, matcher).results
 

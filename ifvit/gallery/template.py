@@ -1,8 +1,8 @@
-"""Templates on disk: fixed length, one row a print, compared without the prints.
+"""Templates on disk: of fixed length, one row for each print, compared without the prints.
 
 The file is an ``.npz`` of plain arrays: ``names`` (P,), ``cells`` (P, h, w, K) int8, the dense
 maps, ``mask`` (P, h, w) bool, which of their cells show ridges, ``index`` (P, E) int8, the index
-vectors, and the text ``ifvit``, which says by which Module 2 they were made. With a map of
+vectors, and the text ``ifvit``, which names the Module 2 that made them. With a map of
 20 × 20 cells and E = 256 a template is 3,506 bytes: 3,200 of cells, 50 of mask and 256 of index.
 """
 
@@ -30,13 +30,13 @@ from ifvit.texts import parse_json
 logger = logging.getLogger("ifvit")
 
 VERSION = 2
-"""Of the file. Version 1 held embeddings of pairs, which nothing can compare any more."""
+"""Version of the file. Version 1 held embeddings of pairs, which can no longer be compared."""
 
 Stage = Literal["index", "map"]
-"""What of a template is compared: the index vectors, millions a second, or the dense maps."""
+"""The part of a template that is compared: index vectors, millions a second, or dense maps."""
 
 LOW_QUALITY = 40.0
-"""A template of less quality is hardly found again, of 0 to 100."""
+"""Quality, of 0 to 100, below which a template is hardly found again."""
 
 UNIT = 0.03
 """How far from 1 the length of a cell may be: eight numbers, each rounded to a 127th."""
@@ -60,7 +60,7 @@ class Templates:
 
     @property
     def bytes_each(self) -> int:
-        """Return the size of one template: the mask takes a bit a cell."""
+        """Return the size of one template in bytes: the mask takes one bit for each cell."""
         cells, mask = self.cells[0], self.mask[0]
         return cells.nbytes + -(-mask.size // 8) + self.index[0].nbytes
 
@@ -78,12 +78,12 @@ def templates_of(names: Sequence[str], made: Sequence[Template], sha256: str) ->
 def embed_files(
     matcher: Matcher, paths: Sequence[str | Path], ppi: int | None = None
 ) -> tuple[Templates | None, list[str]]:
-    """Make the templates of prints in files, and return with them the names that have none.
+    """Make the templates of prints in files; return them, and the names of prints without one.
 
-    A template is called by its path as it was given: two folders can hold the same names. ``ppi``
-    is the prints' resolution, 500 if not given. A print that cannot be read is a warning, and None
-    is returned where none can. One print is in memory at a time. Raises ValueError for a path that
-    is given twice.
+    A template is named by its path as it was given, since two folders can hold the same names.
+    ``ppi`` is the prints' resolution, 500 if not given. A print that cannot be read leads to a
+    warning; where none can be read, the templates are None. One print is in memory at a time.
+    Raises ValueError for a path that is given twice.
     """
     check_names(paths)
     made, names, unreadable = [], [], []
@@ -119,7 +119,8 @@ def template_scores(
 ) -> Float[np.ndarray, "P Q"]:
     """Return the similarity of every template of one set with every one of another, in [-1, 1].
 
-    Symmetric; matrix products alone. Raises ValueError where they were made by different weights.
+    It is symmetric, and takes matrix products only. Raises ValueError where different weights made
+    the two sets.
     """
     if templates0.matcher_sha256 != templates1.matcher_sha256:
         raise ValueError(
@@ -154,7 +155,7 @@ def save_templates(path: str | Path, templates: Templates) -> None:
 
 
 def load_templates(path: str | Path) -> Templates:
-    """Read templates; raises FileNotFoundError, and ValueError for a file that is not such."""
+    """Read templates; raises FileNotFoundError, and ValueError for a file of another kind."""
     arrays = read_arrays(path, EXPECTED)
     try:
         record = parse_json(str(arrays["ifvit"]))
@@ -181,7 +182,7 @@ def _checked(arrays: dict[str, np.ndarray], record: dict[str, Any]) -> Templates
     lengths = np.linalg.norm(cells.astype(np.float32) / INT8, axis=-1)
     if not (np.abs(lengths - mask) <= UNIT).all():
         raise ValueError("cells that are no unit vectors")
-    # Of a print whose pose shows no ridges nothing is known, and its vector may be 0.
+    # The index vector of a print that shows no ridges in its pose may be 0.
     scaled = np.abs(index.astype(int)).max(axis=1) == INT8
     if not (scaled | ~mask.any(axis=(1, 2))).all():
         raise ValueError("index vectors that are not scaled to 127")

@@ -18,11 +18,11 @@ logger = logging.getLogger("ifvit")
 
 
 def upgraded(store: Store, matcher: Matcher) -> tuple[int, list[str]]:
-    """Embed anew every print whose template is of other weights or settings.
+    """Embed anew every print whose template was made by other weights or settings.
 
-    Some at a time, each a commit: one that was stopped goes on with what is left. Returns how many
-    were embedded, and the ids of those that cannot be, since no print of them is kept, or none that
-    can be read. The store is held for writing while it works.
+    Prints are committed some at a time: an upgrade that was stopped goes on with the rest. Returns
+    how many were embedded, and the ids of those that cannot be, since their print is not kept or
+    cannot be read. The store is locked for writing meanwhile.
     """
     maker = made_by(matcher)
     with store.writing():

@@ -1,7 +1,7 @@
-"""Formulas that are written once for NumPy's arrays and for JAX's.
+"""Formulas that are written once for arrays of NumPy and of JAX.
 
-A print in use is NumPy's, and no compiler is waited for; training draws prints on accelerators, in
-JAX. What both do is one function, which computes with the library that its arrays are of.
+Matching computes with NumPy, so that it waits for no compiler; training draws prints on
+accelerators, with JAX. What both do is one function, which uses the library of its arguments.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from jax import Array
 
     Arrays = TypeVar("Arrays", np.ndarray, Array)
-    """Arrays of one library, NumPy's or JAX's, whose own the result is."""
+    """Arrays of one library, NumPy or JAX; the result is of the same library."""
 else:
     # Only training has JAX; what is checked at run time is shape and kind of number.
     Arrays = Any
@@ -30,7 +30,7 @@ def library_of(array: object) -> Any:
 
 
 def product(first: Any, second: Any) -> Any:
-    """Return the matrix product, exact to float32: accelerators would round its factors."""
+    """Return the matrix product to float32 precision: accelerators would round its factors."""
     library = library_of(second if isinstance(first, np.ndarray) else first)
     return (
         np.matmul(first, second)

@@ -1,4 +1,4 @@
-"""A displacement field, one vector a coarse cell, read between its cells and turned round."""
+"""A displacement field: one vector per coarse cell, interpolated between cells, and inverted."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from ifvit.geometry.warp import sample, settled
 Point = tuple[float, float]
 
 INVERSE_STEPS = 12
-"""Fixed-point steps that turn a displacement round: each cuts the error to a third or less."""
+"""Fixed-point steps that invert a displacement: each cuts the error to a third or less."""
 
 
 @dataclass(frozen=True)
 class Displacement:
-    """What the skin's distortion adds before a similarity: the point x of image 0 shows the skin of
-    ``H_0to1(x + displacement)``. Pixels at 500 ppi."""
+    """The skin's distortion, added before a similarity is applied: point x of image 0 shows the
+    same skin as point ``H_0to1(x + displacement)`` of image 1. Pixels at 500 ppi."""
 
     values: Float[np.ndarray, "h w 2"]
-    """(x, y) at the middle of each coarse cell of image 0."""
+    """Displacement (x, y) at the middle of each coarse cell of image 0."""
     cell_px: float
     """Distance between the cells' middles."""
     first0: Point
@@ -32,7 +32,7 @@ class Displacement:
     first1: Point
     """Middle of the first cell of image 1, whose grid is as large."""
     turned: Displacement | None = None
-    """What it is the inverse of: turned round twice it is what it was, to the last digit."""
+    """The displacement that this one is the inverse of, if any: inverting twice is then exact."""
 
     @classmethod
     def of_frames(cls, values: Float[np.ndarray, "h w 2"], config: ModelConfig) -> Displacement:
@@ -42,7 +42,8 @@ class Displacement:
         return cls(values, cell_px, (first, first), (first, first))
 
     def at(self, points: Float[np.ndarray, "K 2"]) -> Float[np.ndarray, "K 2"]:
-        """Read it at points of image 0, bilinear between cells; beyond the outer ones as there."""
+        """Return the displacement at points of image 0: bilinear between the cells' middles, and
+        beyond the outermost ones their value."""
         return sample(self.values, (points - np.array(self.first0)) / self.cell_px)
 
     def on_prints(self, frame0: Frame, frame1: Frame) -> Displacement:
@@ -53,9 +54,10 @@ class Displacement:
         return Displacement(self.values / scale, self.cell_px / scale, (x0, y0), (x1, y1))
 
     def inverse(self, H_0to1: Float[np.ndarray, "2 3"]) -> Displacement:
-        """Return what it is, cell by cell of image 1, for the inverse of ``H_0to1``.
+        """Return the displacement from image 1 to image 0, which goes with the inverse of
+        ``H_0to1`` and is given for the cells of image 1.
 
-        By fixed-point iteration, which converges because skin does not fold.
+        It is found by fixed-point iteration, which converges because skin does not fold.
         """
         if self.turned is not None:
             return self.turned

@@ -1,4 +1,4 @@
-"""Images blurred by a Gaussian, and reduced by the mean over blocks; of NumPy or of JAX."""
+"""Images blurred by a Gaussian, and reduced by the mean over blocks, in NumPy or JAX."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def _blur_matrix(side: int, sigma: float) -> np.ndarray:
 def gaussian_blur(image: Float[Arrays, "*B H W"], sigma: float) -> Float[Arrays, "*B H W"]:
     """Blur by a Gaussian of standard deviation ``sigma`` pixels, normalised at the border.
 
-    As two matrix products: for canvases of some hundred pixels that is many times faster than a
-    convolution with one channel, on every device.
+    It is computed as two matrix products: for canvases of some hundred pixels that is many times
+    faster than a convolution with one channel, on every device.
     """
     rows, columns = (_blur_matrix(side, sigma) for side in image.shape[-2:])
     return product(product(rows, image), columns.T)

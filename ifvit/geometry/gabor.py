@@ -33,7 +33,7 @@ _PLANES = np.concatenate([np.zeros((1, 2), int), OFFSETS])
 _SQUARES = np.stack([_PLANES[:, 0] ** 2, _PLANES[:, 1] ** 2, _PLANES.prod(axis=1)], axis=1)
 
 _TIMES = np.array([1.0] + [2.0] * len(OFFSETS), np.float32)
-"""How often each counts in a sum over the whole filter."""
+"""How often each of these taps counts in a sum over the whole filter."""
 
 
 def gabor_taps(
@@ -85,7 +85,7 @@ def _padded(image: Any) -> Any:
 
 
 def _applied(padded: Any, taps: Any) -> Any:
-    """Filter an image that zeros of width :data:`RADIUS` surround."""
+    """Filter an image that is padded by :data:`RADIUS` zeros on each side."""
     height, width = taps.shape[-2:]
 
     def shifted(dx: int, dy: int) -> Any:
@@ -103,10 +103,10 @@ def oriented_filter(
     orientation: Float[Arrays, "*B H W"],
     period: Float[Arrays, "*B H W"],
 ) -> Float[Arrays, "*B H W"]:
-    """Filter an image along its ridges once: enhancement with a known flow.
+    """Filter an image once along its ridges, whose orientation and period are known.
 
-    Shapes (..., H, W); ``orientation`` in radians along the ridge, ``period`` in pixels, at most
-    ``2 RADIUS / 3`` of them for a filter that holds three half-waves.
+    All shapes are (..., H, W). ``orientation`` is the direction along the ridge in radians,
+    ``period`` is in pixels, at most ``2 RADIUS / 3``, so that the filter holds three half-waves.
     """
     height, library = image.shape[-2], library_of(image)
     step = ROWS if library is np else height

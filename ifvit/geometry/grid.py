@@ -17,8 +17,8 @@ from ifvit.geometry.filters import shrink
 
 
 class Frame(NamedTuple):
-    """Where a frame lies on its print: its pixel p shows ``(p + origin + ½) / scale - ½`` there, in
-    pixels at 500 ppi."""
+    """Where a frame lies on its print: pixel p of the frame shows point ``(p + origin + ½) / scale
+    - ½`` of the print, in pixels at 500 ppi."""
 
     scale: float
     origin: tuple[int, int]
@@ -34,7 +34,8 @@ class Frame(NamedTuple):
 
 
 def frame_side(model: ModelConfig) -> int:
-    """Return the canvas's side in pixels at 500 ppi: the frame that impressions are made in."""
+    """Return the side of the canvas in pixels at 500 ppi: the frame in which synthetic impressions
+    are made."""
     return model.canvas * REFERENCE_PPI // model.ppi
 
 
@@ -55,5 +56,5 @@ def nearest_cell(points: Float[Arrays, "*B 2"], model: ModelConfig) -> Int[Array
 
 
 def cell_mask(mask: Bool[Arrays, "B H W"]) -> Bool[Arrays, "B h w"]:
-    """Return the coarse cells at least half of whose pixels are foreground."""
+    """Return the mask of the coarse cells of which at least half is foreground."""
     return shrink(mask.astype(np.float32), STRIDE) >= 0.5

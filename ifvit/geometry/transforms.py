@@ -1,4 +1,4 @@
-"""Plane transforms: 2×3 matrices in pixels (x, y), of NumPy or of JAX.
+"""Plane transforms: 2×3 matrices in pixels (x, y), in NumPy or JAX.
 
 ``H_0to1`` takes a point of image 0 to image 1; used as an output-to-input map it is also what
 draws image 1 in image 0's frame (:func:`ifvit.geometry.warp.warp`).
@@ -16,7 +16,8 @@ from ifvit.geometry.arrays import Arrays, library_of
 
 
 def similarity_at(cos: Any, sin: Any, start: Any, end: Any) -> Any:
-    """Return the similarity that takes ``start`` to ``end``, of linear part (cos, -sin; sin, cos).
+    """Return the similarity with the linear part (cos, -sin; sin, cos) that takes ``start`` to
+    ``end``.
 
     The length of (cos, sin) is its scale. Arrays (B,) of ``cos`` and ``sin`` give (B, 2, 3).
     """
@@ -29,9 +30,8 @@ def similarity_at(cos: Any, sin: Any, start: Any, end: Any) -> Any:
 def similarity(
     angle: float, centre: Sequence[float], scale: float = 1.0
 ) -> Float[np.ndarray, "2 3"]:
-    """Return the rotation by ``angle`` degrees (x axis towards y axis) about ``centre`` (x, y).
-
-    Scaled by ``scale`` about the same point.
+    """Return the rotation by ``angle`` degrees (x axis towards y axis) about ``centre`` (x, y),
+    combined with a scaling by ``scale`` about the same point.
     """
     radians, middle = np.deg2rad(angle), np.asarray(centre, float)
     return np.asarray(
@@ -47,7 +47,7 @@ def angle_of(H: Float[np.ndarray, "2 3"]) -> float:
 def apply(H: Float[Arrays, "*A 2 3"], points: Float[Arrays, "*K 2"]) -> Float[Arrays, "*K 2"]:
     """Return points (x, y) moved by the 2×3 transform ``H``.
 
-    Transforms (*A, 2, 3) move points (*A, K, 2), each its own.
+    Of transforms (*A, 2, 3) and points (*A, K, 2), each transform moves its own K points.
     """
     if H.ndim > 2:
         return points @ H[..., :2].swapaxes(-1, -2) + H[..., None, :, 2]
@@ -80,9 +80,11 @@ def coarser(H: Float[Arrays, "*A 2 3"], factor: float) -> Float[Arrays, "*A 2 3"
 def fit_similarity(
     points0: Float[Arrays, "N 2"], points1: Float[Arrays, "N 2"], valid: Bool[Arrays, " N"]
 ) -> Float[Arrays, "2 3"]:
-    """Return the least-squares similarity from points 0 to points 1; the identity for under three.
+    """Return the least-squares similarity from points 0 to points 1; with fewer than three valid
+    points, the identity.
 
-    Closed form in the complex plane (Umeyama, IEEE TPAMI 13(4), 1991, in two dimensions).
+    It is computed in closed form in the complex plane (Umeyama, IEEE TPAMI 13(4), 1991, in two
+    dimensions).
     """
     library = library_of(points0)
     weight = valid / library.maximum(valid.sum(), 1)

@@ -12,7 +12,8 @@ from ifvit.geometry.arrays import Arrays, library_of
 
 
 def sample(image: Num[Arrays, "H W *C"], points: Float[Arrays, "*P 2"]) -> Float[Arrays, "*P *C"]:
-    """Read an image at points (x, y) by bilinear interpolation; the border's value beyond it."""
+    """Read an image at points (x, y) by bilinear interpolation; points beyond the border take the
+    value at the border."""
     return _sample(image, points, library_of(image))
 
 
@@ -21,7 +22,7 @@ def sample_each(
 ) -> Float[np.ndarray, "A K C"]:
     """Read A images, each at its own points, as :func:`sample` does."""
     count, height, width, channels = images.shape
-    # One above the other they are one image; no point reaches into its neighbour.
+    # Stacked, they are read as one image; no point reaches into the image below its own.
     y = points[..., 1].clip(0, height - 1) + height * np.arange(count)[:, None]
     stacked = images.reshape(count * height, width, channels)
     return np.asarray(_sample(stacked, np.stack([points[..., 0], y], axis=-1), np))
@@ -34,9 +35,10 @@ def settled(
     first: tuple[float, float],
     steps: int,
 ) -> Float[np.ndarray, "K 2"]:
-    """Return the points that a displacement, added to them, takes to ``target``.
+    """Return the points that arrive at ``target`` when a displacement is added to them.
 
-    Its values lie ``cell_px`` apart from ``first`` on. By fixed-point iteration.
+    The displacement's values lie ``cell_px`` apart, starting at ``first``. The points are found by
+    fixed-point iteration.
     """
     points, start = target, np.array(first)
     for _ in range(steps):
@@ -48,7 +50,7 @@ def _sample(image: Any, points: Any, library: Any) -> Any:
     height, width, *channels = image.shape
     x = library.clip(points[..., 0], 0, width - 1)
     y = library.clip(points[..., 1], 0, height - 1)
-    # A point on the last pixel is read from the one before it, all of whose weight is its.
+    # A point on the last pixel is read between it and the pixel before, which gets no weight.
     x0, y0 = (
         library.minimum(at.astype(int), max(side - 2, 0)) for at, side in ((x, width), (y, height))
     )
@@ -71,12 +73,12 @@ def warp(
     fields: Float[np.ndarray, "A h w 2"] | None = None,
     shape: tuple[int, int] | None = None,
 ) -> tuple[Float[np.ndarray, "A _ _"], Bool[np.ndarray, "A _ _"]]:
-    """Draw a print and its mask through A output-to-input transforms, bilinear.
+    """Draw a print and its mask through A output-to-input transforms, by bilinear interpolation.
 
-    ``fields`` displaces the output's pixels before that, one vector a coarse cell. The output has
-    the (height, width) ``shape``, that of the image if not given. Beyond the image its border is
-    repeated and nothing is foreground: no edge appears where the image ends, which would disturb
-    the local statistics inside it.
+    ``fields`` displaces the output's pixels before the transform, by one vector per coarse cell.
+    The output has the (height, width) ``shape``, that of the image if not given. Beyond the image
+    its border is repeated and nothing is foreground: an edge where the image ends would disturb the
+    local statistics inside it.
     """
     soft = drawn(mask.astype(np.float32), transforms, fields=fields, shape=shape)
     return drawn(image, transforms, "nearest", fields, shape), soft > 0.5
@@ -92,10 +94,10 @@ def drawn(
     fields: Float[np.ndarray, "A h w 2"] | None = None,
     shape: tuple[int, int] | None = None,
 ) -> Float[np.ndarray, "A _ _"]:
-    """Draw an image through A output-to-input transforms, bilinear.
+    """Draw an image through A output-to-input transforms, by bilinear interpolation.
 
-    ``beyond`` its border it is 0 ("constant"), or the border again ("nearest"). ``fields`` and
-    ``shape`` as :func:`warp` has them.
+    ``beyond`` says what lies outside the image: zeros ("constant") or its border repeated
+    ("nearest"). ``fields`` and ``shape`` are as in :func:`warp`.
     """
     height, width = image.shape if shape is None else shape
     image, border = np.ascontiguousarray(image, np.float32), BEYOND[beyond]
@@ -113,7 +115,8 @@ def drawn(
 def _placed(
     H: Float[np.ndarray, "2 3"], field: Float[np.ndarray, "h w 2"], shape: tuple[int, int]
 ) -> tuple[Float[np.ndarray, "H W"], Float[np.ndarray, "H W"]]:
-    """Return where each pixel is read, x and y, displaced by a field before a transform."""
+    """Return the x and y at which each output pixel is read: displaced by ``field``, then moved by
+    ``H``."""
     height, width = shape
     moved = cv2.resize(np.asarray(field, np.float32), (width, height))
     x = moved[..., 0] + np.arange(width, dtype=np.float32)

@@ -1,1 +1,2 @@
-"""What an examiner looks at: minutiae of a matched pair. They show a decision and do not decide."""
+"""Minutiae of a matched pair, as an examiner looks at them. They explain a score, and have no part
+in it."""

@@ -23,8 +23,8 @@ class Examined(NamedTuple):
     def record(self) -> dict[str, Any]:
         """Return all of it as plain values for JSON.
 
-        Places are in pixels at 500 ppi of the prints, directions in degrees from the x axis towards
-        the y axis; a pair holds the places of its minutiae in both lists, counted from 0.
+        Positions are in pixels at 500 ppi of the prints, directions in degrees from the x axis
+        towards the y axis; a pair holds the indices of its minutiae in both lists, from 0.
         """
         pairs = zip(*(part.tolist() for part in self.pairs), strict=True)
         return {
@@ -37,7 +37,7 @@ class Examined(NamedTuple):
         }
 
     def lines(self) -> list[str]:
-        """Return a line for each pair, numbered from 1, and one for all."""
+        """Return a line that counts the pairs, and a line for each pair, numbered from 1."""
         first, second, pairs = self
         told = [f"{len(pairs.index0)} of {len(first)} and {len(second)} minutiae are paired"]
         for number, (i, j, residual) in enumerate(

@@ -1,4 +1,4 @@
-"""Minutiae of two registered prints, paired one to one: each with what shows the same skin."""
+"""Minutiae of two registered prints, paired one to one where they show the same skin."""
 
 from __future__ import annotations
 
@@ -17,25 +17,26 @@ WITHIN_RAD = np.pi / 6
 """Difference of directions up to which two minutiae are the same."""
 
 STEP_PX = 4.0
-"""Length over which a direction is followed through a registration."""
+"""Distance, in pixels at 500 ppi, over which a direction is carried through a registration."""
 
 
 class MinutiaPairs(NamedTuple):
-    """P pairs of minutiae, in the order of print 0's."""
+    """P pairs of minutiae, in the order of the minutiae of print 0."""
 
     index0: Int[np.ndarray, " P"]
     index1: Int[np.ndarray, " P"]
     residual_px: Float[np.ndarray, " P"]
-    """How far each lies from where the registration puts the other: the mean of both prints, pixels
-    at 500 ppi."""
+    """Distance of each minutia from where the registration puts its partner: the mean over both
+    prints, pixels at 500 ppi."""
 
 
 def pair_minutiae(minutiae0: Minutiae, minutiae1: Minutiae, alignment: Alignment) -> MinutiaPairs:
     """Pair the minutiae of two prints by their registration, the skin's distortion included.
 
-    Of all ways to pair them one to one, that of least residual in sum. It is measured in both
-    prints, so that swapped prints with the transposed alignment have the same pairs. Prints that
-    are not aligned have none. Types may differ: pressure turns an ending into a bifurcation.
+    Among all ways to pair them one to one, it is the one with the smallest sum of residuals.
+    Residuals are measured in both prints, so that swapped prints with the transposed alignment have
+    the same pairs. Prints that are not aligned have none. Types may differ: pressure turns an
+    ending into a bifurcation.
     """
     if not alignment.ok or not len(minutiae0) or not len(minutiae1):
         return _paired(np.zeros((0, 0)), np.zeros((0, 0)), WITHIN_PX, WITHIN_RAD)
@@ -58,7 +59,7 @@ def nearest_pairs(
 ) -> MinutiaPairs:
     """Pair minutiae of one plane, one to one, so that the sum of their distances is least.
 
-    As many as lie within ``within_px`` pixels and ``within_rad`` radians are paired. Raises
+    As many as possible within ``within_px`` pixels and ``within_rad`` radians are paired. Raises
     ValueError where SciPy, which comes with scikit-image, is not installed.
     """
     return _paired(*_differences(minutiae0, minutiae1), within_px, within_rad)
@@ -67,7 +68,8 @@ def nearest_pairs(
 def _differences(
     minutiae0: Minutiae, minutiae1: Minutiae
 ) -> tuple[Float[np.ndarray, "M N"], Float[np.ndarray, "M N"]]:
-    """Return how far apart minutiae of one plane lie, and how far their directions, radians."""
+    """Return the distances of minutiae of one plane in pixels, and the differences of their
+    directions in radians."""
     apart = np.linalg.norm(minutiae0.places[:, None] - minutiae1.places[None], axis=-1)
     turn = minutiae0.directions[:, None] - minutiae1.directions[None]
     return apart, np.abs(np.angle(np.exp(1j * turn)))
@@ -82,7 +84,7 @@ def _paired(
     if not apart.size:
         return MinutiaPairs(np.zeros(0, int), np.zeros(0, int), np.zeros(0))
     same = (apart <= within_px) & (turn <= within_rad)
-    # A pair that is none costs more than any number of others can save.
+    # A pair beyond the limits costs more than any number of other pairs can save.
     index0, index1 = _assigned(np.where(same, apart, within_px * (1 + max(apart.shape))))
     kept = same[index0, index1]
     index0, index1 = index0[kept], index1[kept]

@@ -1,10 +1,10 @@
 """Minutiae of one print: where its ridges end and fork, from the skeleton of its enhanced ridges.
 
 Minutiae are pixels of the skeleton with a crossing number of 1 (ridge ending) or 3 (bifurcation):
-Rutovitz, "Pattern recognition", J. Royal Statistical Society 129(4), 1966. Spurious ones fall by
-the rules of Xiao and Raafat, "Fingerprint image postprocessing: a combined statistical and
-structural approach", Pattern Recognition 24(10), 1991: what is near the border or where the flow is
-not clear, and spurs, bridges, lakes, islands and breaks (:mod:`ifvit.minutiae.structures`).
+Rutovitz, "Pattern recognition", J. Royal Statistical Society 129(4), 1966. Spurious ones are
+removed by the rules of Xiao and Raafat, "Fingerprint image postprocessing: a combined statistical
+and structural approach", Pattern Recognition 24(10), 1991: those near the border or where the flow
+is not clear, and spurs, bridges, lakes, islands and breaks (:mod:`ifvit.minutiae.structures`).
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ BORDER_PX = 18.0
 every ridge ends."""
 
 LEAST_COHERENCE = 0.4
-"""Where the flow is less clear than this, what the filter draws is not to be relied on."""
+"""Coherence of the flow below which the ridges that the filter draws are not reliable."""
 
 REACH_PX = 8
-"""How far along the skeleton the direction of a minutia is looked for."""
+"""Distance along the skeleton over which the direction of a minutia is measured."""
 
 AROUND = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 
@@ -44,12 +44,13 @@ class Minutiae:
     """K minutiae of a print, in pixels at 500 ppi of the whole print."""
 
     places: Float[np.ndarray, "K 2"]
-    """(x, y)."""
+    """Positions (x, y)."""
     directions: Float[np.ndarray, " K"]
-    """Radians in [0, 2π), from the x axis towards the y axis: of an ending along its ridge, of a
-    bifurcation between both branches, as in ISO/IEC 19794-2, which turns the other way."""
+    """Radians in [0, 2π), from the x axis towards the y axis: along the ridge for an ending,
+    between both branches for a bifurcation. ISO/IEC 19794-2 defines them in the same way, but
+    counts angles in the opposite sense."""
     bifurcations: Bool[np.ndarray, " K"]
-    """Whether it is a bifurcation; otherwise it is a ridge ending."""
+    """Whether each minutia is a bifurcation; otherwise it is a ridge ending."""
 
     def __len__(self) -> int:
         """Return how many there are."""
@@ -60,8 +61,8 @@ class Minutiae:
         return Minutiae(self.places[chosen], self.directions[chosen], self.bifurcations[chosen])
 
     def through(self, place: Callable[[np.ndarray], np.ndarray], step_px: float) -> Minutiae:
-        """Return them where a map of points (K, 2) takes them; each direction is followed over
-        ``step_px`` pixels."""
+        """Return the minutiae moved by a map of points (K, 2); each direction is carried along by
+        mapping a second point ``step_px`` pixels away."""
         ahead = np.stack([np.cos(self.directions), np.sin(self.directions)], axis=1)
         start, end = place(self.places), place(self.places + step_px * ahead)
         along = end - start
@@ -74,7 +75,7 @@ class Minutiae:
 
 
 class Ridged(NamedTuple):
-    """An enhanced print at 500 ppi: ridges below 0, their flow in radians, and how clear it is."""
+    """An enhanced print at 500 ppi: ridges below 0, their flow in radians, and its coherence."""
 
     image: Float[np.ndarray, "H W"]
     orientation: Float[np.ndarray, "H W"]
@@ -103,7 +104,7 @@ def extract_minutiae(
     at = np.argwhere(((crossing == 1) | (crossing == 3)) & clear)
     if len(at) > most:
         raise ValueError(
-            f"{len(at)} minutiae in one image: expected at most {most}, a finger shows some "
+            f"{len(at)} minutiae in one image: expected at most {most}, since a finger shows some "
             "hundred; give the print alone, at its resolution"
         )
     directions = [_direction(skeleton, float(made.orientation[y, x]), y, x) for y, x in at.tolist()]
@@ -112,8 +113,8 @@ def extract_minutiae(
 
 
 def crossing_numbers(skeleton: Bool[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"]:
-    """Return half the changes around each pixel of a skeleton: 1 where a line ends, 3 where it
-    forks; 0 beside the skeleton."""
+    """Return half the number of changes around each pixel of a skeleton: 1 where a line ends, 3
+    where it forks; 0 for pixels that are not on the skeleton."""
     padded = np.pad(skeleton, 1).astype(np.int8)
     ring = [np.roll(padded, shift, (0, 1))[1:-1, 1:-1] for shift in AROUND]
     changes = sum(np.abs(ring[i] - ring[(i + 1) % 8]) for i in range(8)) // 2
@@ -121,7 +122,7 @@ def crossing_numbers(skeleton: Bool[np.ndarray, "H W"]) -> Int[np.ndarray, "H W"
 
 
 def skeletonizer() -> Callable[[np.ndarray], np.ndarray]:
-    """Return what thins lines; raises ValueError where scikit-image is not installed."""
+    """Return the function that thins lines; raises ValueError where scikit-image is missing."""
     try:
         from skimage.morphology import skeletonize
     except ImportError as error:
@@ -154,7 +155,8 @@ def _enlarged(values: np.ndarray, shape: tuple[int, ...]) -> Float[np.ndarray, "
 
 
 def well_inside(ridges: Bool[np.ndarray, "H W"]) -> Bool[np.ndarray, "H W"]:
-    """Return where a print's ridges go on for :data:`BORDER_PX` to all sides."""
+    """Return the mask of points from which the ridge area extends :data:`BORDER_PX` to all
+    sides."""
     whole = np.pad(ridges, 1).astype(np.uint8)
     distance = cv2.distanceTransform(whole, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     return np.asarray(distance[1:-1, 1:-1] > BORDER_PX)

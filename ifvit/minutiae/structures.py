@@ -1,8 +1,8 @@
 """Structures of a skeleton that look like minutiae and are none.
 
-Each is told by the branch between two minutiae, or the gap: a spur is a short branch with an end, a
-bridge or a lake a short branch between forks, an island a short ridge by itself, and a break two
-ends that face each other (Xiao and Raafat 1991; Maltoni et al., "Handbook of Fingerprint
+They are recognised by the branch or the gap between two minutiae: a spur is a short branch with an
+end, a bridge or a lake a short branch between forks, an island a short ridge by itself, and a break
+two ends that face each other (Xiao and Raafat 1991; Maltoni et al., "Handbook of Fingerprint
 Recognition", section 3.7).
 """
 
@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 
 SHORTEST_PX = 6
-"""Branches that are shorter, from what is cut out around forks on, are no ridge of a finger. Longer
-ones are kept: short ridges are minutiae to an examiner."""
+"""Length, measured from the squares cut out around forks, below which a branch is no ridge of a
+finger. Longer ones are kept: to an examiner short ridges are minutiae."""
 
 GAP_PX = 9.0
 """Ends nearer than this that face each other are one broken ridge."""
@@ -44,7 +44,7 @@ def spurious(
 def tied(
     skeleton: Bool[np.ndarray, "H W"], crossing: Int[np.ndarray, "H W"]
 ) -> list[list[tuple[int, int]]]:
-    """Return the minutiae (row, column) that short branches tie together, branch by branch."""
+    """Return, for each short branch, the minutiae (row, column) that it connects."""
     forks = np.argwhere(crossing >= 3)
     cut = skeleton.astype(np.uint8)
     for y, x in forks:
@@ -86,9 +86,10 @@ def _facing(
 def _stepped(
     places: Int[np.ndarray, "P 2"], reach: int
 ) -> Iterator[tuple[int, int, Bool[np.ndarray, " P"]]]:
-    """Yield each step of up to ``reach`` rows and columns, and which places it leads to another.
+    """Yield each step of up to ``reach`` rows and columns, and from which places it leads to
+    another place.
 
-    Step by step, since all places by all places take gigabytes where a large image is noise.
+    Comparing all places with all would take gigabytes where a large image is noise.
     """
     y, x = places.T + reach
     shown = np.zeros((y.max(initial=0) + reach + 1, x.max(initial=0) + reach + 1), bool)

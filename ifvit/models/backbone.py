@@ -48,8 +48,8 @@ def _batch_norm(channels: int, rngs: nnx.Rngs) -> nnx.BatchNorm:
 def _normalise_jointly(norm: nnx.BatchNorm, maps: Sequence[Array]) -> list[Array]:
     """Batch-normalise feature maps of several sizes as if they were one batch.
 
-    With statistics of their own, large enhanced images and small original ones would be scaled
-    apart while training, yet alike in use, where there is one running average.
+    With separate statistics, images of different sizes would be scaled differently in training, yet
+    alike in use, where there is one running average.
     """
     if norm.use_running_average or len(maps) == 1:
         return [norm(x) for x in maps]
@@ -63,7 +63,7 @@ class BasicBlock(nnx.Module):
     """Two 3×3 convolutions around which the input is added back."""
 
     def __init__(self, din: int, dout: int, stride: int, *, rngs: nnx.Rngs) -> None:
-        """Take ``din`` channels to ``dout``, at ``1/stride`` of the size."""
+        """Make a block from ``din`` to ``dout`` channels that divides the size by ``stride``."""
         self.conv1 = _conv(din, dout, 3, stride, rngs)
         self.bn1 = _batch_norm(dout, rngs)
         self.conv2 = _conv(dout, dout, 3, 1, rngs)
@@ -74,7 +74,7 @@ class BasicBlock(nnx.Module):
             self.downsample_bn = _batch_norm(dout, rngs)
 
     def __call__(self, maps: list[Array]) -> list[Array]:
-        """Feature maps (B,h,w,din) of any number of sizes, to (B,h/stride,w/stride,dout)."""
+        """Map feature maps (B,h,w,din) of any number of sizes to (B,h/stride,w/stride,dout)."""
         y = [nnx.relu(x) for x in _normalise_jointly(self.bn1, [self.conv1(x) for x in maps])]
         y = _normalise_jointly(self.bn2, [self.conv2(x) for x in y])
         if self.has_downsample:
@@ -90,8 +90,9 @@ class ResNet18(nnx.Module):
     """
 
     def __init__(self, widths: Sequence[int], d_model: int, *, rngs: nnx.Rngs) -> None:
-        """Stages of ``widths`` channels; the stem has those of the first."""
-        self.remat = False  # Training may set it: blocks are then computed again on the way back.
+        """Make stages of ``widths`` channels, with random weights; the stem is as wide as the
+        first."""
+        self.remat = False  # Training may set it: the backward pass then computes blocks again.
         self.conv1 = _conv(1, widths[0], 7, 2, rngs)
         self.bn1 = _batch_norm(widths[0], rngs)
         blocks = []
@@ -104,9 +105,10 @@ class ResNet18(nnx.Module):
         self.proj = _conv(din, d_model, 1, 1, rngs)
 
     def __call__(self, *images: Float[Array, "B _ _"]) -> tuple[Float[Array, "B _ _ D"], ...]:
-        """Feature maps (B,H/8,W/8,D) of the images (B,H,W), in their order.
+        """Return the feature maps (B,H/8,W/8,D) of the images (B,H,W), in their order.
 
-        The images may differ in H and W, each a multiple of 8. Raises ValueError if they are not.
+        The images may differ in H and W, which must be multiples of 8. Raises ValueError if they
+        are not.
         """
         for image in images:
             check_image_shape(image.shape)

@@ -16,7 +16,7 @@ def log_dual_softmax(
     mask0: Bool[Array, "B N"] | None = None,
     mask1: Bool[Array, "B M"] | None = None,
 ) -> Float[Array, "B N M"]:
-    """Log of the dual softmax (softmax over rows times softmax over columns; LoFTR, eq. 2).
+    """Return the log of the dual softmax (softmax over rows times that over columns; LoFTR, eq. 2).
 
     Masked cells count as removed: they take no probability, and their own entries are
     ``MASKED_LOG_P``. Values and gradients are finite even where everything is masked.
@@ -35,7 +35,8 @@ class DenseMatchingHead(nnx.Module):
     """Project the tokens, compare all of image 0 with all of image 1, and normalise both ways."""
 
     def __init__(self, d_model: int, temperature: float, *, rngs: nnx.Rngs) -> None:
-        """Similarities are divided by ``temperature``: the smaller, the more decided."""
+        """Take the ``temperature`` that divides similarities: the smaller, the sharper the
+        softmax."""
         self.temperature = temperature
         # Orthogonal at the start: it leaves every inner product as it is, so that a transformer
         # that already matches (a converted LoFTR) goes on matching with a new head.
@@ -54,7 +55,8 @@ class DenseMatchingHead(nnx.Module):
         mask0: Bool[Array, "B N"] | None = None,
         mask1: Bool[Array, "B M"] | None = None,
     ) -> Float[Array, "B N M"]:
-        """Log dual-softmax confidence, float32. Masked entries: see :func:`log_dual_softmax`."""
+        """Return the log dual-softmax confidence, float32, masked as in
+        :func:`log_dual_softmax`."""
         d_model = feat0.shape[-1]
         # Both sides divided by √D, as in LoFTR: the similarity is a mean over the channels.
         unit0 = self.final_proj(feat0).astype(jnp.float32) / d_model**0.5
@@ -66,7 +68,7 @@ class DenseMatchingHead(nnx.Module):
 def mutual_matches(
     log_p: Float[Array, "B N M"], threshold: float
 ) -> tuple[Int[Array, "B N"], Float[Array, "B N"]]:
-    """Cells that choose each other with a confidence above ``threshold`` (0 to 1).
+    """Return the cells that choose each other with a confidence above ``threshold`` (0 to 1).
 
     Returns ``matches0``, the index of the matching cell in image 1 or -1, int32; and the
     confidence of each cell's best partner, whether or not it is accepted.
@@ -83,13 +85,13 @@ def mutual_matches(
 def cell_matches(
     log_p: Float[Array, "B N M"], width: int
 ) -> tuple[Int[Array, "B N"], Float[Array, "B N"], Float[Array, "B N 2"], Int[Array, "B M"]]:
-    """Reduce a confidence matrix to what registration reads of it: each cell's best partner.
+    """Reduce a confidence matrix to each cell's best partner, which is all registration needs.
 
     ``width`` is the number of image 1's coarse cells in a row. Returns, for each cell of image 0,
     the index of its best partner in image 1, that partner's confidence (0 to 1) and its position
     (column, row) in cells; and for each cell of image 1 the index of its best partner in image 0.
     The position is the mean of the 3×3 cells around the partner, weighted by their confidence:
-    where the true point lies near a cell's border, Module 1 divides itself between the neighbours.
+    where the true point lies near a cell's border, the confidence is shared by the neighbours.
     """
     best1, best0 = jnp.argmax(log_p, axis=2), jnp.argmax(log_p, axis=1)
     confidence = jnp.exp(jnp.max(log_p, axis=2))

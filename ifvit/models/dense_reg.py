@@ -20,7 +20,7 @@ from ifvit.models.transformer import (
 
 
 class DenseOutput(NamedTuple):
-    """What Module 1 says of B pairs with N and M coarse cells."""
+    """Module 1's output for B pairs with N and M coarse cells."""
 
     log_p: Float[Array, "B N M"]
     """Log dual-softmax confidence, float32; ``MASKED_LOG_P`` where a cell is masked."""
@@ -32,7 +32,7 @@ class DenseRegModel(nnx.Module):
     """ResNet-18, sine position encoding, transformer, dual softmax."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
-        """Random weights of the shapes that ``config`` gives."""
+        """Make the networks in the shapes of ``config``, with random weights."""
         self.config = config
         self.ResNet18 = ResNet18(config.backbone_widths, config.d_model, rngs=rngs)
         self.loftr_transformer = build_transformer(config, rngs=rngs)
@@ -62,7 +62,7 @@ class DenseRegModel(nnx.Module):
         mask0: Bool[Array, "B h0 w0"] | None = None,
         mask1: Bool[Array, "B h1 w1"] | None = None,
     ) -> DenseOutput:
-        """Match what the backbone made of two prints, each looked at once for many partners."""
+        """Match two prints by the backbone's feature maps, each of which serves for many pairs."""
         fix = self.config.temp_bug_fix
         modules = self.loftr_transformer, self.DenseMatchingHead
         return matched_maps(*modules, (map0, map1), (mask0, mask1), fix)
@@ -73,7 +73,8 @@ class DenseRegModel(nnx.Module):
         output: DenseOutput,
         partner0: Int[Array, "B N"],
     ) -> FinePlaces:
-        """Return where the cells lie about the partners, by the maps that ``output`` came from."""
+        """Return where cells lie relative to their partners, from the maps that gave
+        ``output``."""
         rows = maps[0].reshape(output.feat0.shape), maps[1].reshape(output.feat1.shape)
         return self.FineMatchingHead(rows, (output.feat0, output.feat1), partner0)
 
@@ -84,7 +85,7 @@ class DenseRegModel(nnx.Module):
         mask0: Bool[Array, "B h0 w0"] | None = None,
         mask1: Bool[Array, "B h1 w1"] | None = None,
     ) -> tuple[Array, ...]:
-        """Match two prints' maps, reduced to what registration reads of it.
+        """Match two prints' maps, and reduce the result to what registration needs.
 
         Returns partners, confidences, positions and partners of image 1 as
         :func:`ifvit.models.coarse_matching.cell_matches`, the positions refined, and their spread

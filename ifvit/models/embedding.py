@@ -1,7 +1,8 @@
-"""Module 2: what is kept of one print, fixed in length, from the print in its own pose.
+"""Module 2: the code of one print, fixed in length, from the print in its own pose.
 
-After Qiu et al., IFViT, IEEE TIFS 2024, whose global branch pools a print to one vector. Here that
-branch keeps its places too: a grid of cells, a few numbers each, that are compared cell by cell.
+It follows Qiu et al., IFViT, IEEE TIFS 2024, whose global branch pools a print to one vector. Here
+that branch also keeps positions: a grid of cells, a few numbers each, which are compared cell by
+cell.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from ifvit.models.transformer import build_transformer
 
 
 class PrintCode(NamedTuple):
-    """B prints in their poses."""
+    """The codes of B prints in their poses."""
 
     cells: Float[Array, "B h w K"]
     """The dense map: a unit vector for each cell of the foreground, 0 elsewhere."""
     index: Float[Array, "B E"]  # type: ignore[assignment]  # it hides tuple.index
-    """The index vector: all of the print in one unit vector."""
+    """The index vector: the whole print as one unit vector."""
     feature_map: Float[Array, "B h w D"]
-    """What the backbone sees, before the transformer: for dense matches between two prints."""
+    """The backbone's map, before the transformer: for dense matches between two prints."""
 
 
 POOL_GRID = 4
-"""Regions along each side of a view that are pooled apart."""
+"""Number of regions along each side of a view that are pooled separately."""
 
 
 def _regions(cells: int) -> np.ndarray:
@@ -50,9 +51,10 @@ def _regions(cells: int) -> np.ndarray:
 def pool_tokens(feat: Float[Array, "B N D"], mask: Bool[Array, "B h w"]) -> Float[Array, "B P"]:
     """Pool a view's foreground tokens to one vector of P = (POOL_GRID² + 1) D numbers.
 
-    The mean over each region of the view, then the maximum over all of it. The two prints are
-    aligned, so that a region shows the same skin in both; one mean over the whole print would
-    average away what tells two fingers of one class apart. Regions without foreground are 0.
+    The vector holds the mean over each region of the view, then the maximum over the whole view.
+    Prints lie in their poses, so that a region shows the same skin in two of them; one mean over
+    the whole print would average away the differences between fingers of one class. Regions without
+    foreground are 0.
     """
     batch, h, w = mask.shape
     rows, columns = _regions(h), _regions(w)
@@ -72,14 +74,14 @@ def l2_normalise(x: Float[Array, "*B E"]) -> Float[Array, "*B E"]:
 
 
 class EmbeddingHead(nnx.Module):
-    """Cells of what backbone and transformer see, to the dense map and to the index vector."""
+    """Project the features of backbone and transformer to the dense map and the index vector."""
 
     def __init__(self, width: int, embedding_dim: int, *, rngs: nnx.Rngs) -> None:
-        """Random projections from ``width`` channels."""
+        """Make random projections from ``width`` channels."""
         self.cell_proj = nnx.Linear(width, CELL_DIM, use_bias=False, rngs=rngs)
         pooled = (POOL_GRID**2 + 1) * width
         self.index_proj = nnx.Linear(pooled, embedding_dim, use_bias=False, rngs=rngs)
-        # What all prints have in common is most of a vector. Without this, every cosine starts at
+        # Most of a vector is common to all prints. Without this, every cosine starts at
         # 0.99 and the losses have to unlearn it (Luo et al., "Bag of tricks and a strong baseline
         # for deep person re-identification", CVPRW 2019).
         norm = partial(nnx.BatchNorm, momentum=0.9, epsilon=1e-5, use_bias=False, rngs=rngs)
@@ -97,10 +99,11 @@ class EmbeddingHead(nnx.Module):
 
 
 class MatcherModel(nnx.Module):
-    """Backbone, pose, and, of the posed print, transformer, dense map and index vector."""
+    """Backbone and pose head; for the print in its pose, transformer, dense map, index vector."""
 
     def __init__(self, config: ModelConfig, *, rngs: nnx.Rngs) -> None:
-        """Random weights; Module 1's come by :mod:`ifvit.weights.transfer`."""
+        """Make the networks with random weights; :mod:`ifvit.weights.transfer` copies Module
+        1's."""
         self.config = config
         width = config.d_model
         self.ResNet18 = ResNet18(config.backbone_widths, width, rngs=rngs)
@@ -118,8 +121,8 @@ class MatcherModel(nnx.Module):
     ) -> tuple[PoseMap, PrintCode]:
         """Return the pose of prints as they were captured, and the code of the same in their poses.
 
-        Images are normalised, 0 outside the foreground; masks are of coarse cells. In one call, so
-        that the backbone's batch statistics are of both.
+        Images are normalised, 0 outside the foreground; masks are of coarse cells. Both views go
+        through the backbone in one call, so that they share its batch statistics.
         """
         loose_map, posed_map = self.ResNet18(loose, posed)
         return self.PoseHead(loose_map, loose_mask), self.code(posed_map, posed_mask)
@@ -135,7 +138,7 @@ class MatcherModel(nnx.Module):
         return self.code(posed_map, mask)
 
     def code(self, posed_map: Float[Array, "B h w D"], mask: Bool[Array, "B h w"]) -> PrintCode:
-        """Return the code of prints of which the backbone has made these maps."""
+        """Return the code of prints from the backbone's maps of them."""
         kept = flatten_mask(mask, posed_map)
         tokens = to_tokens(posed_map, self.config.temp_bug_fix)
         feat = self.loftr_transformer_global.alone(tokens, kept)
@@ -149,7 +152,7 @@ class MatcherModel(nnx.Module):
         mask0: Bool[Array, "B h w"],
         mask1: Bool[Array, "B h w"],
     ) -> Float[Array, "B N M"]:
-        """Return the dense matches of pairs, as Module 1 has them, log confidence."""
+        """Return the dense matches of pairs as log confidence, in the form of Module 1's."""
         fix = self.config.temp_bug_fix
         modules = self.loftr_transformer_global, self.DenseMatchingHead
         return matched_maps(*modules, (map0, map1), (mask0, mask1), fix).log_p

@@ -1,8 +1,9 @@
 """Where in its partner's neighbourhood a coarse cell's centre lies: Module 1's fine level.
 
-LoFTR (Sun et al., CVPR 2021, section 3.4) looks for it in windows of a finer feature map. Here the
-coarse features say it themselves, as in XFeat (Potje et al., CVPR 2024, section 3.3): a cell is two
-ridges wide, and its features change with where in it they lie. So nothing more is kept of a print.
+LoFTR (Sun et al., CVPR 2021, section 3.4) looks for it in windows of a finer feature map. Here it
+is predicted from the coarse features, as in XFeat (Potje et al., CVPR 2024, section 3.3): a cell is
+two ridges wide, and its features change with where in the cell these lie. So no finer map of a
+print is needed.
 """
 
 from __future__ import annotations
@@ -14,27 +15,27 @@ from flax import nnx
 from jaxtyping import Array, Float, Int
 
 FINE_WIDTH = 128
-"""Units of the hidden layers."""
+"""Width of the hidden layers."""
 
 LEAST_SPREAD = 0.01
-"""Cells below which no error is believed: no loss can fall without end."""
+"""Smallest spread, in cells: with a limit the loss cannot fall without end."""
 
 
 class FinePlaces(NamedTuple):
-    """Where the centres of image 0's N cells lie in image 1, of B pairs."""
+    """Where the centres of image 0's N cells lie in image 1, for B pairs."""
 
     correction: Float[Array, "B N 2"]
-    """What must be added to the coarse position, (column, row) in cells."""
+    """Correction to be added to the coarse position, (column, row) in cells."""
     spread: Float[Array, "B N"]
-    """Scale of the Laplace distribution that the error of each coordinate is believed to have, in
-    cells, if the partner is right: what is matched wrongly never taught it."""
+    """Scale of the Laplace distribution predicted for the error of each coordinate, in cells, given
+    that the partner is right: wrong matches take no part in training it."""
 
 
 class FineMatchingHead(nnx.Module):
-    """A perceptron on what backbone and transformer know of a cell and of its partner."""
+    """A perceptron on the features of a cell and its partner, from backbone and transformer."""
 
     def __init__(self, d_model: int, *, rngs: nnx.Rngs) -> None:
-        """Nothing is corrected at the start: the last layer's weights are zero."""
+        """Make a head that corrects nothing at the start: the last layer's weights are zero."""
         self.first = nnx.Linear(4 * d_model, FINE_WIDTH, rngs=rngs)
         self.second = nnx.Linear(FINE_WIDTH, FINE_WIDTH, rngs=rngs)
         self.last = nnx.Linear(FINE_WIDTH, 3, kernel_init=nnx.initializers.zeros, rngs=rngs)

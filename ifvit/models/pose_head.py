@@ -1,6 +1,6 @@
 """Where a finger's core lies on a print and which way the finger points, learned from exact poses.
 
-The head reads the backbone's map alone, so that a print whose map is there costs next to nothing.
+The head reads only the backbone's map, so that it costs next to nothing once that map is there.
 """
 
 from __future__ import annotations
@@ -15,29 +15,30 @@ from jaxtyping import Array, Bool, Float
 from ifvit.models.backbone import he_normal_fan_out
 
 DILATIONS = (1, 2, 4, 2, 1)
-"""Of the head's 3×3 convolutions, one after the other: in sum they see 21 cells, a whole print."""
+"""Dilations of the head's successive 3×3 convolutions: together they see 21 cells, a whole
+print."""
 
 NO_CORE = -1e4
 """Logit of a cell that shows no ridges and has none beside it."""
 
 
 class PoseMap(NamedTuple):
-    """What the head says of each coarse cell of B prints."""
+    """The head's prediction for each coarse cell of B prints."""
 
     log_p: Float[Array, "B h w"]
     """Logarithm of the probability that the core lies in the cell: a softmax over the print."""
     offset: Float[Array, "B h w 2"]
-    """Where in (or beside) the cell, (x, y) from its centre, in cells."""
+    """Where in (or beside) the cell the core lies, (x, y) from the cell's centre, in cells."""
     up: Float[Array, "B h w 2"]
     """Cosine and sine of the finger's rotation against upright, x axis towards y axis, if the core
-    lies there. The shorter than 1, the less is known of it."""
+    lies in the cell. The shorter than 1 this vector is, the less certain is the rotation."""
 
 
 class PoseHead(nnx.Module):
-    """Dilated convolutions over a feature map, with sight of the whole print."""
+    """Dilated convolutions over a feature map, whose receptive field is the whole print."""
 
     def __init__(self, d_model: int, *, rngs: nnx.Rngs) -> None:
-        """Random weights, as wide as the map."""
+        """Make the layers as wide as the map, with random weights."""
         conv = partial(
             nnx.Conv, use_bias=False, kernel_init=he_normal_fan_out, padding="SAME", rngs=rngs
         )

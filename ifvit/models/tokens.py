@@ -27,7 +27,7 @@ def frequencies(d_model: int, temp_bug_fix: bool = True) -> np.ndarray:
 
 
 def position_encoding(h: int, w: int, d_model: int, temp_bug_fix: bool = True) -> np.ndarray:
-    """Sine encoding of the cell positions: (h,w,d_model) float32; positions count from 1.
+    """Return the sine encoding of the cell positions: (h,w,d_model) float32, counted from 1.
 
     Channels 4k..4k+3 are sin x, cos x, sin y, cos y at the k-th of the :func:`frequencies`.
     """
@@ -47,7 +47,7 @@ def to_tokens(feature_map: Float[Array, "B h w D"], temp_bug_fix: bool) -> Float
 
 
 def flatten_mask(mask: Array | None, feature_map: Float[Array, "B h w D"]) -> Array | None:
-    """Foreground cells (B,h,w) as a token mask (B,N); None stays None (everything is foreground).
+    """Return foreground cells (B,h,w) as a token mask (B,N); None stays None: all is foreground.
 
     Raises ValueError if the mask is not that of the feature map's cells.
     """

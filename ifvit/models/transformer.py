@@ -1,4 +1,4 @@
-"""The transformer that lets two feature maps look at each other.
+"""The transformer by which two feature maps attend to each other.
 
 ``LocalFeatureTransformer`` is LoFTR's (Sun et al., "LoFTR: Detector-free local feature matching
 with transformers", CVPR 2021), number for number; ``SiameseTransformer`` is a generic one with the
@@ -28,7 +28,7 @@ def linear_attention(
     q_mask: Mask = None,
     kv_mask: Bool[Array, "B M"] | None = None,
 ) -> Float[Array, "B N heads d"]:
-    """Attention in O(N) with the kernel (elu + 1) (Katharopoulos et al., ICML 2020).
+    """Return attention in O(N) with the kernel (elu + 1) (Katharopoulos et al., ICML 2020).
 
     Masked queries get 0, masked keys have no weight.
     """
@@ -50,7 +50,7 @@ def softmax_attention(
     value: Float[Array, "B M heads d"],
     kv_mask: Bool[Array, "B M"] | None = None,
 ) -> Float[Array, "B N heads d"]:
-    """Scaled dot-product attention; masked keys have no weight; without any key the result is 0."""
+    """Return scaled dot-product attention; masked keys have no weight; without keys it is 0."""
     logits = jnp.einsum("bnhd,bmhd->bhnm", query, key) / math.sqrt(query.shape[-1])
     if kv_mask is None:
         weight = nnx.softmax(logits)
@@ -65,7 +65,7 @@ class LoFTREncoderLayer(nnx.Module):
     """One encoder layer of LoFTR: ten arrays, named as there, with no biases but the norms'."""
 
     def __init__(self, d_model: int, num_heads: int, *, rngs: nnx.Rngs) -> None:
-        """Random weights; ``num_heads`` must divide ``d_model``."""
+        """Make a layer with random weights; ``num_heads`` must divide ``d_model``."""
         self.num_heads = num_heads
         self.q_proj = _linear(d_model, d_model, False, rngs)
         self.k_proj = _linear(d_model, d_model, False, rngs)
@@ -86,7 +86,7 @@ class LoFTREncoderLayer(nnx.Module):
         x_mask: Mask = None,
         source_mask: Bool[Array, "B M"] | None = None,
     ) -> Float[Array, "B N D"]:
-        """Update ``x`` by what it sees in ``source``."""
+        """Update ``x`` by attention to ``source``."""
         query = _split_heads(self.q_proj(x), self.num_heads)
         key = _split_heads(self.k_proj(source), self.num_heads)
         value = _split_heads(self.v_proj(source), self.num_heads)
@@ -100,7 +100,7 @@ class PreNormLayer(nnx.Module):
     """A standard pre-norm layer: softmax attention, then a GELU perceptron, each added back."""
 
     def __init__(self, d_model: int, num_heads: int, *, rngs: nnx.Rngs) -> None:
-        """Random weights; ``num_heads`` must divide ``d_model``."""
+        """Make a layer with random weights; ``num_heads`` must divide ``d_model``."""
         self.num_heads = num_heads
         self.q_proj = _linear(d_model, d_model, True, rngs)
         self.k_proj = _linear(d_model, d_model, True, rngs)
@@ -121,7 +121,7 @@ class PreNormLayer(nnx.Module):
         x_mask: Mask = None,
         source_mask: Bool[Array, "B M"] | None = None,
     ) -> Float[Array, "B N D"]:
-        """Update ``x`` by what it sees in ``source``. Masked tokens of ``x`` are updated too."""
+        """Update ``x`` by attention to ``source``. Masked tokens of ``x`` are updated too."""
         seen = self.norm1(source)
         query = _split_heads(self.q_proj(self.norm1(x)), self.num_heads)
         key = _split_heads(self.k_proj(seen), self.num_heads)
@@ -134,8 +134,8 @@ class LocalFeatureTransformer(nnx.Module):
     """LoFTR's transformer: ``num_layers`` layers, self and cross attention in turn."""
 
     def __init__(self, d_model: int, num_heads: int, num_layers: int, *, rngs: nnx.Rngs) -> None:
-        """Random weights; layers 0, 2, … attend to the own image, 1, 3, … to the other."""
-        self.remat = False  # Training may set it: layers are then computed again on the way back.
+        """Make layers with random weights: 0, 2, … see the own image, 1, 3, … the other."""
+        self.remat = False  # Training may set it: the backward pass then computes layers again.
         self.layers = nnx.List(
             LoFTREncoderLayer(d_model, num_heads, rngs=rngs) for _ in range(num_layers)
         )
@@ -147,11 +147,11 @@ class LocalFeatureTransformer(nnx.Module):
         mask0: Mask = None,
         mask1: Bool[Array, "B M"] | None = None,
     ) -> tuple[Float[Array, "B N D"], Float[Array, "B M D"]]:
-        """Both images' tokens, each transformed with sight of the other; masks are foreground."""
+        """Return both images' tokens, after attention to each other; masks are foreground."""
         return _alternate(_called(self.layers, self.remat), feat0, feat1, mask0, mask1)
 
     def alone(self, feat: Float[Array, "B N D"], mask: Mask = None) -> Float[Array, "B N D"]:
-        """One print's tokens: every layer looks at the print itself."""
+        """Return one print's tokens: every layer attends to the print itself."""
         for layer in _called(self.layers, self.remat):
             feat = layer(feat, feat, mask, mask)
         return feat
@@ -161,8 +161,8 @@ class SiameseTransformer(nnx.Module):
     """The generic counterpart of ``LocalFeatureTransformer``: pre-norm layers and a last norm."""
 
     def __init__(self, d_model: int, num_heads: int, num_layers: int, *, rngs: nnx.Rngs) -> None:
-        """Random weights; layers 0, 2, … attend to the own image, 1, 3, … to the other."""
-        self.remat = False  # Training may set it: layers are then computed again on the way back.
+        """Make layers with random weights: 0, 2, … see the own image, 1, 3, … the other."""
+        self.remat = False  # Training may set it: the backward pass then computes layers again.
         self.layers = nnx.List(
             PreNormLayer(d_model, num_heads, rngs=rngs) for _ in range(num_layers)
         )
@@ -175,12 +175,12 @@ class SiameseTransformer(nnx.Module):
         mask0: Mask = None,
         mask1: Bool[Array, "B M"] | None = None,
     ) -> tuple[Float[Array, "B N D"], Float[Array, "B M D"]]:
-        """Both images' tokens, each transformed with sight of the other; masks are foreground."""
+        """Return both images' tokens, after attention to each other; masks are foreground."""
         feat0, feat1 = _alternate(_called(self.layers, self.remat), feat0, feat1, mask0, mask1)
         return self.norm(feat0), self.norm(feat1)
 
     def alone(self, feat: Float[Array, "B N D"], mask: Mask = None) -> Float[Array, "B N D"]:
-        """One print's tokens: every layer looks at the print itself."""
+        """Return one print's tokens: every layer attends to the print itself."""
         for layer in _called(self.layers, self.remat):
             feat = layer(feat, feat, mask, mask)
         return self.norm(feat)
@@ -204,7 +204,7 @@ def _called(layers: Iterable[Layer], remat: bool) -> list[Layer]:
 def _alternate(
     layers: Iterable[Layer], feat0: Array, feat1: Array, mask0: Array | None, mask1: Array | None
 ) -> tuple[Array, Array]:
-    """Even layers look at the own image, odd ones at the other; one layer serves both images."""
+    """Apply layers: even ones attend to the own image, odd ones to the other, in both images."""
     for i, layer in enumerate(layers):
         if i % 2 == 0:
             feat0, feat1 = _self_layer(layer, feat0, feat1, mask0, mask1)

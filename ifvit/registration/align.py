@@ -1,4 +1,4 @@
-"""From Module 1's correspondences to an alignment: mutual matches, and the similarity of most.
+"""From Module 1's correspondences to an alignment: the similarity that most mutual matches fit.
 
 Transforms are 2×3 similarity matrices in pixels (x, y) of the frames (:mod:`ifvit.features.fit`).
 """
@@ -24,32 +24,36 @@ from ifvit.runtime.calls import CellMatches
 
 @dataclass(frozen=True)
 class AlignConfig:
-    """Settings of search and RANSAC. Lengths in pixels at 500 ppi, angles in degrees."""
+    """Settings of search and RANSAC. Lengths are in pixels at 500 ppi, angles in degrees."""
 
     search_range: float = 180.0
-    """Rotations tried, ± degrees. Of several that Module 1 is content with, such as a print and its
-    own half turn, the ridges choose (:mod:`ifvit.registration.refine`)."""
+    """Range of the rotations tried, ± degrees. Where Module 1 finds matches at several, such as a
+    rotation and its half turn, the ridges choose (:mod:`ifvit.registration.refine`)."""
     angle_step: float = 45.0
-    """Steps between them; Module 1 has to know more than half a step (:func:`align_config_of`)."""
+    """Step between the rotations tried; Module 1 has to be trained for more than half a step
+    (:func:`align_config_of`)."""
     turns: int = 2
-    """Rotations that Module 1 looks at: those at which the ridges' flow agrees best."""
+    """Number of rotations that Module 1 sees: those at which the ridge flows agree best."""
     followed: tuple[int, ...] = (2, 1)
-    """Alignments that Module 1 looks at once more, and of these again, print 1 drawn by them."""
+    """Numbers of hypotheses that Module 1 sees a second and a third time, with print 1 drawn by
+    them."""
     clear: float = 75.0
-    """Confidence in sum of the cells that agree from which Module 1 is clear about a pair at its
-    first look: of two fingers it is 69 at most, of three genuine pairs in four more."""
+    """Summed confidence of the agreeing cells from which on Module 1 counts as certain of a pair
+    after its first pass: impostor pairs reach at most 69, three genuine pairs in four reach more
+    than 75."""
     clear_again: float = 130.0
-    """The same after its last look: of two fingers it is 120 at most."""
+    """The same limit after Module 1's last pass, where impostor pairs reach at most 120."""
     clear_ncc: float = 0.5
-    """Correlation of the ridges that bears a clear hypothesis out; otherwise all is searched."""
+    """Correlation of the ridges that confirms such a hypothesis; below it the search goes on."""
     min_confidence: float = 0.05
-    """Dual-softmax confidence of a mutual match worth keeping; RANSAC sorts out the rest."""
+    """Lowest dual-softmax confidence of a mutual match that is kept; RANSAC rejects the outliers
+    among these."""
     inlier_px: float = 12.0
-    """Residual of an inlier: three quarters of a coarse cell at 250 ppi, for the cell's own
-    coarseness and the skin's distortion."""
+    """Largest residual of an inlier: three quarters of a coarse cell at 250 ppi, which allows for
+    the size of the cell and the skin's distortion."""
     near_px: float = 5.0
-    """Residual of a match that counts for the score, by its confidence: a third of a coarse cell,
-    about what the fine level of Module 1 errs by."""
+    """Largest residual of a match whose confidence counts for the score: a third of a coarse cell,
+    about the error of Module 1's fine level."""
     scale_range: tuple[float, float] = (0.8, 1.25)
     """Prints have a known resolution, so a scale far from 1 is an error, not a zoom."""
     iterations: int = 2000
@@ -67,8 +71,8 @@ class AlignedRule(NamedTuple):
     """Agreeing cells below which two prints count as not alignable: about five agree with some
     similarity by chance, and more with a field that may bend, so that the score decides there."""
     min_ridge_ncc: float = 0.35
-    """Correlation of the ridges that is as good a witness as ``min_inliers``: two fingers laid on
-    each other as well as possible reach about 0.15, rarely 0.3."""
+    """Correlation of the ridges that counts as much as ``min_inliers``: prints of two fingers, laid
+    on each other as well as possible, reach about 0.15, rarely 0.3."""
 
 
 ALIGNED_RULE = AlignedRule()
@@ -83,18 +87,18 @@ def search_angles(settings: AlignConfig = ALIGN_CONFIG) -> Float[np.ndarray, " A
 
 
 LEAST_ROTATION = 10.0
-"""Rotation in degrees that any Module 1 is trusted with: prints never lie exactly alike."""
+"""Rotation in degrees that any Module 1 is assumed to handle: prints never lie exactly alike."""
 
 LEAST_STEP, MOST_STEP = 45.0, 90.0
-"""Smallest and largest step between rotations, degrees, that a Module 1 is worth the time of."""
+"""Limits of the step between the rotations tried, degrees: smaller ones are not worth the time."""
 
 
 def align_config_of(settings: TrainConfig) -> AlignConfig:
     """Return the search for a Module 1 that was trained with these settings.
 
-    The circle is divided so that some rotation tried is within half of ``max_rotation``, where
-    Module 1 is at its best: at the edge of what it was trained for it misses poor prints. Of little
-    training for rotations all is used, rather than to try more than eight.
+    The circle is divided so that some rotation tried leaves at most half of ``max_rotation``, where
+    Module 1 is at its best: at the edge of its training it misses poor prints. A Module 1 that was
+    trained for small rotations is used up to that edge, rather than to try more than eight.
     """
     assert isinstance(settings, DenseConfig), "those of Module 1, which is what searches"
     trained = settings.data.max_rotation
@@ -103,7 +107,7 @@ def align_config_of(settings: TrainConfig) -> AlignConfig:
 
 
 def clear(found: Hypotheses, confidence: float) -> bool:
-    """Return whether as much confidence in sum speaks for the first hypothesis."""
+    """Return whether the summed confidence of the first hypothesis reaches ``confidence``."""
     return bool(found.confidence[0][found.inliers[0]].sum() >= confidence)
 
 
@@ -139,8 +143,8 @@ def matched(
 ) -> Hypotheses:
     """Return the hypothesis that each of A transforms led to.
 
-    ``found`` is Module 1's answer for image 1 drawn through each transform, and through ``fields``
-    before that, where there are some; ``centres`` are those of the coarse cells.
+    ``found`` are Module 1's matches for image 1 drawn through each transform, and, where given,
+    through ``fields`` before that; ``centres`` are the centres of the coarse cells.
     """
     (lead, count), cells = found.partner0.shape, round(found.partner0.shape[-1] ** 0.5)
     cell_px = float(2 * centres[0, 0] + 1)
@@ -167,7 +171,8 @@ def matched(
 
 
 def judged(alignment: Alignment, rule: AlignedRule = ALIGNED_RULE) -> Alignment:
-    """Return an alignment, with the reason where too few cells agree on it; nothing is raised."""
+    """Return the alignment, marked as failed, with the reason, where too few cells agree on it;
+    nothing is raised."""
     ncc = alignment.ridge_ncc
     if alignment.num_inliers >= rule.min_inliers:
         return alignment

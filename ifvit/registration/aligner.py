@@ -56,7 +56,7 @@ class Aligner:
         fit_config: FitConfig = FIT_CONFIG,
         rule: AlignedRule = ALIGNED_RULE,
     ) -> None:
-        """Take what executes Module 1.
+        """Take the engine that executes Module 1.
 
         Raises ValueError where its resolution does not divide 500 ppi, and as ``source_of`` does.
         """
@@ -72,17 +72,17 @@ class Aligner:
     def from_checkpoint(
         cls, dense_ckpt: str | Path | None = None, enhancer: EnhancerName = "gabor"
     ) -> Aligner:
-        """Load a trained Module 1, to be used for the rotations that it was trained for.
+        """Load a trained Module 1, with a search that suits the rotations it was trained for.
 
-        Without one it is that which ships with ifvit. Raises FileNotFoundError and ValueError as
-        ``load_engine`` and ``pretrained_files`` do.
+        Without a checkpoint, the weights that ship with ifvit are used. Raises FileNotFoundError
+        and ValueError as ``load_engine`` and ``pretrained_files`` do.
         """
         path = pretrained_files().dense if dense_ckpt is None else dense_ckpt
         engine, settings = load_engine(path)
         return cls(engine, align_config_of(settings), enhancer=enhancer)
 
     def register(self, print0: Features, print1: Features) -> Alignment:
-        """Register two prints by Module 1, and below its cells by their ridges.
+        """Register two prints: to a coarse cell by Module 1, then finely by their ridges.
 
         Coordinates are pixels of the prints at 500 ppi. Swapped prints give the transposed
         alignment.
@@ -96,10 +96,11 @@ class Aligner:
     ) -> Alignment:
         """Register a pair in its order, in pixels of its frames.
 
-        The ``hint`` lays print 1 on print 0 by their poses, pixels of the prints at 500 ppi; those
-        of the ridges' flow if not given. Where Module 1 is clear about it, and the ridges are, no
-        other way is looked at. Otherwise by the flow the rotations that are worth a look; by Module
-        1 several hypotheses; from these, by the ridges, one placement and the skin's distortion.
+        The ``hint`` is the transform by which the poses of both prints lie on each other, in pixels
+        of the prints at 500 ppi; if not given, poses are taken from the flow of the ridges. Where
+        Module 1 and the ridges are certain of what the hint leads to, nothing else is searched.
+        Otherwise the flow selects some rotations, Module 1 makes hypotheses of these, and the
+        ridges choose one placement and find the skin's distortion.
         """
         pair, settings = drawn_pair(ordered, self.extractor, hint), self.align_config
         found = self.look(pair, pair.hint[None])
@@ -115,10 +116,10 @@ class Aligner:
         return self.placed(pair, found, self.refined(pair, found, self.refine_config))
 
     def brief(self, pair: DrawnPair, found: Hypotheses, enough: float) -> Alignment | None:
-        """Return where the best hypothesis leads, if Module 1 and the ridges are clear about it.
+        """Return the alignment that the best hypothesis leads to, or None where it is not certain.
 
-        Module 1 is if ``enough`` confidence in sum speaks for it; then it looks once more. The
-        ridges are if they correlate. Otherwise None.
+        It is certain where its summed confidence reaches ``enough``, and where, after one more
+        pass of Module 1, the ridges correlate by :attr:`AlignConfig.clear_ncc`.
         """
         if not clear(most_confident(found, 1), enough):
             return None
@@ -129,10 +130,10 @@ class Aligner:
         return self.placed(pair, found, refined)
 
     def search(self, pair: DrawnPair, found: Hypotheses, followed: tuple[int, ...]) -> Hypotheses:
-        """Align a pair by Module 1 alone, in several ways, the most confident first.
+        """Align a pair by Module 1 alone; return several hypotheses, the most confident first.
 
-        Of what it has ``found`` so many are looked at again, and of these again, print 1 drawn as
-        each says. Deterministic.
+        For each number in ``followed``, so many of the best hypotheses are kept, and Module 1 sees
+        the pair again with print 1 drawn by each. Deterministic.
         Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
         """
         for kept in followed:
@@ -141,12 +142,12 @@ class Aligner:
         return most_confident(found)
 
     def refined(self, pair: DrawnPair, found: Hypotheses, settings: RefineConfig) -> Refined:
-        """Lay the ridges of a pair on each other, from where Module 1's hypotheses have them."""
+        """Lay the ridges of a pair on each other, starting from Module 1's hypotheses."""
         ridges = pair.frame0.ridges, pair.frame1.ridges
         return refine(*ridges, starts_of(found, self.centres(pair.config)), pair.config, settings)
 
     def placed(self, pair: DrawnPair, found: Hypotheses, refined: Refined) -> Alignment:
-        """Return the alignment that hypotheses and ridges have come to, in pixels of the frames."""
+        """Return the alignment that hypotheses and ridges give, in pixels of the frames."""
         centres, config = self.centres(pair.config), pair.config
         return placed_by_ridges(found, refined, centres, config, self.align_config, self.rule)
 
@@ -156,11 +157,11 @@ class Aligner:
         H_0to1: Float[np.ndarray, "A 2 3"],
         displacement: Float[np.ndarray, "A h w 2"] | None = None,
     ) -> Hypotheses:
-        """Ask Module 1 about print 1 drawn in A ways, and rectify each by what it matched.
+        """Match print 1, drawn in A ways, by Module 1, and rectify each hypothesis by its matches.
 
-        What is drawn is the raw grey print and its foreground mask, reduced to the network's
-        resolution and normalised there: so the one interpolation happens where a ridge period has
-        nine pixels rather than four, and what a rotation brings in is no edge.
+        The raw grey print and its foreground mask are drawn, and then reduced to the network's
+        resolution and normalised there: so the only interpolation happens where a ridge period has
+        nine pixels rather than four, and the border that a rotation brings in is no edge.
         """
         centres, settings = self.centres(pair.config), self.align_config
         drawn = warp(pair.frame1.image, pair.frame1.mask, H_0to1, displacement)
@@ -171,7 +172,7 @@ class Aligner:
         return rectified(ways, centres, settings.inlier_px, settings.rectify)
 
     def centres(self, config: ModelConfig) -> Float[np.ndarray, "N 2"]:
-        """Return the coarse cells' centres on a canvas, pixels of the frame."""
+        """Return the coarse cells' centres on a canvas, in pixels of the frame."""
         if config.canvas not in self._centres:
             self._centres[config.canvas] = cell_centres(config).astype(np.float64)
         return self._centres[config.canvas]

@@ -1,7 +1,7 @@
-"""How one print lies on another: what registration comes to.
+"""How one print lies on another: the result of registration.
 
-Transforms are 2×3 similarity matrices (:mod:`ifvit.geometry.transforms`): while registration is at
-work in pixels (x, y) of the frames, in results in pixels of the prints at 500 ppi.
+Transforms are 2×3 similarity matrices (:mod:`ifvit.geometry.transforms`): during registration in
+pixels (x, y) of the frames, in results in pixels of the prints at 500 ppi.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class Alignment:
     ``points0``, ``points1`` (K, 2) are in the prints' pixels at 500 ppi, ``confidence``
     (K,) in [0, 1], ``inliers`` (K,) bool; ``angle`` is the rotation of ``H_0to1`` in degrees, from
     the x axis towards the y axis. Where ``ok`` is False, ``reason`` says why, and ``H_0to1`` and
-    ``inliers`` are the best that was found (the identity and nobody, if nothing was).
+    ``inliers`` are the best that was found (the identity and no inliers, if nothing was).
     """
 
     ok: bool
@@ -38,20 +38,20 @@ class Alignment:
     inliers: Bool[np.ndarray, " K"]
     angle: float
     displacement: Displacement | None = None
-    """What the skin's distortion adds, by the matches, and then by the ridges too."""
+    """The skin's distortion, found by the matches and then refined by the ridges."""
     ridge_ncc: float | None = None
     """Correlation of the enhanced ridges over the overlap, distortion removed, in [-1, 1]."""
     block_share: float | None = None
     """Share of the overlap's blocks whose ridges agree, each where its own skin lies, in [0, 1]."""
     coverage: float | None = None
-    """Confidence, a coarse cell of the overlap, of the matches that lie within a third of a cell
-    of where the alignment puts them, in [0, 1]."""
+    """Confidence per coarse cell of the overlap, summed over the matches that lie within a third of
+    a cell of where the alignment puts them, in [0, 1]."""
     overlap_mm2: float | None = None
     """Area that shows ridges in both prints, square millimetres of the finger."""
 
     @property
     def evidence(self) -> Evidence | None:
-        """Return what it says of the pair, where ridges were laid on ridges."""
+        """Return the evidence on the pair; None where ridges were not laid on ridges."""
         found = self.ridge_ncc, self.block_share, self.coverage
         return None if None in found else Evidence(*found)  # type: ignore[arg-type]
 

@@ -15,16 +15,18 @@ from ifvit.features.frame_features import Ridges
 from ifvit.registration.laid import warp_ridges
 
 ROWS = 4
-"""Rows of a block's products that are summed before its Gaussian window, which hardly changes over
-them, is laid on: a quarter of the work. Divides the canvas."""
+"""Rows of products that are summed before a block's Gaussian window is applied: the window hardly
+changes over them, and that takes a quarter of the work. The number divides the canvas."""
 
 TIE = 1e-3
-"""Correlation that a block's shift by one pixel of the network has to gain, by its square."""
+"""Penalty, in correlation, on a block's shift by one pixel of the network; it grows with the square
+of the shift."""
 
 
 class Blocks(NamedTuple):
-    """What every block found: the best shift tried, the correlation's slope and downward bend there
-    (x and y, per pixel at 500 ppi), and the correlation itself, 0 where it says nothing."""
+    """The result for every block: the best shift tried, the correlation's slope and downward
+    curvature there (x and y, per pixel at 500 ppi), and the correlation itself, 0 where there is
+    none."""
 
     place: Float[np.ndarray, "h w 2"]
     slope: Float[np.ndarray, "h w 2"]
@@ -42,10 +44,10 @@ def correlation(
     reach: int,
 ) -> Float[np.ndarray, "S S h w"]:
     """Return every cell's correlation under shifts (row, column) of print 1, 0 where too little of
-    both prints is near.
+    both prints lies around the cell.
 
-    ``block`` is the standard deviation of the Gaussian window that a cell's surroundings are
-    compared in, ``reach`` the farthest shift along each axis; both in pixels at 500 ppi.
+    ``block`` is the standard deviation of the Gaussian window in which a cell's surroundings are
+    compared, ``reach`` the farthest shift along each axis; both in pixels at 500 ppi.
     """
     factor = REFERENCE_PPI // config.ppi
     most = -(-reach // factor)
@@ -57,7 +59,7 @@ def correlation(
     def block_sum(x: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "h w"]:
         return rows @ _row_sums(x) @ window.T
 
-    # What a block holds changes little over such small shifts, and is counted once for all.
+    # A block's power and foreground change little over such small shifts: computed once for all.
     power = block_sum(image0**2 * soft1) * block_sum(soft0 * image1**2)
     shared = block_sum(soft0 * soft1) > 0.3 * float(window.sum(axis=1).max() ** 2)
     strength = np.where(shared, 1 / np.sqrt(np.maximum(power, 1e-3)), 0).astype(np.float32)
@@ -73,12 +75,12 @@ def correlation(
 
 
 def each_best(ncc: Float[np.ndarray, "S S h w"], config: ModelConfig) -> Blocks:
-    """Return what every block finds for itself.
+    """Return the best shift of every block, each block by itself.
 
     A cell whose best shift is the farthest tried counts as having none: its peak lies elsewhere.
     """
     count = len(ncc)
-    # Along straight ridges all shifts are as good: of equal ones the smallest counts.
+    # Along straight ridges all shifts correlate alike; among equal ones the smallest is taken.
     away = np.square(np.indices((count, count)) - count // 2).sum(axis=0)[..., None, None]
     best = (ncc - TIE * away).reshape(count**2, *ncc.shape[2:]).argmax(axis=0)
     row, column = best // count, best % count
@@ -93,7 +95,7 @@ def at_shifts(
     column: Int[np.ndarray, "h w"],
     config: ModelConfig,
 ) -> Blocks:
-    """Return what is found where every block is shifted as told."""
+    """Return the blocks' results at given shifts: the row and the column of each in ``ncc``."""
     factor, (count, _, *cells) = REFERENCE_PPI // config.ppi, ncc.shape
     flat = ncc.reshape(count, count, -1)
     rows, columns = row.reshape(-1), column.reshape(-1)
@@ -126,7 +128,7 @@ def _row_sums(image: Float[np.ndarray, "*B H W"]) -> Float[np.ndarray, "*B r W"]
 def _around(
     ncc: Float[np.ndarray, "S S N"], row: Int[np.ndarray, " N"], column: Int[np.ndarray, " N"]
 ) -> Float[np.ndarray, "N 3 3"]:
-    """Return each block's correlation under the nine shifts tried about its own."""
+    """Return each block's correlation at its own shift and at the eight around it."""
     last, near = ncc.shape[0] - 3, np.arange(3)
     y, x = ((place - 1).clip(0, last)[:, None] + near for place in (row, column))
     return ncc[y[:, :, None], x[:, None], np.arange(len(row))[:, None, None]]
@@ -135,13 +137,13 @@ def _around(
 def _quadratic(
     around: Float[np.ndarray, "N 3 3"],
 ) -> tuple[Float[np.ndarray, "N 2"], Float[np.ndarray, "N 2 2"]]:
-    """Return slope and downward bend, as (x, y), of the parabola through the samples at a peak."""
+    """Return slope and downward curvature, as (x, y), of the parabola through a peak's samples."""
     left, right = around[:, 1, 0], around[:, 1, 2]
     above, below, middle = around[:, 0, 1], around[:, 2, 1], around[:, 1, 1]
     slope = np.stack([(right - left) / 2, (below - above) / 2], axis=-1)
     xx, yy = 2 * middle - left - right, 2 * middle - above - below
     xy = (around[:, 0, 2] + around[:, 2, 0] - around[:, 0, 0] - around[:, 2, 2]) / 4
-    # Both bends are positive at a peak; the mixed one is kept from making a saddle of it.
+    # Both curvatures are positive at a peak; the mixed one is limited, so that it makes no saddle.
     most = 0.95 * np.sqrt(np.maximum(xx * yy, 0))
     xy = np.clip(xy, -most, most)
     bend = np.stack([np.stack([xx, xy], -1), np.stack([xy, yy], -1)], axis=-2)

@@ -18,10 +18,10 @@ from ifvit.geometry.warp import drawn
 from ifvit.registration.laid import network_transform
 
 POOL = 4
-"""Pixels along each side of those that overlap is counted in; the canvas is a multiple of it."""
+"""Side, in pixels, of the blocks in which overlap is counted; the canvas is a multiple of it."""
 
 FEW = 100
-"""Shifts up to which a product for each is cheaper than the Fourier transform."""
+"""Number of shifts up to which one product for each is cheaper than the Fourier transform."""
 
 MIN_OVERLAP = 0.08
 """Share of the frame that must be foreground in both prints."""
@@ -29,7 +29,8 @@ MIN_OVERLAP = 0.08
 
 @dataclass(frozen=True)
 class Search:
-    """A grid around an alignment: turns in degrees, scales, and shifts ± pixels at 500 ppi."""
+    """A search grid around an alignment: turns in degrees, scales, and the farthest shift in pixels
+    at 500 ppi."""
 
     turns: tuple[float, ...]
     scales: tuple[float, ...]
@@ -44,9 +45,9 @@ def search(
     count: int,
     config: ModelConfig,
 ) -> tuple[Float[np.ndarray, "count 2 3"], Float[np.ndarray, " count"]]:
-    """Return the best turns, scales and shifts about an alignment, and the evidence for each.
+    """Return the ``count`` best placements about an alignment, and the evidence for each.
 
-    None is a neighbour of another.
+    A placement is a turn, a scale and a shift from the grid; no two of them are neighbours.
     """
     factor = REFERENCE_PPI // config.ppi
     middle = (config.canvas * factor - 1) / 2
@@ -66,7 +67,7 @@ def search(
         move = np.column_stack([np.eye(2), factor * (np.array(offset) - reach)])
         made.append(compose(tried[at], move))
         found.append(evidence[at, row, column])
-        # Less than a ridge period away it is the same place.
+        # A placement less than a ridge period away is the same one.
         near = [
             slice(max(place - r, 0), place + r + 1) for place, r in ((at, 1), (row, 2), (column, 2))
         ]
@@ -82,8 +83,8 @@ def _correlation(
 ) -> Float[np.ndarray, "T R R"]:
     """Return NCC times the root of the overlap's share, for each transform and each shift.
 
-    What each print brings into the overlap is smooth, and is counted on a grid :data:`POOL` times
-    coarser.
+    The area and the power that each print has in the overlap vary smoothly with the shift, and are
+    computed on a grid :data:`POOL` times coarser.
     """
     soft0, soft1 = (ridges.mask.astype(np.float32) for ridges in (ridges0, ridges1))
     image0, image1 = ridges0.image * soft0, drawn(ridges1.image * soft1, transforms)
@@ -105,7 +106,8 @@ def _shifted_products(
 ) -> Float[np.ndarray, "T R R"]:
     """Return the sum of x · y under every shift of y by up to ``reach``.
 
-    By the Fourier transform, with room so that no shift wraps around; :data:`FEW` by themselves.
+    The Fourier transform computes it, padded so that no shift wraps around; up to :data:`FEW`
+    shifts are computed one by one.
     """
     height, width = x.shape
     shifts = np.arange(-reach, reach + 1)

@@ -1,10 +1,11 @@
-"""What a similarity leaves: the skin's own distortion, block by block, and how well ridges agree.
+"""The skin's distortion, which a similarity leaves: found block by block from the ridges.
 
 Around every coarse cell the enhanced ridges of both prints are compared under small shifts
-(:mod:`ifvit.registration.blocks`), and the shifts smoothed over neighbouring cells. Five rounds,
-each from where the one before arrived: cells whose ridges already lie on each other carry their
-neighbours near enough to find their own. In the second, all cells choose together
-(:mod:`ifvit.registration.joint`), so that a block which lies a whole ridge off comes back.
+(:mod:`ifvit.registration.blocks`), and the shifts are smoothed over neighbouring cells. There are
+five rounds, each of which starts from the result of the one before: cells whose ridges already lie
+on each other carry their neighbours near enough to find their own. In the second round all cells
+choose together (:mod:`ifvit.registration.joint`), which brings back a block that lies a whole ridge
+off.
 
 Points and displacements are in frame pixels at 500 ppi; images at the network's resolution.
 """
@@ -26,34 +27,38 @@ from ifvit.registration.plate import plate
 
 @dataclass(frozen=True)
 class ElasticConfig:
-    """Settings of the elastic step. Lengths in pixels at 500 ppi."""
+    """Settings of the elastic step. Lengths are in pixels at 500 ppi."""
 
     rounds: int = 5
     block: float = 20.0
-    """Standard deviation of the Gaussian window that a block is compared in: about two ridges."""
+    """Standard deviation of the Gaussian window in which blocks are compared: about two ridges."""
     reach: int = 6
-    """Displacements tried in a round, ±: more than half a ridge period, less than a whole one."""
+    """Farthest displacement tried in a round, ±: more than half a ridge period, less than a whole
+    one."""
     joint_block: float = 14.0
-    """The window's standard deviation where blocks choose together: neighbours tell the rest."""
+    """Standard deviation of the window where blocks choose together: it may be smaller, since a
+    block's neighbours help it to choose."""
     joint_reach: int = 12
-    """Displacements tried there, ±: more than a whole ridge period, so that one is made good."""
+    """Farthest displacement tried where blocks choose together, ±: more than a whole ridge period,
+    so that an error of one period is corrected."""
     joint: JointConfig = JOINT_CONFIG
     min_ncc: float = 0.3
-    """Correlation below which a block says nothing."""
+    """Correlation below which a block is ignored."""
     bending: float = 0.01
-    """Weight of the field's bending, per cell, beside the bend of the blocks' correlations."""
+    """Weight of the field's bending, per cell, relative to the curvature of the blocks'
+    correlations."""
     staying: float = 1e-3
-    """Weight of staying where the matches' field put it, beside the same: along straight ridges,
-    and where no block says anything at all."""
+    """Weight, on the same scale, that holds the field where the matches put it: it decides along
+    straight ridges, and where no block gives a shift."""
     told_off: float = 6.0
-    """Distance at which what a match says counts for a quarter: far off it is wrong."""
+    """Distance at which a match's displacement counts for a quarter: far off it is wrong."""
 
 
 ELASTIC_CONFIG = ElasticConfig()
 
 
 class Told(NamedTuple):
-    """What matches say of the cells beside their ridges: a displacement, px, and its weight."""
+    """The displacements of cells according to Module 1's matches, in pixels, and their weights."""
 
     displacement: Float[np.ndarray, "h w 2"]
     weight: Float[np.ndarray, "h w"]
@@ -71,8 +76,9 @@ def elastic(
 ) -> tuple[Float[np.ndarray, "h w 2"], Float[np.ndarray, "h w"]]:
     """Return each cell's displacement before ``H`` is applied, and its blocks' correlation.
 
-    ``rounds`` replaces that of the settings; ``before`` is where earlier rounds arrived: blocks
-    then choose together first. What matches have ``told`` is heard in each round.
+    ``rounds`` replaces the number in the settings. ``before`` is the result of earlier rounds; if
+    it is given, blocks choose together in the first round. Every round also takes the matches'
+    displacements ``told`` into account.
     """
     quality = np.zeros((config.cells, config.cells))
     displacement, laid = np.zeros((config.cells, config.cells, 2)), (ridges0, ridges1, H)
@@ -95,12 +101,12 @@ def _smooth(
     settings: ElasticConfig,
     told: Told | None,
 ) -> Float[np.ndarray, "h w 2"]:
-    """Return the displacements that the blocks agree on: a plate, which bends as little as they
-    allow, and goes on where skin is stretched and no block says so yet.
+    """Return the displacements that the blocks agree on: a thin plate, which bends as little as
+    they allow, and continues stretched skin where no block gives a shift yet.
 
-    Each block says where its parabola has its top, and by its bend in which direction it knows:
-    along straight ridges it does not, and leaves that to matches, and to neighbours whose ridges
-    run otherwise.
+    The peak of a block's parabola is its displacement, and the curvature there says how certain it
+    is in each direction: along straight ridges it is not, and is left to matches and to neighbours
+    whose ridges run otherwise.
     """
     weight = np.maximum(found.quality - settings.min_ncc, 0)[..., None] ** 2
     bend = found.bend * weight[..., None]

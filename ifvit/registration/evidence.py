@@ -1,4 +1,4 @@
-"""What an alignment says of a pair: how well ridges, blocks and matches agree."""
+"""The evidence that an alignment gives on a pair: how well ridges, blocks and matches agree."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AGREES = 0.5
 
 
 class Evidence(NamedTuple):
-    """What an alignment says of a pair, in the order of the weights of
+    """The evidence that an alignment gives on a pair, in the order of the weights of
     :class:`ifvit.comparison.score.Fusion`."""
 
     ridge_ncc: float
@@ -21,10 +21,10 @@ class Evidence(NamedTuple):
 
 
 def block_share(block_ncc: Float[np.ndarray, "h w"]) -> float:
-    """Return the share of blocks whose ridges agree (:data:`AGREES`), of those that say anything.
+    """Return the share of blocks whose ridges agree (:data:`AGREES`), of those that were compared.
 
     Each block was compared where its own skin lies (:mod:`ifvit.registration.elastic`), so that
-    skin which was pulled by more than the whole could follow still counts.
+    skin counts even where it was pulled farther than the correlation as a whole can follow.
     """
     told = block_ncc != 0
     return float((block_ncc > AGREES).sum() / max(told.sum(), 1))

@@ -1,7 +1,7 @@
-"""Shifts of all blocks chosen together: what each correlates best with, as its neighbours do.
+"""Shifts of all blocks chosen together: each correlates well, and neighbours have similar shifts.
 
 By itself a block takes the neighbouring ridge for its own wherever that looks alike. A minutia or a
-bend near by tells them apart, and what it tells is handed on from block to block by min-sum belief
+bend near by tells them apart, and this knowledge is passed from block to block by min-sum belief
 propagation. Source: Felzenszwalb and Huttenlocher, "Efficient belief propagation for early vision",
 IJCV 70(1), 2006, sections 2 and 3.
 """
@@ -17,19 +17,20 @@ WAYS = ((0, 1), (0, -1), (1, 1), (1, -1))
 """Axis of the grid and direction in which a message is passed: down, up, right, left."""
 
 BACK = (1, 0, 3, 2)
-"""The way back of each."""
+"""The opposite of each way, as its index in :data:`WAYS`."""
 
 
 @dataclass(frozen=True)
 class JointConfig:
-    """Settings of the joint choice. Lengths in shifts, which are pixels of the network."""
+    """Settings of the joint choice. Shifts are in pixels of the network."""
 
     stiffness: float = 0.1
-    """Correlation that two neighbours' shifts have to gain by differing by one, by its square."""
+    """Cost, in correlation, of a difference of one between the shifts of two neighbours; it grows
+    with the square of the difference."""
     break_at: int = 3
-    """Difference from which a larger one costs no more: a block may be wrong."""
+    """Difference from which on the cost grows no further, since a block may be wrong."""
     rounds: int = 8
-    """Messages that each block sends: how many cells far a block is heard."""
+    """Number of messages that each block sends, and so of cells that its knowledge travels."""
     damping: float = 0.5
     """Share of its last message that a block repeats, so that messages settle."""
 
@@ -40,9 +41,9 @@ JOINT_CONFIG = JointConfig()
 def chosen_together(
     ncc: Float[np.ndarray, "S S h w"], settings: JointConfig = JOINT_CONFIG
 ) -> tuple[Int[np.ndarray, "h w"], Int[np.ndarray, "h w"]]:
-    """Return row and column of each block's shift, those of most correlation that go together.
+    """Return row and column of each block's shift: those of most correlation and least difference.
 
-    ``ncc`` is each block's correlation under all shifts, 0 where it says nothing: such a block
+    ``ncc`` is each block's correlation under all shifts; a block for which it is 0 throughout
     follows its neighbours.
     """
     heard = np.zeros((len(WAYS), *ncc.shape), np.float32)
@@ -62,8 +63,8 @@ def _messages(
 ) -> Float[np.ndarray, "4 S S h w"]:
     """Return, for each shift of the receiver, the least cost of the sender's and their difference.
 
-    The square of a difference is the sum of its squares along both axes, so that each is searched
-    by itself; the mean is taken off, since costs alike for all shifts say nothing.
+    The square of a difference is the sum of the squares along both axes, so that each axis is
+    searched by itself; the mean is subtracted, since a cost common to all shifts has no effect.
     """
     message = cost - cost.min(axis=(1, 2), keepdims=True)
     for axis in (1, 2):
@@ -87,7 +88,7 @@ def _nearest_along(
 def _receive(
     heard: Float[np.ndarray, "S S h w"], said: Float[np.ndarray, "S S h w"], axis: int, step: int
 ) -> None:
-    """Add messages at the neighbour they are for; the first of the grid's line hears none."""
+    """Add each message at the neighbour that receives it; a line's first cell receives none."""
     count = said.shape[axis]
     start, stop = max(-step, 0), count + min(-step, 0)
     heard[_part(axis, start + step, stop + step)] += said[_part(axis, start, stop)]

@@ -1,4 +1,4 @@
-"""Pairs put in order, and both prints drawn by one factor: what is worked on."""
+"""Pairs put in order, and both prints drawn by one factor: the input of registration."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Result = TypeVar("Result", bound=_Turnable)
 
 
 class OrderedPair(NamedTuple):
-    """A pair in the order in which it is worked on."""
+    """A pair in the order in which it is processed."""
 
     prints: tuple[Features, Features]
     fit: Fit
@@ -38,7 +38,7 @@ class OrderedPair(NamedTuple):
         return self.prints[0].placed(self.fit), self.prints[1].placed(self.fit)
 
     def given(self, result: Result) -> Result:
-        """Return a result for the prints in the order in which they were given."""
+        """Return a result transposed where needed, for the order in which the prints were given."""
         return result.transposed() if self.swapped else result
 
 
@@ -48,18 +48,19 @@ class DrawnPair(NamedTuple):
     frame0: FrameFeatures
     frame1: FrameFeatures
     map0: FeatureMap
-    """Of print 0 alone: print 1 is drawn anew for each look of Module 1."""
+    """Module 1's feature map of print 0; print 1 is drawn anew for each pass of Module 1."""
     hint: Float[np.ndarray, "2 3"]
     """H_0to1 by the poses of both prints, in pixels of the frames."""
     config: ModelConfig
-    """The networks' settings, on a canvas of this size."""
+    """The networks' settings, with the canvas size of this pair."""
 
 
 def in_order(print0: Features, print1: Features, extractor: Extractor) -> OrderedPair:
     """Put the prints of a pair in the order of their digests.
 
-    Cross attention is not symmetric, nor is RANSAC. Each pair is therefore worked on in one order,
-    whichever way it was given: exactly symmetric, and at half the cost of a mean over both orders.
+    Cross attention is not symmetric, nor is RANSAC. Each pair is therefore processed in one order,
+    whichever way it was given: this is exactly symmetric, at half the cost of a mean over both
+    orders.
     """
     swapped = print0.order > print1.order
     both = (print1, print0) if swapped else (print0, print1)
@@ -71,8 +72,8 @@ def drawn_pair(
 ) -> DrawnPair:
     """Draw both prints of a pair, each once however often it is asked for.
 
-    The ``hint`` lays print 1 on print 0, pixels of the prints at 500 ppi; if not given, it is
-    that of the poses which the ridges' flow tells.
+    The ``hint`` lays print 1 on print 0, in pixels of the prints at 500 ppi; if not given, it
+    comes from the poses that the ridges' flow shows.
     """
     (first, second), fit = pair.prints, pair.fit
     if hint is None:
@@ -91,9 +92,8 @@ def drawn_pair(
 
 
 def core_on_core(template0: Template, template1: Template) -> Float[np.ndarray, "2 3"]:
-    """Return the transform H_0to1 that lays print 1 on print 0 by the poses of their templates.
-
-    In pixels of the prints at 500 ppi.
+    """Return the transform H_0to1 that lays print 1 on print 0 by the poses of their templates, in
+    pixels of the prints at 500 ppi.
     """
     turn = np.deg2rad(template1.rotation - template0.rotation)
     cores = np.array(template0.core), np.array(template1.core)
@@ -105,6 +105,7 @@ def upright_on_upright(
 ) -> Float[np.ndarray, "2 3"]:
     """Return the transform H_0to1 that lays print 1 on print 0, core on core, both upright.
 
-    Given are those that draw each upright (:func:`ifvit.features.pose.upright`).
+    The arguments are the transforms that draw each print upright
+    (:func:`ifvit.features.pose.upright`).
     """
     return compose(upright1, invert(upright0))

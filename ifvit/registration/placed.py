@@ -1,4 +1,4 @@
-"""Hypotheses and what the ridges made of them, to one Alignment."""
+"""From hypotheses, and the placement that the ridges refined, to one Alignment."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def placed_by_ridges(
 ) -> Alignment:
     """Return the alignment of a pair, refined where Module 1 placed it at all, and judged.
 
-    All hypotheses lie at one place then: it is the one whose matches say so too.
+    The ridges decide the placement; the matches are those of the hypothesis that fits it best.
     """
     usable = bool(found.num_inliers[0] >= 3)
     inliers = found.inliers
@@ -38,7 +38,7 @@ def placed_by_ridges(
     kept, points1 = found.confidence[best] > 0, found.points1[best]
     H, field, bent, evidence = found.H_0to1[best], found.displacement[best], found.bent[best], {}
     if usable:
-        # A match within reach of where the ridges place it is there, to a fraction of a cell.
+        # A match near where the ridges place its cell lies there, to a fraction of a cell.
         points1 = np.where(inliers[best][:, None], placed, points1)
         H, field, bent = refined.H_0to1, refined.displacement, True
         near = kept & (away[best] <= settings.near_px)
@@ -64,9 +64,9 @@ def _evidence(
     refined: Refined,
     centres: Float[np.ndarray, "N 2"],
 ) -> dict[str, float]:
-    """Return what ridges, blocks and the matches that are ``near`` say of a pair."""
-    # By confidence: cells that agree because a field can be bent to them are unsure of it. An
-    # overlap too small to be searched says as little with every cell of it matched.
+    """Return the evidence of ridges, blocks and the matches that are ``near``, for an alignment."""
+    # By confidence: cells that agree only because the field bends to them have little of it. An
+    # overlap too small to be searched counts for little even with all of its cells matched.
     share = float(confidence[near].sum()) / (max(refined.overlap, MIN_OVERLAP) * len(near))
     side_mm = float(centres[0, 0] + centres[-1, 0] + 1) * 25.4 / REFERENCE_PPI
     return {

@@ -1,9 +1,10 @@
-"""A thin plate over the grid of cells: the smoothest field that what is known of the cells allows.
+"""A thin plate over the grid of cells: the smoothest field that fits the cells' known values.
 
-What cells tell of their displacement, each as surely as it may, is laid under a plate whose bending
-costs. So a field follows skin that is stretched unevenly, where means over a neighbourhood flatten
-it; and it goes on straight where nothing is known. Source: thin-plate smoothing, Wahba, "Spline
-models for observational data", SIAM 1990, section 2.4, with differences in place of derivatives.
+The displacements of the cells, each weighted by how certain it is, are fitted by a plate whose
+bending has a cost. So the field follows skin that is stretched unevenly, which means over a
+neighbourhood would flatten, and it continues straight where nothing is known. Source: thin-plate
+smoothing, Wahba, "Spline models for observational data", SIAM 1990, section 2.4, with differences
+in place of derivatives.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 STRIP = 2
-"""Rows of cells that are eliminated at once: second differences reach no farther."""
+"""Number of rows of cells that are eliminated at once: second differences reach no farther."""
 
 
 def plate(
@@ -24,14 +25,15 @@ def plate(
     bending: float,
     staying: float,
 ) -> Float[np.ndarray, "h w K R"]:
-    """Return the field d of least cost: summed over the cells, d' S d - 2 p' d, and its bending.
+    """Return the field d of least cost.
 
-    Bending costs ``bending`` · (d_xx² + 2 d_xy² + d_yy²), and being anywhere ``staying`` · d².
+    The cost is the sum over the cells of d' S d - 2 p' d, of ``bending`` · (d_xx² + 2 d_xy² +
+    d_yy²) for the field's bending, and of ``staying`` · d² for its size.
 
-    ``sure`` is S, how surely a cell's K values are known, symmetric and not negative; ``pull`` is
-    p = S v where v is what it says they are; R fields are found at once. Differences are per cell.
-    ``bending`` and ``staying`` are positive, so that there is one such field. It is found by
-    elimination of one strip of rows after the other.
+    ``sure`` is S, the certainty of a cell's K values, a symmetric and non-negative matrix;
+    ``pull`` is p = S v where v are the known values; R fields are found at once. Differences are
+    per cell. ``bending`` and ``staying`` are positive, so that there is exactly one such field. It
+    is found by elimination of one strip of rows after the other.
     """
     rows, columns, inner, fields = pull.shape
     size = STRIP * columns * inner
@@ -42,7 +44,7 @@ def plate(
     for place, strip in enumerate(strips):
         matrix, first = strip.copy(), place * STRIP * columns
         cells = len(matrix) // inner
-        # What each cell knows of itself stands on the diagonal: a view of it.
+        # A view of the diagonal, where each cell's own certainty is added.
         own = np.einsum("iaib->iab", matrix.reshape(cells, inner, cells, inner))
         own += known[first : first + cells]
         value = right[place * size : (place + 1) * size]
@@ -63,8 +65,8 @@ def plate(
 def _bent(
     rows: int, columns: int, inner: int, bending: float, staying: float
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """Return the cost of bending, and of being anywhere, as a matrix in strips: within each strip,
-    and from each to the next."""
+    """Return the cost of bending and of the field's size as a matrix in strips: the part within
+    each strip, and the part from each strip to the next."""
     twice_y, once_y = (_differences(rows, order) for order in (2, 1))
     twice_x, once_x = (_differences(columns, order) for order in (2, 1))
     flat = np.eye(columns)
@@ -83,6 +85,6 @@ def _bent(
 
 
 def _differences(count: int, order: int) -> Float[np.ndarray, "count count"]:
-    """Return D'D of the differences of an order along a line."""
+    """Return D'D, where D takes the differences of some order along a line."""
     taken = np.diff(np.eye(count), order, axis=0)
     return taken.T @ taken

@@ -1,10 +1,11 @@
-"""What Module 1's matches say beside a similarity: the distortion, and print 1 drawn without it.
+"""The distortion that Module 1's matches show beside a similarity, and print 1 drawn without it.
 
-A similarity places a print as a whole. Skin that was pulled or turned while it was pressed leaves
-points of it 20 to 60 px from there, which is several ridges. Dense matches know where each part
-went, so that print 1 can be drawn in print 0's frame accordingly: for Module 1 to look again, and
-before ridges are laid on ridges (:mod:`ifvit.registration.refine`). Matches are believed where
-their neighbours moved with them, however far that is, and a smooth field is fitted to those.
+A similarity places a print as a whole. Where skin was pulled or turned while it was pressed, points
+of the print lie 20 to 60 px from there, which is several ridges. Dense matches show where each part
+went, so that print 1 can be drawn in print 0's frame without the distortion: for another pass of
+Module 1, and before ridges are laid on ridges (:mod:`ifvit.registration.refine`). Matches are
+trusted where their neighbours moved with them, however far that is, and a smooth field is fitted to
+the trusted ones.
 
 Points and displacements are in frame pixels at 500 ppi; images at the network's resolution.
 Source: local agreement of neighbouring matches as in Bian et al., "GMS: Grid-based motion
@@ -30,34 +31,35 @@ from ifvit.registration.plate import plate
 
 @dataclass(frozen=True)
 class RectifyConfig:
-    """Settings of the field that is fitted to matches. Lengths in pixels at 500 ppi."""
+    """Settings of the field that is fitted to matches. Lengths are in pixels at 500 ppi."""
 
     near: float = 30.0
-    """Standard deviation over which matches speak for each other's skin."""
+    """Standard deviation of the distance over which matches support each other."""
     tolerance: float = 6.0
-    """How much farther than their distance allows two neighbours may move against each other: what
-    Module 1 errs by, its cells being 16 px wide."""
+    """Movement of two neighbours against each other that is allowed at any distance: the error of
+    Module 1, whose cells are 16 px wide."""
     stretch: float = 0.6
-    """How much of their distance they may move against each other: what pressed skin gives."""
+    """Further movement allowed, as a share of the neighbours' distance: that of pressed skin."""
     doubt: float = 12.0
-    """Distance from the field around it at which a match counts for a quarter."""
+    """Distance from the fitted field at which a match counts for a quarter."""
     whole_doubt: float = 25.0
-    """The same for the affine map that is fitted first: as far as the rest of the field may go."""
+    """The same for the affine map that is fitted first, which has to allow for the rest of the
+    field."""
     sure_px: float = 3.0
-    """Spread of a match that counts for half of one without any."""
+    """Spread at which a match counts for half of one without any spread."""
     bending: float = 1.0
-    """Weight of the field's bending, per cell, beside matches of confidence 1."""
+    """Weight of the field's bending, per cell, relative to matches of confidence 1."""
     staying: float = 1e-4
-    """Weight of staying where the affine map puts it, beside the same."""
+    """Weight, on the same scale, that holds the field where the affine map puts it."""
 
 
 RECTIFY_CONFIG = RectifyConfig()
 
 ROUNDS = 3
-"""Fits after each other, each of which trusts a match by its distance from the one before."""
+"""Number of successive fits; each weights a match by its distance from the fit before."""
 
 LONELY = 0.15
-"""Confidence of neighbours that it takes to believe in half of their agreement."""
+"""Summed confidence of a match's neighbours at which their agreement counts for half."""
 
 
 def local_support(
@@ -66,7 +68,8 @@ def local_support(
     confidence: Float[np.ndarray, " K"],
     settings: RectifyConfig = RECTIFY_CONFIG,
 ) -> Float[np.ndarray, " K"]:
-    """Return, in [0, 1], how far a match's neighbours have moved as it has, by their confidence."""
+    """Return, in [0, 1], how far the neighbours of each match have moved as it has, weighted by
+    their confidence."""
     distance, apart = _distances(points0), _distances(moved)
     weight = confidence * np.exp(-0.5 * (distance / settings.near) ** 2)
     np.fill_diagonal(weight, 0.0)
@@ -81,7 +84,7 @@ def _distances(points: Float[np.ndarray, "K 2"]) -> Float[np.ndarray, "K K"]:
 
 
 def believed(support: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
-    """Return how far matches of some support are believed: not at 0.3, wholly from 0.8."""
+    """Return the weight of matches by their support: 0 up to 0.3, 1 from 0.8 on."""
     return np.asarray(np.clip(2 * support - 0.6, 0, 1) ** 2)
 
 
@@ -91,9 +94,10 @@ def rectified(
     inlier_px: float,
     settings: RectifyConfig = RECTIFY_CONFIG,
 ) -> Hypotheses:
-    """Return hypotheses with the displacement that their matches show; who lies there agrees.
+    """Return hypotheses with the displacement that their matches show.
 
-    Where fewer than three cells agree a hypothesis stays as it is.
+    Their inliers are then the matches within ``inlier_px`` of it. A hypothesis on which fewer than
+    three cells agree stays as it is.
     """
     every = np.broadcast_to(centres, found.points1.shape)
     moved = apply(invert(found.H_0to1), found.points1) - every
@@ -101,7 +105,7 @@ def rectified(
     for at in map(tuple, np.argwhere(bent)):
         weight = found.confidence[at] * certainty(found.spread[at], settings.sure_px)
         displacement[at] = matched_displacement(moved[at], weight, centres, settings)
-    # In frame 1 a similarity shows what is left longer by its scale.
+    # Residuals count in frame 1, where the similarity lengthens them by its scale.
     scale = np.linalg.norm(found.H_0to1[..., 0, :2], axis=-1)[..., None]
     away = scale * np.linalg.norm(displacement.reshape(every.shape) - moved, axis=-1)
     agree = (found.confidence > 0) & (away <= inlier_px)
@@ -110,8 +114,10 @@ def rectified(
 
 
 def certainty(spread: Float[np.ndarray, "*N"], sure_px: float) -> Float[np.ndarray, "*N"]:
-    """Return the weight of matches by their spread, 1 for none: that of their variance, beside one
-    that all have in common."""
+    """Return the weight of matches by their spread: 1 without any, a half at ``sure_px``.
+
+    It is the inverse of their variance added to one that all matches have in common.
+    """
     return np.asarray(1 / (1 + np.square(spread / sure_px)))
 
 
@@ -121,12 +127,13 @@ def matched_displacement(
     centres: Float[np.ndarray, "N 2"],
     settings: RectifyConfig = RECTIFY_CONFIG,
 ) -> Float[np.ndarray, "h w 2"]:
-    """Return what must be added to each cell's centre for ``H_0to1`` to take it where matches go.
+    """Return the displacement of each cell's centre that takes it, by ``H_0to1``, to where the
+    matches say.
 
-    ``moved`` is what must be added to a cell's centre for it to go where its own match is, of
-    confidence 0 where it has none. First the affine map that most agree with; then, through what
-    is left, a plate. Both by least squares that trust a match the less the farther it is from the
-    fit before.
+    ``moved`` is the displacement that takes a cell's centre to its own match; ``confidence`` is 0
+    where it has none. The affine map that most matches agree with is fitted first, then a plate to
+    what it leaves. Both are fitted by least squares that weight a match the less the farther it
+    lies from the fit before.
     """
     cells = round(len(centres) ** 0.5)
     at = np.flatnonzero(confidence > 0)
@@ -178,7 +185,7 @@ def _laid_through(
     cells: int,
     settings: RectifyConfig,
 ) -> Float[np.ndarray, "N 2"]:
-    """Return the plate laid through the values of some cells, at all of them."""
+    """Return, at all cells, the plate that is fitted to the values of some cells."""
     sure, pull = np.zeros(cells**2), np.zeros((cells**2, 2))
     sure[at], pull[at] = trust, trust[:, None] * values
     grid = sure.reshape(cells, cells, 1, 1), pull.reshape(cells, cells, 1, 2)
@@ -188,8 +195,8 @@ def _laid_through(
 class Start(NamedTuple):
     """A coarse alignment to refine, with its field and its K matches.
 
-    ``weight`` is a match's confidence, ``spread`` how far off it may be, pixels. Without weights
-    the ridges decide alone.
+    ``weight`` is a match's confidence, ``spread`` how far off it may be, pixels. Where all weights
+    are 0 the ridges decide alone.
     """
 
     H_0to1: Float[np.ndarray, "2 3"]
@@ -201,7 +208,7 @@ class Start(NamedTuple):
 
 
 def starts_of(found: Hypotheses, centres: Float[np.ndarray, "N 2"]) -> list[Start]:
-    """Return Module 1's alignments as starts, with the matches that their neighbours bear out."""
+    """Return Module 1's hypotheses as starts, with the matches that their neighbours support."""
     made = []
     for way, H in enumerate(found.H_0to1):
         kept = found.confidence[way] > 0
@@ -213,7 +220,7 @@ def starts_of(found: Hypotheses, centres: Float[np.ndarray, "N 2"]) -> list[Star
 
 
 class Rectified(NamedTuple):
-    """Print 1 laid in print 0's frame by an alignment and its field, and where its matches lie."""
+    """Print 1 drawn in print 0's frame by an alignment and its field, with its matches there."""
 
     ridges: Ridges
     points0: Float[np.ndarray, "K 2"]
@@ -233,6 +240,7 @@ def rectify(ridges1: Ridges, start: Start, config: ModelConfig) -> Rectified:
 def between_cells(
     displacement: Float[np.ndarray, "h w 2"], points: Float[np.ndarray, "P 2"], config: ModelConfig
 ) -> Float[np.ndarray, "P 2"]:
-    """Read a displacement at points of the frame, bilinear; beyond the outer cells as there."""
+    """Return a displacement at points of the frame: bilinear between cells, and beyond the
+    outermost ones their value."""
     cell = STRIDE * REFERENCE_PPI / config.ppi
     return sample(displacement, (points + 0.5) / cell - 0.5)

@@ -36,38 +36,41 @@ class RefineConfig:
     """Settings of the refinement."""
 
     wide: Search = WIDE
-    """First the error of the coarse alignment, which is a few degrees and up to a coarse cell."""
+    """The first search: it covers the error of the coarse alignment, a few degrees and up to a
+    coarse cell."""
     fine: Search = FINE
-    """Skin is stretched by a few per cent, as a whole too."""
+    """The second search: it also covers scale, since skin as a whole is stretched by a few per
+    cent."""
     places: int = 8
-    """Places of the wide search that are followed for one elastic round."""
+    """Number of places of the wide search that are followed for one elastic round."""
     straightened: int = 4
-    """Those of them that are searched finely, and followed for one round from there."""
+    """Number of these that are searched finely, and followed for one round from there."""
     finished: int = 2
-    """Those of them that are followed to the end."""
+    """Number of these that are followed to the end."""
     brief: tuple[int, int, int] = (2, 1, 1)
-    """The same three numbers where Module 1 is clear about a pair."""
+    """The same three numbers where Module 1 is certain of a pair."""
     hopeless: float = 0.5
-    """What has to speak for a pair's best place for any to be followed: it does for all genuine
-    pairs but those that fail anyway, and not for three in four of the pairs of two fingers."""
+    """Evidence for a pair's best place below which only that one is followed, for one round: all
+    genuine pairs reach it but those that fail anyway; of four impostor pairs three do not."""
     behind: tuple[float, float, float] = (0.45, 0.35, 0.06)
-    """How much less may speak for a place than for the best one, where it is followed, searched
-    finely, and followed to the end: of poor genuine pairs one in twenty comes from so far behind at
-    the first two steps, hardly one at the last."""
+    """How far the evidence for a place may lie below that for the best one, for it to be followed,
+    searched finely, and followed to the end. In one of twenty poor genuine pairs the right place
+    lies so far behind at the first two steps, in hardly any at the last."""
     elastic: ElasticConfig = ELASTIC_CONFIG
     match_weight: float = 0.6
     """Weight of Module 1's matches beside the correlation of the ridges."""
     match_px: float = 8.0
-    """Distance at which a match still counts for an alignment: half a coarse cell."""
+    """Standard deviation of the distance at which a match still supports an alignment: half a
+    coarse cell."""
     told_weight: float = 0.005
-    """Weight of where a match says that its cell lies, beside the bend of a block's correlation:
-    enough to count along the ridges, where a block knows nothing, and not across them."""
+    """Weight of a match's displacement, relative to the curvature of a block's correlation: enough
+    to count along the ridges, where a block is uncertain, and not across them."""
     told_px: float = 4.0
-    """Spread of a match that counts for half of one without any."""
+    """Spread at which a match counts for half of one without any spread."""
 
     @property
     def briefly(self) -> RefineConfig:
-        """Return the settings for a pair about which Module 1 is clear."""
+        """Return the settings for a pair of which Module 1 is certain."""
         places, straightened, finished = self.brief
         return replace(self, places=places, straightened=straightened, finished=finished)
 
@@ -92,12 +95,13 @@ class Refined(NamedTuple):
 
     @property
     def evidence(self) -> float:
-        """Return the correlation weighed by the root of its area: what chance reaches as rarely."""
+        """Return the correlation times the root of its area, so that chance reaches equal values
+        equally rarely."""
         return float(self.ncc * np.sqrt(self.overlap))
 
 
 class _Place(NamedTuple):
-    """Print 1, laid flat by a start, at some place of print 0, and what speaks for it."""
+    """A place of print 1, rectified by a start, on print 0, and the evidence for it (``value``)."""
 
     start: int
     laid: Refined
@@ -111,11 +115,11 @@ def refine(
     config: ModelConfig,
     settings: RefineConfig = REFINE_CONFIG,
 ) -> Refined:
-    """Refine coarse alignments of one pair and return the one of most evidence.
+    """Refine coarse alignments of one pair and return the one with most evidence.
 
     Deterministic; nothing is raised. Ridges one period off look alike, so that several places of
-    each alignment are followed, many roughly and few to the end; and what Module 1 matched, which
-    minutiae and curvature told it, is evidence beside the ridges.
+    each alignment are followed, many roughly and few to the end. Module 1's matches, which rest on
+    minutiae and curvature, are evidence beside the ridges.
     """
     flats = [rectify(ridges1, start, config) for start in starts]
     most = max(max(float(start.weight.sum()) for start in starts), 1e-6)
@@ -126,7 +130,8 @@ def refine(
 
 
 def _best(count: int, places: list[_Place], behind: float = 0.0) -> list[_Place]:
-    """Return the places that most speaks for, none far behind the best; of equal ones the first."""
+    """Return the ``count`` places with most evidence, none more than ``behind`` below the best; of
+    equal ones the first."""
     first, *others = sorted(places, key=lambda place: -place.value)[:count]
     return [first, *(place for place in others if place.value >= first.value - behind)]
 
@@ -138,7 +143,8 @@ def _unflattened(
     config: ModelConfig,
     settings: RefineConfig,
 ) -> Refined:
-    """Return a refinement of a flat print 1 as one of print 1 itself, which is drawn only once."""
+    """Return a refinement of the rectified print 1 as one of print 1 itself, which is then drawn
+    with a single interpolation."""
     centres, field = cell_centres(config), start.displacement
     flat = apply(laid.H_0to1, centres + laid.displacement.reshape(-1, 2))
     moved = (flat + between_cells(field, flat, config) - centres).reshape(field.shape)
@@ -148,10 +154,10 @@ def _unflattened(
 
 
 class _Steps(NamedTuple):
-    """What is done with a place of print 1 on print 0, each step with fewer of them.
+    """The steps by which places of print 1 on print 0 are followed, each step for fewer of them.
 
-    What speaks for a place are its ridges, and its matches' support as a share of what the best
-    start has (``most``).
+    The evidence for a place is that of its ridges, and the support by its matches as a share of
+    what the best start has (``most``).
     """
 
     ridges0: Ridges
@@ -161,7 +167,7 @@ class _Steps(NamedTuple):
     settings: RefineConfig
 
     def place(self, start: int) -> list[_Place]:
-        """Return the most likely places of a whole start."""
+        """Return the most likely places that the wide search finds from a start."""
         flat, settings, cells = self.flats[start], self.settings, self.config.cells
         ridges = self.ridges0, flat.ridges
         found = search(*ridges, np.eye(2, 3), settings.wide, settings.places, self.config)
@@ -174,7 +180,7 @@ class _Steps(NamedTuple):
         ]
 
     def follow(self, places: list[_Place]) -> _Place:
-        """Return what has become of the most likely places, the one that most speaks for then."""
+        """Follow the most likely places and return the one that then has most evidence."""
         settings, (first,) = self.settings, _best(1, places)
         if first.value < settings.hopeless:
             return self.rough(first)
@@ -218,7 +224,8 @@ class _Steps(NamedTuple):
     def _support(
         self, H: Float[np.ndarray, "2 3"], displacement: Float[np.ndarray, "h w 2"], flat: Rectified
     ) -> float:
-        """Return how many matches bear a placement out, by their confidence and its nearness."""
+        """Return the support of a placement by its matches, weighted by their confidence and by how
+        near it puts them."""
         moved = displacement.reshape(-1, 2)[nearest_cell(flat.points0, self.config)]
         placed = apply(H, flat.points0 + moved)
         away = np.square(placed - flat.points1).sum(-1) / self.settings.match_px**2
@@ -245,7 +252,7 @@ def _refit(
     config: ModelConfig,
     settings: RefineConfig,
 ) -> tuple[Float[np.ndarray, "2 3"], Float[np.ndarray, "h w 2"]]:
-    """Return the similarity that the blocks agree on, and what then remains to be displaced."""
+    """Return the similarity that the blocks agree on, and the displacement that then remains."""
     centres = cell_centres(config)
     moved = centres + displacement.reshape(-1, 2)
     fitted = fit_similarity(centres, moved, quality.reshape(-1) > settings.elastic.min_ncc)

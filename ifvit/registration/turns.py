@@ -1,8 +1,8 @@
-"""What two prints' ridge flows say before Module 1 looks: which rotations are worth its time.
+"""Which rotations are worth the time of Module 1, by the ridge flows of both prints.
 
-The flow, a direction a cell, is a hundredth of the print and turns with it. All rotations and all
-shifts of one flow on the other are correlated by the Fourier transform in less time than Module 1
-takes for one rotation; what it says is rough, so that several rotations are kept.
+The flow, one direction per cell, is a hundredth of the print's data and turns with it. All
+rotations and all shifts of one flow on the other are correlated by the Fourier transform in less
+time than Module 1 takes for one rotation; the result is rough, so that several rotations are kept.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from ifvit.registration.correlate import MIN_OVERLAP
 from ifvit.registration.hypotheses import rotations
 
 FINER = 3
-"""Turns of the flow tried to each rotation of the search: it changes within some 15°."""
+"""Number of turns of the flow tried for each rotation of the search: agreement changes within some
+15°."""
 
 
 def likely_turns(
@@ -27,7 +28,7 @@ def likely_turns(
     """Return the ``count`` angles of A at which the flows of two prints agree best.
 
     ``angles`` in degrees are evenly spaced; image 1 is turned by them about the frame's middle.
-    All of them, in their order, where there are no more.
+    Where A is at most ``count``, all are returned in their order.
     """
     if count >= len(angles):
         return angles
@@ -39,7 +40,8 @@ def likely_turns(
 
 
 def _flow(frame: FrameFeatures) -> tuple[Complex[np.ndarray, "h w"], Float[np.ndarray, "h w"]]:
-    """Return each cell's doubled direction, as long as it is clear, and its share of foreground."""
+    """Return each cell's doubled direction, a vector as long as the direction is clear, and the
+    cell's share of foreground."""
     clear = np.where(frame.ridges.mask, frame.coherence, 0)
     doubled = 2 * frame.orientation
     parts = clear * np.cos(doubled), clear * np.sin(doubled)
@@ -52,7 +54,7 @@ def _turned(
     shown: Float[np.ndarray, "h w"],
     degrees: Float[np.ndarray, " T"],
 ) -> tuple[Complex[np.ndarray, "T h w"], Float[np.ndarray, "T h w"]]:
-    """Draw a flow turned about its middle, as prints are; directions turn with it."""
+    """Return a flow turned about its middle as prints are, its directions turned too."""
     H = rotations(degrees, len(flow))
     real, imaginary, area = (drawn(part, H) for part in (flow.real, flow.imag, shown))
     return (real + 1j * imaginary) * np.exp(-2j * np.deg2rad(degrees))[:, None, None], area

@@ -1,7 +1,7 @@
-"""Matrix products by one thread.
+"""Matrix products computed by a single thread.
 
-Those of a print are small: threads that share one wait for each other for longer than it takes, on
-a busy machine ten times as long. Cores are better used by a pair each
+The matrix products of a print are small: threads that share one wait for each other longer than the
+product takes, on a busy machine ten times as long. Cores are better used by one pair each
 (:meth:`ifvit.matcher.Matcher.match_pairs`).
 """
 
@@ -31,9 +31,10 @@ def by_one_thread(work: Callable[P, R]) -> Callable[P, R]:
 
 
 class _Limit:
-    """The limit of all threads that work at once: the first sets it, the last takes it back.
+    """One limit shared by all threads at work: the first one sets it, the last one removes it.
 
-    Each for itself would take for the process's own setting what another had set.
+    If each thread set and restored it alone, one could take another's limit for the setting of the
+    process and restore that.
     """
 
     def __init__(self) -> None:

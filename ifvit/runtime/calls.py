@@ -1,6 +1,6 @@
 """The four pure calls by which the networks are used, and what goes in and comes out.
 
-All arrays are NumPy's, so that whoever calls does not know what computes: JAX
+All arrays are NumPy arrays, so that callers need not know which engine computes: JAX
 (:mod:`ifvit.runtime.jax_runtime`) or ONNX Runtime (:mod:`ifvit.runtime.onnx_runtime`).
 """
 
@@ -15,28 +15,27 @@ from ifvit.config import ModelConfig
 
 
 class CellMatches(NamedTuple):
-    """Which coarse cells of two prints show the same skin, of B pairs with N and M cells.
+    """Which coarse cells of two prints show the same skin, for B pairs with N and M cells.
 
-    It is Module 1's confidence matrix, reduced to what registration reads of it.
+    It is Module 1's confidence matrix, reduced to what registration needs of it.
     """
 
     partner0: Int[np.ndarray, "B N"]
-    """Index of the cell of image 1 that each cell of image 0 fits best, int32: row · w + column."""
+    """The partner of each cell of image 0: the index, row · w + column, of the cell of image 1 that
+    fits it best, int32."""
     confidence0: Float[np.ndarray, "B N"]
     """Dual-softmax confidence of that partner, 0 to 1; 0 for masked cells."""
     position0: Float[np.ndarray, "B N 2"]
-    """Where that partner lies, (column, row) in cells of image 1, below the cell."""
+    """Where the partner lies, to a fraction of a cell: (column, row) in cells of image 1."""
     partner1: Int[np.ndarray, "B M"]
     """Index of the cell of image 0 that each cell of image 1 fits best, int32."""
     spread0: Float[np.ndarray, "B N"]
-    """Scale of the Laplace distribution that the position's error is believed to have if the
-    partner is right, cells."""
+    """Scale of the Laplace distribution that Module 1 predicts for the error of ``position0``,
+    given that the partner is right, in cells."""
 
     def mutual(self, threshold: float) -> Int[np.ndarray, "B N"]:
-        """Return each cell's partner where both choose each other, or -1, int32.
-
-        A match has a confidence above ``threshold``, 0 to 1.
-        """
+        """Return the partner of each cell of image 0 where both cells choose each other and the
+        confidence is above ``threshold`` (0 to 1), otherwise -1, int32."""
         chosen_back = np.take_along_axis(self.partner1, self.partner0, axis=1)
         # Strictly above, so that masked cells, whose confidence is exactly 0, never match.
         accepted = (chosen_back == np.arange(self.partner0.shape[1])) & (
@@ -46,24 +45,24 @@ class CellMatches(NamedTuple):
 
 
 class CellPoses(NamedTuple):
-    """What Module 2 says of the pose of B prints, cell by cell, as they were captured."""
+    """Module 2's prediction of the pose of B prints as they were captured, cell by cell."""
 
     log_p: Float[np.ndarray, "B h w"]
     """Logarithm of the probability that the core lies in the cell; near -10,000 where none can."""
     offset: Float[np.ndarray, "B h w 2"]
-    """Where in (or beside) the cell, (x, y) from its centre, in cells."""
+    """Where in (or beside) the cell the core lies, (x, y) from the cell's centre, in cells."""
     up: Float[np.ndarray, "B h w 2"]
     """Cosine and sine of the finger's rotation against upright, x axis towards y axis, if the core
-    lies there. The shorter than 1, the less is known of it."""
+    lies in the cell. The shorter than 1 this vector is, the less certain is the rotation."""
 
 
 class CodedPrints(NamedTuple):
-    """What Module 2 keeps of B prints that are drawn in their poses."""
+    """Module 2's dense maps and index vectors of B prints, each drawn in its pose."""
 
     cells: Float[np.ndarray, "B h w K"]
     """The dense map: a unit vector for each cell of the foreground, 0 elsewhere."""
     index: Float[np.ndarray, "B E"]  # type: ignore[assignment]  # it hides tuple.index
-    """The index vector: all of the print in one unit vector."""
+    """The index vector: the whole print as one unit vector."""
 
 
 @runtime_checkable
@@ -71,18 +70,18 @@ class Engine(Protocol):
     """What executes both modules; each call is a function of its arguments alone.
 
     Images are normalised and 0 outside the foreground, H and W multiples of 8, at the resolution of
-    the checkpoint's ``ModelConfig.ppi``; masks are the foreground's coarse cells. Any batch and any
-    canvas goes. Each call raises ValueError for shapes that do not fit together.
+    the checkpoint's ``ModelConfig.ppi``; masks mark the foreground's coarse cells. Batch size and
+    canvas size are free. Each call raises ValueError for shapes that do not fit together.
     """
 
     config: ModelConfig
     dense_sha256: str
-    """Of the weights of Module 1: what is made by them is kept under it."""
+    """The sha256 of Module 1's weights: results computed with them are kept under this key."""
     matcher_sha256: str
-    """Of the weights of Module 2; empty where the engine has Module 1 alone."""
+    """The sha256 of Module 2's weights; empty where the engine has Module 1 alone."""
 
     def backbone(self, image: Float[np.ndarray, "B H W"]) -> Float[np.ndarray, "B h w D"]:
-        """Return Module 1's feature maps of B prints, to be kept for many partners."""
+        """Return Module 1's feature maps of B prints, each to be reused for many comparisons."""
         ...
 
     def dense(

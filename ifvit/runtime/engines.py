@@ -1,4 +1,4 @@
-"""Which engine executes a pair of checkpoints: their graphs where they have some, otherwise JAX."""
+"""Which engine executes a pair of checkpoints: ONNX Runtime where they have graphs, else JAX."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ifvit.weights.storage import MODULE_OF, graph_file
 
 
 class Loaded(NamedTuple):
-    """An engine, and the settings of Module 1's training, which say how prints are searched."""
+    """An engine, and the settings of Module 1's training, which decide the rotations to search."""
 
     engine: Engine
     settings: DenseConfig
@@ -22,10 +22,11 @@ class Loaded(NamedTuple):
 def load_engine(dense_ckpt: str | Path, matcher_ckpt: str | Path | None = None) -> Loaded:
     """Load the modules of these checkpoints, which must belong together; or Module 1 alone.
 
-    Graphs that lie beside a checkpoint execute it (``ifvit export-onnx``): they must be its own.
-    Without them it is executed by JAX, which compiles it first. Raises FileNotFoundError for a file
-    that is not there; ValueError as :class:`ifvit.runtime.onnx_runtime.OnnxEngine` and
-    ``load_modules`` do, and where there is neither a graph nor JAX.
+    Where graphs lie beside a checkpoint (``ifvit export-onnx``), ONNX Runtime executes these; they
+    must have been exported from it. Without graphs JAX compiles and executes the checkpoint. Raises
+    FileNotFoundError for a missing file; ValueError as
+    :class:`ifvit.runtime.onnx_runtime.OnnxEngine` and ``load_modules`` do, and where there is
+    neither a graph nor JAX.
     """
     folder = Path(dense_ckpt if matcher_ckpt is None else matcher_ckpt).parent
     wanted = [name for name in MODULE_OF if matcher_ckpt or MODULE_OF[name] == "dense_reg"]

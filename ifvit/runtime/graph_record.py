@@ -1,4 +1,4 @@
-"""What an exported graph says of itself, and which graphs and checkpoints belong together."""
+"""The metadata of an exported graph, and which graphs and checkpoints belong together."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ HOW_TO_GET = "the folder that `ifvit export-onnx` writes"
 
 @dataclass(frozen=True)
 class GraphRecord:
-    """The metadata of one graph, each a text of its own in the file."""
+    """The metadata of one graph; each field is a text entry of its own in the file."""
 
     graph: str
     """``backbone``, ``dense``, ``pose`` or ``code``."""
     module: str
-    """``dense_reg`` or ``matcher``: whose parameters the graph holds."""
+    """``dense_reg`` or ``matcher``: the module whose parameters the graph holds."""
     dense_sha256: str
-    """Of the checkpoints of both modules that were exported together."""
+    """The sha256 of Module 1's checkpoint, which was exported together with Module 2's."""
     matcher_sha256: str
+    """The sha256 of Module 2's checkpoint."""
     config: str
     """The settings of the module's training, as JSON."""
     licence: str
-    """SPDX identifier, of the weights."""
+    """SPDX identifier of the weights' licence."""
     version: str
     """The version of ifvit that wrote the graph."""
 
@@ -39,7 +40,7 @@ class GraphRecord:
 
     @classmethod
     def from_metadata(cls, path: Path, found: Mapping[str, str]) -> GraphRecord:
-        """Read a record; raises ValueError for metadata that are not of this kind of graph."""
+        """Read a record; raises ValueError for metadata that ifvit did not write for this graph."""
         missing = [field.name for field in fields(cls) if field.name not in found]
         if missing:
             raise ValueError(
@@ -56,9 +57,9 @@ class GraphRecord:
         return record
 
     def dense_settings(self) -> DenseConfig:
-        """Return the settings of Module 1's training, from one of its graphs.
+        """Return the settings of Module 1's training, from the record of one of its graphs.
 
-        Raises ValueError where another version of ifvit wrote them.
+        Raises ValueError where another version of ifvit wrote settings that cannot be read.
         """
         try:
             made = from_json(DenseConfig, self.config)
@@ -68,9 +69,9 @@ class GraphRecord:
             raise self._foreign(error) from error
 
     def model_config(self) -> ModelConfig:
-        """Return the shape of the networks, all that use asks of the settings.
+        """Return the shape of the networks, which is all of the settings that matching needs.
 
-        Raises ValueError where another version of ifvit wrote them.
+        Raises ValueError where another version of ifvit wrote settings that cannot be read.
         """
         try:
             model = json.loads(self.config)["model"]
@@ -81,7 +82,7 @@ class GraphRecord:
     def check_outputs(
         self, folder: Path, found: tuple[str, ...], expected: tuple[str, ...]
     ) -> None:
-        """Raise ValueError where the graph in ``folder`` gives other arrays than are expected."""
+        """Raise ValueError where the graph in ``folder`` has other outputs than expected."""
         if found != expected:
             gives = f"it gives {', '.join(found)}, expected {', '.join(expected)}"
             raise self._foreign(gives, folder)
@@ -99,9 +100,9 @@ def check_together(
     dense_ckpt: str | Path | None = None,
     matcher_ckpt: str | Path | None = None,
 ) -> None:
-    """Raise ValueError unless all graphs come from one export, and from the checkpoints given.
+    """Raise ValueError unless all graphs come from one export, and from the given checkpoints.
 
-    Raises FileNotFoundError for a checkpoint that is not there.
+    Raises FileNotFoundError for a missing checkpoint.
     """
     first = records[0]
     for other in records[1:]:

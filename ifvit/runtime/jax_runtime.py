@@ -24,7 +24,8 @@ from ifvit.weights.tensors import state_sha256
 
 
 def compiled(model: nnx.Module, function: Callable[..., Any]) -> Callable[..., Any]:
-    """Bind ``function(model, ...)`` to a model's weights, traced once per shape of the rest."""
+    """Bind ``function(model, ...)`` to a model's weights; it is traced once per shape of the other
+    arguments."""
     graph, state = nnx.split(model)
 
     @usual_promotion()
@@ -49,8 +50,9 @@ class JaxEngine:
     ) -> None:
         """Take both models, used in eval mode, and the sha256 of their checkpoints, if any.
 
-        Without Module 2 prints can be registered, and nothing else. Without a checkpoint the
-        weights themselves are digested. Raises ValueError where the models differ in shape.
+        Without Module 2, prints can only be registered. Where no sha256 of a checkpoint is given,
+        that of the weights themselves is computed. Raises ValueError where the models differ in
+        shape.
         """
         self.config = dense.config
         self.dense_sha256 = sha256[0] or state_sha256(dense)

@@ -31,7 +31,7 @@ OUTPUTS = {
     "pose": CellPoses._fields,
     "code": CodedPrints._fields,
 }
-"""What each graph gives, in this order."""
+"""The outputs of each graph, in this order."""
 
 
 class OnnxEngine:
@@ -50,11 +50,11 @@ class OnnxEngine:
     ) -> None:
         """Load the graphs in ``folder``, which ``ifvit export-onnx`` wrote, or some of them.
 
-        The checkpoints, where they are given, must be those that the graphs came from. ``threads``
-        is how many compute one call, all cores if not given. Raises FileNotFoundError for a file
-        that is not there, and ValueError for one that is no graph of ifvit or of another version,
-        for graphs and checkpoints that do not belong together, and where ONNX Runtime is not
-        installed.
+        Checkpoints, where given, must be those that the graphs were exported from. ``threads`` is
+        the number of threads that compute one call, one per core if not given. Raises
+        FileNotFoundError for a missing file, and ValueError for a file that is no graph of ifvit or
+        comes from another version, for graphs and checkpoints that do not belong together, and
+        where ONNX Runtime is not installed.
         """
         folder = Path(folder)
         if onnxruntime is None:
@@ -108,7 +108,7 @@ class OnnxEngine:
         return CodedPrints(*self._run("code", {"image": image, "mask": mask}))
 
     def _run(self, graph: str, feed: dict[str, np.ndarray]) -> list[np.ndarray]:
-        """Run a graph; floats are taken as float32, as the networks have them."""
+        """Run a graph; numbers are converted to float32, the type that the networks compute in."""
         given = {
             name: array if array.dtype == bool else np.asarray(array, np.float32)
             for name, array in feed.items()

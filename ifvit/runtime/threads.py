@@ -1,6 +1,7 @@
-"""Work for many things at once: a thread for each core.
+"""Work spread over threads, one for each core.
 
-NumPy, OpenCV and ONNX Runtime compute outside of the interpreter's lock, so threads do.
+NumPy, OpenCV and ONNX Runtime release the interpreter's lock while they compute, so that threads
+suffice and no processes are needed.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ R = TypeVar("R")
 
 
 def in_parallel(work: Callable[[T], R], of: Sequence[T]) -> list[R]:
-    """Return what ``work`` makes of each, in their order, by as many threads as there are cores.
+    """Return the results of ``work`` for all items, in their order, using one thread per core.
 
-    Raises what the first of them raises that fails.
+    Raises the error of the first item that fails.
     """
     with ThreadPoolExecutor(min(os.cpu_count() or 1, max(len(of), 1))) as pool:
         return list(pool.map(work, of))

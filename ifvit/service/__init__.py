@@ -1,1 +1,1 @@
-"""The package as a service: a page to look at, and the same by HTTP and JSON."""
+"""The package as a service: a page for people, and the same functions by HTTP and JSON."""

@@ -1,7 +1,7 @@
 """Who may do what: tokens with roles, compared in constant time.
 
-A token file has a line for each token: its role and the token. Without one everybody who reaches
-the service may do everything, which is why it then listens to its own machine alone.
+A token file has a line for each token: its role and the token. Without a token file everybody who
+reaches the service may do everything, so it then accepts connections from its own machine only.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ ROLES = (MATCH, ENROLL, ADMIN)
 """Each includes those before it: to compare and search, to enrol and see subjects, to remove."""
 
 SHORTEST = 32
-"""Characters of a token: 128 bits where they are hexadecimal digits."""
+"""Fewest characters of a token: 128 bits where they are hexadecimal digits."""
 
 ROLE_KEY = "x-role"
-"""Where a route says in OpenAPI which role it needs."""
+"""Key under which a route declares in OpenAPI the role that it needs."""
 
 EXPECTED = "a line `ROLE TOKEN` for each token, made by `openssl rand -hex 32`"
 
@@ -64,9 +64,9 @@ class Keys:
         return cls(tokens)
 
     def role(self, token: str) -> str | None:
-        """Return the highest role of a token, None for one that is unknown.
+        """Return the highest role of a token, None for an unknown one.
 
-        The token is compared with all that there are, each in constant time.
+        The token is compared with all known tokens, each in constant time.
         """
         given, found = _digest(token), -1
         for role, digest in self._known:
@@ -75,7 +75,7 @@ class Keys:
         return ROLES[found] if found >= 0 else None
 
     def check(self, authorization: str, needed: str) -> None:
-        """Raise :class:`ServiceError` where a header names no token of this role or above."""
+        """Raise :class:`ServiceError` where a header has no token of this role or above."""
         kind, _, token = authorization.strip().partition(" ")
         asks = {"WWW-Authenticate": "Bearer"}
         if kind.lower() != "bearer" or not token.strip():
@@ -90,12 +90,13 @@ class Keys:
 
 
 def role_of(route: object) -> str:
-    """Return the role that a route needs: the highest, where it does not say."""
+    """Return the role that a route needs: the highest one, where it declares none."""
     return str((getattr(route, "openapi_extra", None) or {}).get(ROLE_KEY, ADMIN))
 
 
 async def check_access(request: Request) -> None:
-    """Raise :class:`ServiceError` where a request may not do what it asks; every route calls it."""
+    """Raise :class:`ServiceError` where a request lacks the role of its route; every route calls
+    this."""
     require_role(request, role_of(request.scope.get("route")))
 
 

@@ -1,4 +1,4 @@
-"""The service: what all requests share, and the application of FastAPI that answers them."""
+"""The service: the state that all requests share, and the FastAPI application that answers them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from ifvit.service.workers import Workers
 
 @dataclass
 class Service:
-    """What all requests share. ``gallery`` is a :class:`ifvit.Gallery`, if there is one."""
+    """The state that all requests share. ``gallery`` is a :class:`ifvit.Gallery`, if any."""
 
     matcher: Matcher
     gallery: Any = None
@@ -38,7 +38,7 @@ class Service:
     origins: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        """Start no thread yet: each starts with the first work that it gets."""
+        """Make the workers; their threads start with the first work that they get."""
         limits = self.limits
         self.workers = Workers(limits.threads, limits.waiting, limits.request_s)
         # A gallery is used by one thread at a time, and its searches have threads of their own.
@@ -78,7 +78,7 @@ def create_app(service: Service) -> FastAPI:
 
 
 def _stand_before(app: FastAPI, service: Service) -> None:
-    """Add what every request passes, the last one first."""
+    """Add the layers that every request passes, the outermost last."""
     app.add_middleware(
         Shield,
         hosts=service.hosts,

@@ -1,4 +1,4 @@
-"""What a service answers when it cannot do what it was asked: a code, one line, and what to do."""
+"""The errors that a service answers: a code, one line, and what to do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "too_slow": (408, "send the request again, over a faster connection"),
     "too_large": (413, "send fewer or smaller prints; 8-bit grey PNG at 500 ppi is enough"),
     "wrong_type": (415, "send multipart/form-data or application/json"),
-    "bad_value": (422, "mend the field that the message names"),
+    "bad_value": (422, "correct the field that the message names"),
     "unusable_print": (422, "send another image of the print that the message names"),
     "gallery_refused": (409, "send the request again later; the log of the service says why"),
     "unforeseen": (500, "look at the log of the service, and report it"),
@@ -34,7 +34,7 @@ KINDS: dict[str, tuple[int, str]] = {
 
 
 class ServiceError(Exception):
-    """Something that a service answers instead of a result."""
+    """An error that a service answers instead of a result."""
 
     def __init__(self, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
         """Take a code of :data:`KINDS`, and a line: what, where, and what was expected."""
@@ -48,7 +48,7 @@ class ServiceError(Exception):
 
     def response(self) -> JSONResponse:
         """Return the answer: ``{"error": {"code", "message", "what_to_do"}}``."""
-        # Half a pair of UTF-16, which JSON can hold, is no text that can be sent.
+        # Half a surrogate pair of UTF-16, which JSON can hold, cannot be sent as text.
         message = self.message.encode("utf-8", "backslashreplace").decode()
         error = {
             "code": self.code,

@@ -15,7 +15,7 @@ LONGEST_TEXT = 10_000
 
 
 def named(given: str | None, field: PrintField, number: int) -> str:
-    """Return what a print is called: the last part of its name, without what cannot be shown."""
+    """Return the name of a print: the last part of the given one, without unprintable signs."""
     last = (given or "").replace("\\", "/").rpartition("/")[2]
     shown = "".join(sign for sign in last if sign.isprintable()).strip()
     otherwise = f"{field.name} {number}" if field.several else field.name
@@ -23,7 +23,7 @@ def named(given: str | None, field: PrintField, number: int) -> str:
 
 
 def check_names(names: Iterable[str], known: set[str], where: str = "") -> None:
-    """Raise :class:`ServiceError` for names that are none of the known ones."""
+    """Raise :class:`ServiceError` for unknown names."""
     unknown = sorted(set(names) - known)
     if unknown:
         shown = shortened(", ".join(map(repr, unknown)), 100)
@@ -34,7 +34,7 @@ def check_names(names: Iterable[str], known: set[str], where: str = "") -> None:
 
 
 def spelled(field: ValueField, text: str) -> Any:
-    """Return a form's text as the value that JSON would hold."""
+    """Return the text of a form's field as the value that JSON would have."""
     kind = field.schema["type"]
     if kind == "boolean":
         return {"true": True, "1": True, "on": True, "false": False, "0": False}.get(text, text)
@@ -47,7 +47,7 @@ def spelled(field: ValueField, text: str) -> Any:
 
 
 def number_of(name: str, text: Any) -> float:
-    """Return the number that a form's text is; raises :class:`ServiceError` for any other."""
+    """Return the number in a form's text; raises :class:`ServiceError` for any other text."""
     try:
         return float(text)
     except (TypeError, ValueError) as error:
@@ -57,7 +57,7 @@ def number_of(name: str, text: Any) -> float:
 
 
 def ppi_of(where: str, value: Any) -> float:
-    """Return a resolution, pixels per inch; raises :class:`ServiceError` for one that is none."""
+    """Return a resolution, pixels per inch; raises :class:`ServiceError` for an impossible one."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     if not number or not MIN_PPI <= value <= MAX_PPI:
         shown = shortened(repr(value), 40)
@@ -75,7 +75,7 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 
 def value_of(field: ValueField, value: Any) -> Any:
-    """Return a value that its schema allows, or the schema's own where there is none."""
+    """Return a value that its schema allows, or the schema's default where none is given."""
     schema = field.schema
     if value is None:
         return schema.get("default")
@@ -99,5 +99,5 @@ def value_of(field: ValueField, value: Any) -> Any:
 
 
 def _can_be_kept(text: str, longest: int) -> bool:
-    """Return whether a text is no longer than that, and holds nothing that cannot be shown."""
+    """Return whether a text has at most ``longest`` characters, all of them printable."""
     return len(text) <= longest and text.isprintable()

@@ -1,4 +1,4 @@
-"""What a route takes, declared once: how its requests are read, and how OpenAPI describes them.
+"""The form of a route, declared once: by it requests are read, and OpenAPI describes them.
 
 A request is ``multipart/form-data`` or JSON. A print field NAME is a file of the form, with
 ``NAME_ppi`` beside it, or in JSON an object of ``image`` (base64), ``ppi`` and ``name``.
@@ -27,7 +27,7 @@ PNG_START = "iVBORw0KGgo="
 
 @dataclass(frozen=True)
 class PrintField:
-    """A field of one print, or of several."""
+    """A field for one print, or for several."""
 
     name: str
     about: str
@@ -36,7 +36,7 @@ class PrintField:
 
 @dataclass(frozen=True)
 class ValueField:
-    """A field that is no print, by its JSON schema; ``boolean``, ``number`` or ``string``."""
+    """A field for a value, by its JSON schema: ``boolean``, ``number`` or ``string``."""
 
     name: str
     schema: dict[str, Any]
@@ -104,6 +104,6 @@ EVIDENCE = ValueField(
     {
         "type": "boolean",
         "default": False,
-        "description": "Whether each result carries what it was decided by, to be drawn.",
+        "description": "Whether each result carries its evidence, to be drawn.",
     },
 )

@@ -29,8 +29,8 @@ def _text(name: str, about: str) -> ValueField:
 ENROLL_FORM = Form(
     (PrintField("print", "A print of one finger, or several.", several=True),),
     (
-        _text("subject", "Whose prints they are."),
-        _text("finger", "Which finger, such as right index."),
+        _text("subject", "The person whose prints they are."),
+        _text("finger", "The finger, such as right index."),
         _flag("keep_prints", "Keep the prints themselves: a decision and evidence need them."),
         _flag("force", "Enrol prints of low quality too."),
         ValueField(
@@ -39,14 +39,14 @@ ENROLL_FORM = Form(
                 "type": "object",
                 "additionalProperties": {"type": "string"},
                 "default": {},
-                "description": "Anything else that is to be kept with them.",
+                "description": "Further labels to keep with the prints.",
             },
         ),
     ),
 )
 
 SEARCH_FORM = Form(
-    (PrintField("probe", "The print whose finger is looked for."),),
+    (PrintField("probe", "The print whose finger is searched for."),),
     (
         ValueField("top", {"type": "integer", "minimum": 1, "maximum": 50, "default": 10}),
         ValueField(
@@ -56,7 +56,7 @@ SEARCH_FORM = Form(
                 "minimum": 1e-9,
                 "maximum": 0.5,
                 "default": 0.001,
-                "description": "Share of strangers that may find somebody.",
+                "description": "Share of probes of strangers that may find somebody.",
             },
         ),
         ValueField(
@@ -83,15 +83,15 @@ def add_routes(app: FastAPI) -> None:
 
 
 async def enroll(request: Request) -> Response:
-    """Enrol prints, and return what became of each; all else is refused with its reason."""
+    """Enrol prints, and return the outcome for each: enrolled, known, or refused with a reason."""
     return await _worked(request, ENROLL_FORM, gallery_work.enrolled)
 
 
 async def search(request: Request) -> Response:
-    """Search the gallery for a print's finger: candidates with their rates, and who it is."""
+    """Search the gallery for a print's finger: return candidates with rates, and who was found."""
 
     def work(gallery: Any, given: Given, limits: Limits) -> dict[str, Any]:
-        # The evidence shows the prints of all candidates, found or not: who may enrol sees them.
+        # The evidence shows the prints of all candidates, found or not: only enrollers may see it.
         if given.values[EVIDENCE.name]:
             require_role(request, ENROLL)
         return gallery_work.searched(gallery, given, limits)

@@ -1,7 +1,7 @@
-"""What a thread does for a request about the gallery: enrol, search, list, remove.
+"""The work of requests about the gallery: enrol, search, list, remove.
 
-One thread does it all: a gallery is used by one at a time. The engine of galleries takes a second
-to load, and need not be installed: only who opens a gallery imports it.
+A single thread does it all, since a gallery is for one thread at a time. The engine of galleries
+takes a second to load, and need not be installed: it is imported only where a gallery is opened.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ logger = logging.getLogger("ifvit")
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Turn what a gallery refuses into an answer.
+    """Turn errors of a gallery into answers.
 
-    What it says names its folder and commands to be run there: that is for the log alone.
+    Its messages name its folder and commands to run there, so they go only to the log.
     """
     from ifvit.gallery.row_reader import NobodyError
 
@@ -49,7 +49,7 @@ def refusing() -> Iterator[None]:
 
 
 def enrolled(gallery: Any, given: Given, limits: Limits) -> dict[str, Any]:
-    """Enrol prints, and return what became of each."""
+    """Enrol prints, and return the outcome for each."""
     values, prints = given.values, given.prints["print"]
     for one in prints:
         check_size(one, limits)
@@ -63,7 +63,8 @@ def enrolled(gallery: Any, given: Given, limits: Limits) -> dict[str, Any]:
 
 
 def searched(gallery: Any, given: Given, limits: Limits) -> dict[str, Any]:
-    """Search for the probe's finger; whoever counts as found is told by the ids in ``found``."""
+    """Search for the probe's finger; ``found`` has the ids of the candidates that count as
+    found."""
     values = given.values
     probe = extracted(gallery.matcher, given.prints["probe"][0], limits)
     with refusing():
@@ -87,7 +88,8 @@ def _candidate(one: Any, evidence: bool) -> dict[str, Any]:
 
 
 def subjects(gallery: Any, after: str, limit: int) -> dict[str, Any]:
-    """Return who is enrolled, by name, so many after a name; prints of nobody have the name ""."""
+    """Return enrolled subjects by name, at most ``limit`` after ``after``; prints without a subject
+    are under the name ""."""
     with refusing():
         labels = gallery.labels().select(["subject", "finger"])
     fingers: dict[str, list[str]] = {}
@@ -102,7 +104,7 @@ def subjects(gallery: Any, after: str, limit: int) -> dict[str, Any]:
 
 
 def subject(gallery: Any, name: str) -> dict[str, Any]:
-    """Return the prints of a subject, or the one of an id, without what is biometric."""
+    """Return the prints of a subject, or the one with an id, without biometric data."""
     with refusing():
         gallery.store.refresh()
         found = gallery.store.find(name)

@@ -1,4 +1,4 @@
-"""How much a service takes on: sizes, counts and seconds."""
+"""The limits of a service: sizes, counts and seconds."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from ifvit.data.store import cores
 
 @dataclass(frozen=True)
 class Limits:
-    """What a service takes on at most; more is refused with the limit named."""
+    """The limits of a service; a request beyond one is refused, with the limit named."""
 
     body_bytes: int = 10_000_000
-    """Of one request, counted while it is read."""
+    """Bytes of one request, counted while it is read."""
     pixels: int = 8_000_000
-    """Of one print, in its file and at 500 ppi, by the file's header before it is decoded."""
+    """Pixels of one print, in its file and at 500 ppi, known by its header before it is decoded."""
     prints: int = 32
-    """Of one request."""
+    """Prints in one request."""
     evidence: int = 4
     """Results of one answer that carry evidence, each with three pictures of up to ``pixels``."""
     threads: int = field(default_factory=cores)
-    """That compare prints at the same time."""
+    """Threads that compare prints at the same time."""
     waiting: int = 32
     """Requests that wait for a thread; the next one is refused."""
     connections: int = 512
-    """Open at the same time, whatever they do."""
+    """Connections that are open at the same time, whatever they do."""
     upload_s: float = 30.0
-    """Within which a request has arrived."""
+    """Seconds within which a request must have arrived."""
     request_s: float = 60.0
-    """Within which a request is answered, once it has arrived."""
+    """Seconds within which a request is answered, once it has arrived."""

@@ -1,4 +1,4 @@
-"""The evidence of a match as plain data: what a page draws, and what is exported.
+"""The evidence of a match as plain data, to be drawn by the page and exported.
 
 Prints are at 500 ppi, positions in their pixels; pictures are PNGs as data URIs.
 """
@@ -18,7 +18,7 @@ from ifvit.service.data_uri import png_uri
 
 
 def evidence_of(result: MatchResult) -> dict[str, Any]:
-    """Return what a match was decided by, ready for JSON.
+    """Return the evidence of a match, ready for JSON.
 
     ``image0`` and ``image1`` are the prints, ``warped1`` is print 1 drawn in print 0's frame, white
     where it shows nothing; ``matches`` are lists of ``points0`` and ``points1`` (x, y),
@@ -46,7 +46,7 @@ def evidence_of(result: MatchResult) -> dict[str, Any]:
 def minutiae_of(result: MatchResult) -> dict[str, Any]:
     """Return the minutiae of both prints with their pairs (:meth:`Examined.record`).
 
-    Without scikit-image there are none, nor of an image with too many; ``note`` says so.
+    There are none without scikit-image, nor for an image with too many; ``note`` then says so.
     """
     try:
         return examined(result).record() | {"note": ""}

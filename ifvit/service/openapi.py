@@ -41,12 +41,12 @@ def describe(app: FastAPI) -> dict[str, Any]:
 
 
 def _complete(operation: dict[str, Any]) -> None:
-    """Add to an operation who may call it, and what else it answers."""
+    """Add to an operation the role that it needs, and the errors that it can answer."""
     answers = {code: one for code, one in operation["responses"].items() if code == "200"}
     role = operation[ROLE_KEY]
     if role != OPEN:
         operation["security"] = [{"token": []}]
-        operation["description"] += f"\n\nNeeds the role {role}, where tokens are asked for."
+        operation["description"] += f"\n\nNeeds the role {role}, where the service uses tokens."
     for status in sorted({status for status, _ in KINDS.values()}):
         codes = [code for code, (its, _) in KINDS.items() if its == status]
         answers[str(status)] = {

@@ -1,4 +1,4 @@
-"""The page and what belongs to it: examples, the API's description, and how the service is."""
+"""The routes of the page, its examples, the API's description, and the state of the service."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ KINDS = {
 }
 
 PAGE = {path.name: path for path in FOLDER.iterdir() if path.suffix in KINDS}
-"""The files of the page by name: a name from outside is looked up here, and opens nothing."""
+"""The files of the page by name: names in requests are looked up here and never open a file."""
 
 EXAMPLES = {path.name: path for path in example_prints()}
 
@@ -61,7 +61,7 @@ async def page_file(name: str) -> Response:
 
 
 async def health(request: Request) -> dict[str, Any]:
-    """Say that the service is there, and whether it keeps a gallery and asks for tokens."""
+    """Return that the service is running, and whether it has a gallery and needs tokens."""
     service = request.app.state.service
     return {
         "status": "ok",
@@ -72,7 +72,7 @@ async def health(request: Request) -> dict[str, Any]:
 
 
 async def examples() -> dict[str, Any]:
-    """List synthetic prints to try things with; those of one number are of one finger."""
+    """List synthetic prints to try the service with; prints with one number show one finger."""
     listed = [
         {"name": name, "finger": int(name.partition("_")[0]), "ppi": REFERENCE_PPI}
         for name in EXAMPLES
@@ -86,7 +86,7 @@ async def example(name: str) -> Response:
 
 
 async def metrics(request: Request) -> Response:
-    """Return what is counted, for Prometheus."""
+    """Return the metrics, for Prometheus."""
     made = generate_latest(request.app.state.service.metrics.registry)
     return Response(made, media_type=CONTENT_TYPE_LATEST)
 

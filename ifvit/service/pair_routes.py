@@ -1,4 +1,4 @@
-"""The routes about prints that a request brings: nothing of them is kept."""
+"""The routes about prints in the request, of which nothing is kept."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from ifvit.service.uploads import Given
 MATCH_FORM = Form(
     (
         PrintField("probe", "The print in question."),
-        PrintField("candidate", "What it is compared with.", several=True),
+        PrintField("candidate", "The print to compare it with, or several.", several=True),
     ),
     (EVIDENCE,),
 )
 
 REGISTER_FORM = Form(
-    (PrintField("print0", "The print that stays."), PrintField("print1", "What is laid on it.")),
+    (PrintField("print0", "The print that stays."), PrintField("print1", "The print laid on it.")),
     (EVIDENCE,),
 )
 

@@ -1,4 +1,4 @@
-"""What threads do for a request about prints: compare, register, embed, measure."""
+"""The work of requests about prints, done in threads: compare, register, embed, measure."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ifvit.service.uploads import Given, GivenPrint
 def check_size(given: GivenPrint, limits: Limits) -> None:
     """Raise :class:`ServiceError` for a print that is too large, by its header, or is no image.
 
-    At less than 500 ppi it grows, and what it grows to counts.
+    Below 500 ppi a print is enlarged, and its enlarged size counts.
     """
     try:
         width, height = header_size(io.BytesIO(given.data), given.name)
@@ -51,7 +51,8 @@ def extracted(matcher: Matcher, given: GivenPrint, limits: Limits) -> Features:
 def matched(matcher: Matcher, given: Given, limits: Limits) -> dict[str, Any]:
     """Match the probe with each candidate; the best come first.
 
-    One after the other, in this one thread: the others are for other requests.
+    Candidates are matched one after the other in this thread: the other threads are for other
+    requests.
     """
     count = len(given.prints["candidate"])
     if given.values["evidence"] and count > limits.evidence:

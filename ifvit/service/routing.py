@@ -1,4 +1,4 @@
-"""What every route does: a place, the request read within its time, work in a thread, JSON."""
+"""The steps of every route: a place in the queue, the request read in time, a thread, JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ifvit.service.workers import Workers
 JSON = "application/json"
 
 NOBODY_LISTENS = 499
-"""The status that is logged where the client has gone; nobody receives it."""
+"""The status that is logged where the client has closed the connection; nobody receives it."""
 
 
 def described(
@@ -43,9 +43,9 @@ def described(
 
 
 async def worked(request: Request, workers: Workers, form: Form, work: Callable) -> Response:
-    """Read a request, have its work done by a thread, and return the answer as JSON.
+    """Read a request, do its work in a thread, and return the answer as JSON.
 
-    ``work`` takes what the request holds, and returns what JSON can.
+    ``work`` takes the contents of the request, and returns plain values.
     """
     async with workers.place():
         given = await in_time(request, form, request.app.state.service.limits)
@@ -53,7 +53,7 @@ async def worked(request: Request, workers: Workers, form: Form, work: Callable)
 
 
 async def asked(request: Request, workers: Workers, work: Callable[[], Any]) -> Response:
-    """Return as JSON what a thread makes for a request without a body."""
+    """Do the work of a request without a body in a thread, and return the answer as JSON."""
     async with workers.place():
         return await _unless_gone(request, workers.run(lambda: encoded(work())))
 
@@ -69,13 +69,13 @@ async def in_time(request: Request, form: Form, limits: Limits) -> Given:
 
 
 def encoded(values: dict[str, Any]) -> bytes:
-    """Return JSON; a text that is no UTF-8 has it spelled out."""
+    """Return JSON; bytes of a text that are not UTF-8 are escaped."""
     text = json.dumps(values, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     return text.encode("utf-8", "backslashreplace")
 
 
 async def _unless_gone(request: Request, running: Any) -> Response:
-    """Wait for a thread; where the client goes meanwhile, take its work out of the queue."""
+    """Wait for a thread; where the client disconnects, take its work out of the queue."""
     work, gone = asyncio.ensure_future(running), asyncio.ensure_future(_gone(request))
     try:
         await asyncio.wait((work, gone), return_when=asyncio.FIRST_COMPLETED)

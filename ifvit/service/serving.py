@@ -11,11 +11,11 @@ import uvicorn
 from ifvit.service.app import Service, create_app
 
 STOPPING_S = 5
-"""Within which requests that are under way are still answered, once it is told to end."""
+"""Seconds within which running requests are still answered, once the service is told to end."""
 
 
 def is_own_machine(host: str) -> bool:
-    """Return whether an address is reached from this machine alone."""
+    """Return whether an address can be reached from this machine only."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -26,8 +26,8 @@ def check_address(host: str, has_tokens: bool) -> None:
     """Raise ValueError for an address that others reach, where there are no tokens."""
     if not has_tokens and not is_own_machine(host):
         raise ValueError(
-            f"--host {host} is reached by other machines, and whoever reaches it could compare, "
-            "enrol and remove: expected --token-file FILE with it, a line `ROLE TOKEN` each"
+            f"--host {host} is reached by other machines, and everybody there could compare, enrol "
+            "and remove: expected --token-file FILE with it, of lines `ROLE TOKEN`"
         )
 
 
@@ -52,8 +52,8 @@ def listening(host: str, port: int) -> socket.socket:
 
 
 def server_of(service: Service) -> uvicorn.Server:
-    """Return the server of a service, which is told its sockets when it runs."""
-    # What is wrong with a form is told to who sent it.
+    """Return the server of a service, which gets its sockets when it runs."""
+    # Errors in a form go to the client that sent it.
     logging.getLogger("python_multipart").setLevel(logging.ERROR)
     config = uvicorn.Config(
         create_app(service),

@@ -1,6 +1,6 @@
-"""What stands before every route: whose request it is, how large, and what a browser may do.
+"""The checks before every route: host, origin and size of a request, and headers for browsers.
 
-Plain ASGI, so that a body is counted while it arrives.
+They are plain ASGI, so that a body is counted while it arrives.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ HEADERS = {
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 LINGER_BYTES, LINGER_S = 64 << 20, 5.0
-"""How much of a refused body is read and thrown away, and how long. A client that is cut off while
-it sends sees a broken connection, and never the reason."""
+"""How many bytes of a refused body are read and discarded, and for how long. A client that is cut
+off while it sends sees only a broken connection, and not the reason."""
 
 
 class Shield:
@@ -57,7 +57,7 @@ class Shield:
         self.origins = set(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, or answer why not."""
+        """Pass a request on, or answer with an error."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -73,9 +73,10 @@ class Shield:
         await self.app(scope, body.receive, guarded)
 
     def _check_host(self, headers: Headers) -> None:
-        """Refuse names of others: a page of theirs whose name now means this machine's address.
+        """Refuse foreign host names: a foreign page's name may have been made to resolve to this
+        machine (DNS rebinding).
 
-        An address is no name, and cannot be made to mean another.
+        An address is accepted, since it cannot be made to mean another machine.
         """
         given = headers.get("host", "")
         try:
@@ -86,7 +87,7 @@ class Shield:
             raise ServiceError("unknown_host", f"the host {given!r} is not this service")
 
     def _check_origin(self, method: str, headers: Headers) -> None:
-        """Refuse what a page from elsewhere sends: a browser sends it without asking."""
+        """Refuse requests of foreign pages, which a browser sends without the user's consent."""
         origin = headers.get("origin")
         if method in SAFE or origin is None or origin in self.origins:
             return
@@ -132,7 +133,7 @@ class Body:
             )
 
     async def linger(self) -> None:
-        """Throw away what else arrives, so much and so long."""
+        """Discard the rest of the body, up to :data:`LINGER_BYTES` and for :data:`LINGER_S`."""
         seen = 0
         with suppress(TimeoutError):
             async with asyncio.timeout(LINGER_S):
@@ -145,7 +146,8 @@ class Body:
 def _guarded(send: Send, body: Body) -> Send:
     """Return a ``send`` that adds headers, and ends an answer once its request has arrived.
 
-    An answer before the end of its request closes the connection: what follows is no request.
+    An answer before the end of its request closes the connection, since the remaining bytes are no
+    new request.
     """
 
     async def guarded(message: Message) -> None:

@@ -27,11 +27,12 @@ from ifvit.service.limits import Limits
 from ifvit.texts import parse_json
 
 FIELDS = 100
-"""Parts of a form that are no file."""
+"""Largest number of parts of a form that are no files."""
 
 
 class GivenPrint(NamedTuple):
-    """A print as it came: the bytes of a file, and what it is called, which opens nothing."""
+    """A print as it arrived: the bytes of a file, its resolution, and a name, which opens no
+    file."""
 
     data: bytes
     ppi: float
@@ -40,7 +41,7 @@ class GivenPrint(NamedTuple):
 
 @dataclass(frozen=True)
 class Given:
-    """What a request holds, by the fields of its form."""
+    """The contents of a request, by the fields of its form."""
 
     prints: dict[str, list[GivenPrint]]
     values: dict[str, Any]
@@ -53,7 +54,7 @@ if not hasattr(MultiPartParser, "spool_max_size"):
 
 
 class InMemory(MultiPartParser):
-    """Starlette's parser, whose files of more than a megabyte would go to the disk."""
+    """Starlette's parser, kept from writing files of more than a megabyte to the disk."""
 
     spool_max_size = 1 << 40
 
@@ -64,7 +65,7 @@ class InMemory(MultiPartParser):
 
 
 async def read(request: Request, form: Form, limits: Limits) -> Given:
-    """Read a request by its form; raises :class:`ServiceError` for all that it does not declare."""
+    """Read a request by its form; raises :class:`ServiceError` for undeclared or wrong fields."""
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind == "multipart/form-data":
         given = await _parsed(request, form, limits)

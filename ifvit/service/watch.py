@@ -1,6 +1,6 @@
-"""What is counted and logged of each request: its route, its status and its time, and no more.
+"""Metrics and log of requests: the route, the status and the time of each, and no more.
 
-Neither names nor prints nor tokens: a path with somebody's name in it is told by its pattern.
+Names, prints and tokens are not logged: a path with somebody's name appears as its pattern.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from ifvit.service.workers import Workers
 logger = logging.getLogger("ifvit")
 
 METHODS = ("GET", "HEAD", "POST", "DELETE", "OPTIONS")
-"""Those that are counted and logged by their name: any other word is a client's own, and each would
-be a series that is kept for as long as the service runs."""
+"""Methods that are counted and logged by name. A client can send any other word, and each would be
+a series of metrics that is kept as long as the service runs."""
 
 SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 
 
 class Places(Collector):
-    """How many places are taken, at the moment that somebody asks."""
+    """A collector of how many places are taken, at the moment of the query."""
 
     def __init__(self, workers: dict[str, Workers]) -> None:
         """Take the workers by what they do."""
         self._workers = workers
 
     def collect(self) -> list[GaugeMetricFamily]:
-        """Return a gauge for what is taken, and one for what there is."""
+        """Return a gauge of the places taken, and one of all places."""
         taken = GaugeMetricFamily(
             "ifvit_places_taken", "Requests worked on or waiting", labels=["workers"]
         )
@@ -75,14 +75,14 @@ class Metrics:
 
 
 class Watch:
-    """Counts and logs each request, and answers what nobody foresaw."""
+    """Counts and logs each request, and answers unforeseen errors."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         """Take where requests are counted."""
         self.app, self.metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on, and note what became of it."""
+        """Pass a request on, and note its outcome."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
@@ -96,7 +96,7 @@ class Watch:
         try:
             await self.app(scope, receive, noted)
         except Exception as error:
-            # Where it arose, and not what it says: that can hold what was sent.
+            # Where it arose, and not its message, which can contain what was sent.
             last = traceback.extract_tb(error.__traceback__)[-1]
             where = f"{Path(last.filename).name}, line {last.lineno}"
             logger.error("%s in %s: this was not foreseen", type(error).__name__, where)

@@ -1,4 +1,4 @@
-"""The threads that do a service's work, and the places before them: so many, and no more."""
+"""The threads that do a service's work, with a queue of limited length before them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ R = TypeVar("R")
 
 
 class Workers:
-    """Threads with a queue before them that has an end.
+    """Threads with a queue of limited length before them.
 
     A request takes a place before its body is read, so that no more bodies are in memory than there
     are places. Work that has begun cannot be stopped: it keeps its place until its thread is free.
@@ -32,7 +32,7 @@ class Workers:
 
     @property
     def taken(self) -> int:
-        """Return how many requests are worked on or wait."""
+        """Return how many requests are processed or wait."""
         return self._taken
 
     @asynccontextmanager
@@ -45,7 +45,7 @@ class Workers:
             self._give_back()
 
     async def run(self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Return what ``work`` returns in one of the threads, or raise what it raises.
+        """Return the result of ``work`` in one of the threads, or raise its error.
 
         Raises :class:`ServiceError` where it takes longer than the time limit.
         """
@@ -75,7 +75,7 @@ class Workers:
                 future.add_done_callback(lambda _: self._give_back())
 
     def close(self) -> None:
-        """Take no more work, and let what waits for a thread go."""
+        """Accept no more work, and drop the work that waits for a thread."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _take(self) -> None:

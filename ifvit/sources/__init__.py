@@ -1,1 +1,1 @@
-"""Batches to learn from, with their ground truth: synthetic prints, and folders of real ones."""
+"""Training batches with their ground truth, from synthetic prints or from folders of real ones."""

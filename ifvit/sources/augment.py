@@ -1,8 +1,8 @@
 """Corruption pairs: a real print and its own noisy, turned, stretched copy.
 
-The copy's map is known exactly, so that Module 1 trains on any folder of prints without a single
-annotation (Qiu et al., IFViT, Fig. 4: one of sensor noise, dryness and over-pressure, then a
-rotation). The geometry is that of synthetic impressions, with the print in the master's place.
+The map to the copy is known exactly, so that Module 1 trains on any folder of prints without a
+single annotation (Qiu et al., IFViT, Fig. 4: one of sensor noise, dryness and over-pressure, then a
+rotation). The geometry is that of synthetic impressions, with the print in place of the master.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ MASTER_CENTRE = ((MASTER_SHAPE[1] - 1) / 2, (MASTER_SHAPE[0] - 1) / 2)
 
 
 def source_side(model: ModelConfig) -> int:
-    """Return the side of the canvas to cut real prints to: room for a turned frame, 500 ppi."""
+    """Return the side of the canvas to which real prints are cut, at 500 ppi: it has room for a
+    turned frame."""
     return frame_side(model) * 3 // 2
 
 
@@ -118,7 +119,8 @@ def corruption_batch(
     max_rotation: float,
     turn: float = 0.0,
 ) -> PairBatch:
-    """Make a batch for Module 1 from real prints: for impostor pairs the copy is of another."""
+    """Make a batch for Module 1 from real prints; in impostor pairs the copy is of another
+    print."""
     copy = partial(corrupt, model=model, max_rotation=max_rotation, turn=turn)
     frame0, own_copy, params = jax.vmap(copy)(keys, sources0)
     _, other_copy, _ = jax.vmap(copy)(keys, sources1)

@@ -1,7 +1,7 @@
 """A batch of prints, each drawn through a transform of its own, on an accelerator.
 
-Training draws what it makes where it is made, in JAX; a print in use is drawn by
-:func:`ifvit.geometry.warp.warp`, to which this is equal.
+Training makes prints in JAX and draws them on the same device; matching draws prints by
+:func:`ifvit.geometry.warp.warp`, which gives the same result.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def placed(transform: Float[Array, "2 3"], side: int) -> Float[Array, "T T 2"]:
 
 
 def _covered(place: Float[Array, "T T 2"], shape: tuple[int, ...]) -> Float[Array, "T T"]:
-    """Return the weight of an image of this shape at points, beside zeros beyond."""
+    """Return the bilinear weight of an image of this shape at points, against zeros outside it."""
     last = jnp.array(shape[::-1]) - 1
     past = jnp.maximum(jnp.maximum(-place, place - last), 0.0)
     return jnp.clip(1 - past, 0.0, 1.0).prod(axis=-1)

@@ -48,7 +48,7 @@ class CorruptionPairs:
         first = rng.integers(len(self.prints), size=size)
         second = rng.integers(len(self.prints), size=size)
         genuine = rng.random(size) >= self.impostor_ratio
-        # Two prints of one finger are no impostor pair, whatever was wished for.
+        # Two prints of one finger are no impostor pair, even where one was drawn as such.
         genuine |= self.finger[first] == self.finger[second]
         root = jax.random.fold_in(jax.random.key(self.seed), index)
         return corruption_batch(

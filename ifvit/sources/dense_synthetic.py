@@ -36,7 +36,7 @@ from ifvit.synthesis.scale import log_uniform
 from ifvit.synthesis.skin import weakened
 
 SAME_CLASS = 0.5
-"""Share of impostor pairs of one pattern class: their flows agree, so that ridges must tell."""
+"""Share of impostor pairs of one pattern class: their flows agree, so that only ridges differ."""
 
 
 def draw_pairs(
@@ -72,7 +72,7 @@ def draw_pairs(
 
 
 class Ease(NamedTuple):
-    """How much of the full difference between two impressions a batch has: shares, 0 to 1."""
+    """How much of the full difference between two impressions a batch has, as shares, 0 to 1."""
 
     rotation: Float[Array, ""] | float
     distortion: Float[Array, ""] | float
@@ -144,7 +144,7 @@ class SyntheticPairs:
     ) -> None:
         """``masters`` are those of ``fingers`` under ``seed`` (:func:`grow_masters`).
 
-        ``ease`` says how easy the batch of each number is; without it none is made easier.
+        ``ease`` returns how easy the batch with a number is; without it none is made easier.
         """
         self.seed, self.fingers, self.masters, self.model = seed, fingers, masters, model
         self.max_rotation, self.impostor_ratio = max_rotation, impostor_ratio

@@ -1,4 +1,4 @@
-"""Synthetic fingers to learn from: their masters, grown once and kept in the user's cache."""
+"""Synthetic fingers for training: their masters, grown once and kept in the user's cache."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ GENERATOR = (
 
 VALIDATION_FINGERS = 1_000_000
 TEST_FINGERS = 2_000_000
-"""First numbers of the fingers to validate and to test on: far from those to train on."""
+"""First numbers of the validation fingers and of the test fingers, far from training fingers."""
 
 
 def grow_masters(seed: int, fingers: np.ndarray, progress=lambda calls: calls) -> Master:
@@ -45,9 +45,9 @@ def grow_masters(seed: int, fingers: np.ndarray, progress=lambda calls: calls) -
 def masters_of(seed: int, first: int, count: int) -> Master:
     """Return the masters of fingers ``first`` to ``first + count - 1``, with a progress bar.
 
-    What each compiled call grows is a block of the user's cache (:mod:`ifvit.cache`), and is
-    grown only where it is not there. The last few sets are kept in memory: Module 2 trains on the
-    fingers that Module 1 did.
+    The masters of each compiled call are a block of the user's cache (:mod:`ifvit.cache`), and are
+    grown only where it is missing. The last few sets are kept in memory: Module 2 trains on the
+    same fingers as Module 1.
     """
     if count < 1:
         raise ValueError(f"count is {count}: expected at least one finger")
@@ -78,9 +78,9 @@ def _block(seed: int, start: int, size: int) -> Master:
 
 @lru_cache
 def masters_key(seed: int, size: int) -> str:
-    """Name all that decides what a block holds: the generator's own text above all.
+    """Return the key of a block, from all that decides it: above all the generator's source text.
 
-    Jax and the device are in it too, since the last bit of a growing ridge is theirs.
+    The versions of JAX and the device are in it too, since they affect the last bits of a ridge.
     """
     folder = files("ifvit")
     texts = [folder.joinpath(name).read_bytes() for name in GENERATOR]

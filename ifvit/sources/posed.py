@@ -1,4 +1,4 @@
-"""Prints in their poses: what Module 2 learns from, whatever the prints are of."""
+"""Prints in their poses: the training data of Module 2, from any source."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ifvit.sources.batch_warp import warp_affine_batch
 
 
 class PoseError(NamedTuple):
-    """Standard deviations of the pose's error to train for: pixels at 500 ppi, degrees, share."""
+    """Standard deviations of the pose's error in training: pixels at 500 ppi, degrees, share."""
 
     shift_px: float = 8.0
     rotation: float = 5.0
@@ -23,7 +23,7 @@ class PoseError(NamedTuple):
 
     @classmethod
     def of(cls, data: MatchDataConfig) -> PoseError:
-        """Return the error that a training is asked for."""
+        """Return the error that a training's settings ask for."""
         return cls(data.pose_shift_px, data.pose_rotation, data.pose_scale)
 
 
@@ -33,12 +33,13 @@ class PrintBatch(NamedTuple):
     loose: Float[Array, "B H W"]
     loose_mask: Bool[Array, "B h w"]
     pose: Pose
-    """The true one, in pixels at 500 ppi of the frame that ``loose`` shows."""
+    """The true pose, in pixels at 500 ppi of the frame that ``loose`` shows."""
     posed: Float[Array, "B H W"]
     posed_mask: Bool[Array, "B h w"]
     label: Int[Array, " B"]
     matches0: Int[Array, "B/2 N"]
-    """Cells of the posed print 2i in the posed print 2i + 1 (:mod:`ifvit.sources.truth`)."""
+    """Partners of the cells of posed print 2i in posed print 2i + 1
+    (:mod:`ifvit.sources.truth`)."""
 
 
 class Views(NamedTuple):
@@ -51,7 +52,7 @@ class Views(NamedTuple):
 
 
 def erring(key: PRNGKeyArray, pose: Pose, error: PoseError, side: int) -> Float[Array, "2 3"]:
-    """Return the output-to-input transform that draws a print in its pose, but for an error."""
+    """Return the output-to-input transform that draws a print in its pose with a random error."""
     normal = jnp.clip(jax.random.normal(key, (4,)), -2.5, 2.5)
     rotation = pose.rotation + jnp.deg2rad(error.rotation) * normal[0]
     core = pose.core + error.shift_px * normal[2:]

@@ -1,9 +1,9 @@
 """Module 2's source over a folder of real prints: two prints of a finger, and where its core lies.
 
-Which cells of two real prints correspond nobody knows exactly; Module 1 aligns them, which is right
-to about a cell. The pose of the first of them is that of the classical filter
-(:mod:`ifvit.features.pose`), and that of the second is the same pose by way of the alignment: so
-the two agree, wherever the filter saw the core.
+The exact correspondence of two real prints is unknown; Module 1 aligns them, which is accurate to
+about a cell. The pose of the first print is that of the classical filter
+(:mod:`ifvit.features.pose`), and that of the second follows from it by the alignment: so the two
+agree, even where the filter errs.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ from ifvit.sources.truth import cell_matches
 logger = logging.getLogger("ifvit")
 
 MOST_PAIRS = 4000
-"""Pairs that are aligned before training starts; each takes some 0.1 s on a CPU core."""
+"""Largest number of pairs that are aligned before training starts; each takes some 0.1 s on a CPU
+core."""
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class FolderPrints:
     """Prints of a folder, two by two of one finger; batch ``i`` is a function of (seed, i)."""
 
     def __init__(self, prints: Canvases, aligner: Aligner, *, seed: int, error: PoseError) -> None:
-        """Align what is to be trained on. ``prints`` have the aligner's side.
+        """Align the pairs to train on. ``prints`` have the side of the aligner's frame.
 
         Raises ValueError where it can align no pair, or pairs of fewer than two fingers.
         """
@@ -104,9 +105,9 @@ class FolderPrints:
         return template_scale(pooled_period(periods), self._settings)
 
     def draw(self, index: int, size: int) -> np.ndarray:
-        """Draw which of the aligned pairs batch ``index`` shows: of as many fingers as there are.
+        """Draw the aligned pairs that batch ``index`` shows, of as many fingers as possible.
 
-        A finger of many prints is not drawn more often than one of two.
+        A finger with many prints is not drawn more often than one with two.
         """
         rng = np.random.default_rng([self.seed, index])
         label = self.label[self.pairs.index[:, 0]]

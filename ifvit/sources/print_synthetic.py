@@ -1,7 +1,7 @@
-"""Prints of synthetic fingers with their exact poses: what Module 2 learns a print's code from.
+"""Prints of synthetic fingers with their exact poses, from which Module 2 learns a print's code.
 
-Batch ``i`` is a pure function of (seed, i): fingers of mostly one pattern class, two impressions
-each, as they were captured and as they lie in their own pose with the error that a pose has.
+Batch ``i`` is a pure function of (seed, i): fingers of mostly one pattern class, with two
+impressions each, as they were captured and drawn in their poses with a random error.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ SAME_CLASS = 0.7
 """Share of batches whose fingers are all of one pattern class: the ridges must tell them apart."""
 
 UPRIGHT = 0.75
-"""Share of prints that stand within ± :data:`LEAN` degrees of upright; others lie in any way."""
+"""Share of prints within ± :data:`LEAN` degrees of upright; the others have any direction."""
 
 LEAN = 40.0
 
@@ -60,7 +60,8 @@ def draw_prints(
     hard: float,
     zoom: tuple[float, float],
 ) -> ImpressionParams:
-    """Draw impressions: each finger's ridges as coarse as ``zoom`` says, each print as it lay."""
+    """Draw impressions: each finger is scaled by a factor from ``zoom``, each print is turned by
+    its own angle."""
 
     def one(finger: Array, impression: Array) -> ImpressionParams:
         own = finger_key(seed, finger)

@@ -1,4 +1,4 @@
-"""What a source of batches is, whatever the batches are of."""
+"""The interface of a source of batches."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ Batch_co = TypeVar("Batch_co", covariant=True)
 
 @runtime_checkable
 class Source(Protocol[Batch_co]):
-    """Whatever makes batches to learn from. All that it draws by it is given when it is made."""
+    """A source of training batches. Its constructor takes all that decides what it draws."""
 
     def batch(self, index: int, size: int) -> Batch_co:
         """Return batch ``index`` of ``size`` pairs or prints, the same at every call."""
@@ -17,5 +17,5 @@ class Source(Protocol[Batch_co]):
 
 
 def first_batches(source: Source[Batch_co], least: int, size: int) -> list[Batch_co]:
-    """Return the first batches, each of ``size``, that hold at least so many pairs or prints."""
+    """Return the first batches, each of ``size``, with at least ``least`` pairs or prints."""
     return [source.batch(index, size) for index in range(-(-least // size))]

@@ -1,7 +1,7 @@
 """Ground truth of pairs of prints on the coarse grid.
 
-A cell of image 0 has, in ``matches0``, the index of its cell in image 1, or ``UNMATCHED`` where
-image 1 does not show that piece of skin, or ``IGNORE`` where neither can be said.
+``matches0`` holds for each cell of image 0 the index of its partner in image 1, or ``UNMATCHED``
+where image 1 does not show that skin, or ``IGNORE`` where neither is certain.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IGNORE = -2
 
 
 class PairBatch(NamedTuple):
-    """What Module 1 is trained on. Canvas pixels at the network's resolution."""
+    """A training batch of Module 1, on canvases at the network's resolution."""
 
     image0: Float[Array, "B H W"]
     """Normalised canvases (:func:`ifvit.features.normalise.normalise`)."""
@@ -30,8 +30,8 @@ class PairBatch(NamedTuple):
     mask1: Bool[Array, "B h w"]
     matches0: Int[Array, "B N"]
     places1: Float[Array, "B N 2"]
-    """Where the centres of image 0's cells lie in image 1, (column, row) in cells; it says
-    something where ``matches0`` names a cell."""
+    """Where the centres of image 0's cells lie in image 1, (column, row) in cells; valid where
+    ``matches0`` names a cell."""
     genuine: Bool[Array, " B"]
 
 

@@ -1,4 +1,4 @@
-"""Fingerprints from nothing: a finger's master pattern, its impressions, and their exact maps."""
+"""Synthetic fingerprints: a finger's master pattern, its impressions, and their exact maps."""
 
 from ifvit.synthesis.draw import ImpressionParams, draw_impression
 from ifvit.synthesis.impression import correspondence, from_master, in_contact, to_master

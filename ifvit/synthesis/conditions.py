@@ -1,9 +1,9 @@
 """Harder conditions: drops of water, dry dots, worn skin, scars, marks, strips and combs.
 
-Only hard impressions have them, each with a probability of its own. What belongs to the skin lies
-in the master's coordinates, what belongs to the sensor in the frame's, from its centre. All moves
-no ridge but the strips, which are part of the exact map (:func:`strip_shift`), and a comb, by less
-than a pixel. Pixels at 500 ppi.
+Only hard impressions have them, each with a probability of its own. Conditions of the skin are in
+the master's coordinates, those of the sensor in the frame's, from its centre. They move no ridges,
+except strips, which are part of the exact map (:func:`strip_shift`), and a comb, which moves them
+by less than a pixel. Lengths are in pixels at 500 ppi.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from ifvit.synthesis.master import MASTER_SHAPE
 from ifvit.synthesis.noise import smooth_noise
 
 STRIPS = 64
-"""Strips of a sweep: enough for a turned frame of 500 px in the narrowest."""
+"""Number of strips of a sweep: enough for a turned frame of 500 px in the narrowest strips."""
 
 DROPS = 5
 
 UNITS = 4
-"""Sensors of each kind that prints come from: a finger is always recorded by one of them."""
+"""Number of sensors of each kind; all impressions of a finger come from one of them."""
 
 
 class Strokes(NamedTuple):
@@ -36,22 +36,22 @@ class Strokes(NamedTuple):
     bend: Float[Array, "*B S"]
     """Amplitude of the stroke's bends, px."""
     strength: Float[Array, "*B S"]
-    """0 where there is none."""
+    """Strength of each stroke; 0 where there is none."""
     soft: Float[Array, "*B S"]
     """Width over which a stroke's edge rises, px."""
 
 
 class Conditions(NamedTuple):
-    """What makes one impression hard beside force; all is zero where nothing does."""
+    """The conditions, beside force, of a hard impression; all are zero for others."""
 
     drop_centre: Float[Array, "*B drops 2"]
     drop_radius: Float[Array, "*B drops"]
     drops: Float[Array, "*B"]
     """1 where drops of water fill whole areas, and the rest is dry."""
     dots: Float[Array, "*B"]
-    """How much of a dry ridge is left as dots alone, 0 to 1."""
+    """Share of a dry ridge that is left only as dots, 0 to 1."""
     flakes: Float[Array, "*B"]
-    """How much of worn skin does not touch, in short strokes."""
+    """Share of worn skin that does not touch, in short strokes."""
     scars: Strokes
     """Scars and cracks, in the master's pixels: the first two are the finger's own."""
     marks: Strokes

@@ -27,7 +27,7 @@ from ifvit.synthesis.scale import own_period, people_period, period_between
 from ifvit.synthesis.sensor import Impression, frame_points, render
 
 MADE_BY = "ifvit synth"
-"""What each print's file says of its origin, so that no other file is ever written over."""
+"""The text that names a print's origin in its file, so that no other file is overwritten."""
 
 MANIFEST_FIELDS = (
     "file",

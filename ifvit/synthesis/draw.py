@@ -1,7 +1,7 @@
-"""What decides an impression: where and how a finger is set down once, drawn from its key.
+"""The parameters of an impression: where and how a finger is set down, drawn from its key.
 
-Points are (x, y) in pixels at 500 ppi from a frame's centre, where the finger was aimed; what
-follows from the numbers is in :mod:`ifvit.synthesis.impression`.
+Points are (x, y) in pixels at 500 ppi from a frame's centre, where the finger was aimed. The
+geometry that follows from the parameters is in :mod:`ifvit.synthesis.impression`.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ SWEEP_PX = 130.0
 """Wavelength at which the speed of a finger over a sweep sensor varies, px at 500 ppi."""
 
 FURTHEST = (85.0, 115.0)
-"""How far off its middle a finger is set down at most: as far as the master reaches, px."""
+"""Largest distance from its middle at which a finger is set down, as far as the master reaches,
+px."""
 
 
 class ImpressionParams(NamedTuple):
@@ -66,9 +67,9 @@ class ImpressionParams(NamedTuple):
     zoom: Float[Array, "*B"]
     """Pixels of the frame per pixel of the master: below 1 the finger and its ridges are finer."""
     force: Force | None = None
-    """How the finger was pulled, twisted and pressed; None in a draw that has no hard prints."""
+    """How the finger was pulled, twisted and pressed; None where no hard prints are drawn."""
     conditions: Conditions | None = None
-    """What else makes a hard print hard; None in a draw that has none."""
+    """Further conditions of a hard print; None where no hard prints are drawn."""
 
 
 @usual_promotion()
@@ -80,8 +81,8 @@ def draw_impression(
 ) -> ImpressionParams:
     """Draw impression number ``impression`` (≥ 0) of the finger with this key.
 
-    ``max_rotation``: the finger is turned by up to ± this many degrees. ``hard``: share of
-    impressions, 0 to 1, that are drawn hard; the others are what they are without.
+    The finger is turned by up to ± ``max_rotation`` degrees. ``hard`` is the share of impressions,
+    0 to 1, that are drawn hard; it does not change the others.
     """
     finger, key = key, jax.random.fold_in(jax.random.fold_in(key, 1), impression)
     params = _mild(key, max_rotation)

@@ -1,4 +1,4 @@
-"""Smooth noise: what skin, moisture and sensors vary by."""
+"""Smooth noise, by which skin, moisture and sensors vary."""
 
 from __future__ import annotations
 

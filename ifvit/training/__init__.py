@@ -1,1 +1,1 @@
-"""Losses, steps, the loop, and the two commands that train."""
+"""Training of both modules: losses, steps, the loop, and the states of a run."""

@@ -36,15 +36,15 @@ logger = logging.getLogger("ifvit")
 VALIDATION_PAIRS = 128
 
 EASIEST = 0.1
-"""Share of rotation or distortion that training begins with, where it grows."""
+"""Share of the full rotation or distortion with which training begins, where these grow."""
 
 
 def cell_accuracy(model: DenseRegModel, batches: Sequence[PairBatch]) -> dict[str, float]:
     """Measure registration on batches of genuine pairs, in eval mode.
 
-    ``cell_accuracy``: share of cells with a true match whose most probable cell is exactly it;
-    ``within_one_cell``: or one of its eight neighbours. Of those, ``fine_px`` is the mean error of
-    their positions, pixels at 500 ppi, and ``coarse_px`` what it was before the fine level.
+    ``cell_accuracy`` is the share of cells with a true match whose most probable partner is exactly
+    that; ``within_one_cell`` counts its eight neighbours too. ``fine_px`` is the mean error of the
+    positions of these cells, pixels at 500 ppi, and ``coarse_px`` that before the fine level.
     """
     view = as_used(model)
     total = np.sum([gathered(cell_hits(view, batch)) for batch in batches], axis=0)
@@ -69,7 +69,8 @@ def start_weights(config: DenseConfig) -> tuple[DenseRegModel, Lineage]:
         if start.loftr_pretrained_ckpt is not None:
             raise ValueError(
                 f"init_from={start.init_from} and "
-                f"loftr_pretrained_ckpt={start.loftr_pretrained_ckpt} are two starts: give one"
+                f"loftr_pretrained_ckpt={start.loftr_pretrained_ckpt} are two starts: give one of "
+                "them"
             )
         return model, load_module1_start(model, start.init_from)
     if start.loftr_pretrained_ckpt is None:
@@ -97,7 +98,7 @@ def dense_sources(config: DenseConfig) -> tuple[Source[PairBatch], Source[PairBa
 
 
 def ease_of(config: DenseConfig, index: int) -> Ease:
-    """Return how easy batch ``index`` is, by what share of training has passed."""
+    """Return how easy batch ``index`` is, by the share of training that has passed."""
     passed = index / config.optim.steps
 
     def grown(growth: float) -> float:
@@ -130,13 +131,13 @@ def train_dense(
 
 
 class DenseTask:
-    """What the training of Module 1 has of its own."""
+    """The parts of training that are specific to Module 1."""
 
     losses = ("L_D", "L_F")
     together = 1
 
     def __init__(self, model: DenseRegModel, config: DenseConfig) -> None:
-        """``config`` has the weights of the losses, and the parts of a batch."""
+        """Take the model, and the weights of the losses and the parts of a batch in ``config``."""
         self.model = self.trained = model
         self.held = VALIDATION_PAIRS
         self._weights = config.loss.lambda_D, config.loss.lambda_F

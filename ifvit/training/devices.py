@@ -1,8 +1,8 @@
 """Which devices a run trains on: the pairs of a batch divided among them, the weights on each.
 
-All of it is JAX's own: arrays on a mesh, from whose placement the compiler derives the exchange of
-gradients and of batch statistics; and ``jax.distributed``, which makes the devices of several
-processes one mesh. With one device of one process nothing here does anything.
+It uses JAX's own means: arrays on a mesh, from whose placement the compiler derives the exchange of
+gradients and of batch statistics; and ``jax.distributed``, which joins the devices of several
+processes to one mesh. With one device and one process nothing here has an effect.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ logger = logging.getLogger("ifvit")
 Batch = TypeVar("Batch")
 
 SECONDS_TO_END = 30
-"""How long a process that ends waits for the others, which may have failed."""
+"""Seconds for which a process that ends waits for the others, which may have failed."""
 
 
 def connect(hardware: HardwareConfig) -> None:
-    """Join the other processes of the run, if ``hardware`` names any; before JAX computes anything.
+    """Join the other processes of the run, if ``hardware`` names any, before JAX computes anything.
 
     Raises ValueError for options that do not go together, and OSError where the others cannot be
     reached.
@@ -37,8 +37,8 @@ def connect(hardware: HardwareConfig) -> None:
     if hardware.coordinator is None:
         if given != (None, None):
             raise ValueError(
-                "num_processes and process_id are of a run in several processes: give --coordinator"
-                " HOST:PORT too, the same to each of them"
+                "num_processes and process_id belong to a run of several processes: give "
+                "--coordinator HOST:PORT too, the same to each of them"
             )
         return
     if jax.distributed.is_initialized():
@@ -61,23 +61,24 @@ def connect(hardware: HardwareConfig) -> None:
             f"the other processes cannot be joined by way of {hardware.coordinator}: {error}"
         ) from error
     if not is_first():
-        # Each would say the same.
+        # Every process would print the same.
         logger.setLevel(logging.WARNING)
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes and prints; the only one, as a rule."""
+    """Return whether this process is the one that writes and prints; as a rule, it is the only
+    one."""
     return jax.process_index() == 0
 
 
 def wait_for_all(where: str) -> None:
-    """Return when every process has come to this place."""
+    """Wait until every process has reached this place."""
     if jax.process_count() > 1:
         multihost_utils.sync_global_devices(where)
 
 
 def agreed(*values: int) -> tuple[int, ...]:
-    """Return the largest of what the processes give, number by number: all then do the same."""
+    """Return, for each value, the largest among the processes, so that all do the same."""
     if jax.process_count() == 1:
         return values
     return tuple(multihost_utils.process_allgather(np.array(values)).max(axis=0).tolist())
@@ -94,10 +95,10 @@ class Devices:
     """The devices of a run, as a mesh with one axis: pairs."""
 
     def __init__(self, hardware: HardwareConfig, batch_size: int, together: int = 1) -> None:
-        """Take those that ``hardware`` asks for, or as many as divide the batches evenly.
+        """Take the devices that ``hardware`` asks for, or as many as divide the batches evenly.
 
-        So many rows of a batch, one after the other, stay ``together`` on one device.
-        Raises ValueError where there are fewer, or where the batches cannot be divided.
+        ``together`` is the number of consecutive rows of a batch that stay on one device. Raises
+        ValueError where there are too few devices, or where the batches cannot be divided.
         """
         there = jax.devices()
         pairs = batch_size // (hardware.accumulate * together)
@@ -107,8 +108,8 @@ class Devices:
             count = fitting[-1] if jax.process_count() == 1 else len(there)
         if count > len(there) or (jax.process_count() > 1 and count != len(there)):
             raise ValueError(
-                f"devices is {count}, but there are {len(there)}: leave --devices away, or set it "
-                "to as many; several processes use all of theirs"
+                f"devices is {count}, but there are {len(there)}: omit --devices, or set it to "
+                "that number; several processes use all of theirs"
             )
         if pairs % count:
             raise ValueError(
@@ -128,9 +129,8 @@ class Devices:
     def shard(self, batch: Batch) -> Batch:
         """Divide a batch, arrays whose first axis is the pairs, among the devices.
 
-        Each process has made the whole batch and keeps its part. A part alone could not be made
-        faster without splitting up each source, and this way batch i is the same for any number of
-        devices.
+        Each process makes the whole batch and keeps its part. To make only a part would mean to
+        split every source, and this way batch i is the same for any number of devices.
         """
         return self._place(batch, PartitionSpec("pairs"))
 

@@ -13,22 +13,22 @@ from jaxtyping import Array, Float, Int
 class Ema:
     """A model, and the exponential moving average of its weights if it has one.
 
-    The average also has that of the batch statistics: theirs go with the weights.
+    The batch statistics are averaged too, since they go with the weights.
     """
 
     def __init__(self, model: nnx.Module, decay: float) -> None:
-        """``decay`` is the share of the old average in the new one; 0: the model itself."""
+        """Take the ``decay``, the share of the old average in the new one; 0: the model itself."""
         self.decay = decay
         self.model: Any = model
         self.weights: Any = nnx.clone(model) if decay else model
 
     @property
     def modules(self) -> dict[str, nnx.Module]:
-        """What a state of the run has to hold beside the model."""
+        """Return the modules that a state of the run has to hold beside the model."""
         return {"average": self.weights} if self.decay else {}
 
     def follow(self, index: int) -> None:
-        """Take in the weights after step ``index``."""
+        """Add the weights after step ``index`` to the average."""
         if self.decay:
             _follow(self.weights, self.model, index, self.decay)
 
@@ -40,7 +40,7 @@ def _follow(
     index: Int[Array, ""] | int,
     decay: Float[Array, ""] | float,
 ) -> None:
-    # Shorter at first, or the weights that a run began with would be in it for long.
+    # A shorter memory at first, or the initial weights would stay in the average for long.
     kept = jnp.minimum(decay, (1 + index) / (10 + index))
     new = nnx.state(model)
     old = nnx.state(average)

@@ -1,6 +1,7 @@
-"""How a step computes its gradients: in which precision, what it keeps for them, in how many parts.
+"""How a step computes its gradients: in which precision, with which memory, in how many parts.
 
-None of it changes what is learnt, but by rounding and, in parts, by what batch statistics are of.
+These settings change what is learnt only by rounding and, with several parts, by the batches that
+batch statistics are computed over.
 """
 
 from __future__ import annotations
@@ -21,10 +22,10 @@ from ifvit.models.transformer import LocalFeatureTransformer, SiameseTransformer
 Model = TypeVar("Model", DenseRegModel, MatcherModel)
 
 HEAVY = (ResNet18, LocalFeatureTransformer, SiameseTransformer)
-"""The parts that nearly all of the time and memory goes to; heads and losses stay as they are."""
+"""The parts that take nearly all time and memory; heads and losses are computed as usual."""
 
 OTHERS = nnx.Not(nnx.Param)
-"""What a step changes without a gradient: running averages."""
+"""The variables that a step changes without a gradient: running averages."""
 
 
 def set_compute(model: nnx.Module, hardware: HardwareConfig) -> None:
@@ -46,10 +47,11 @@ def as_used(model: Model) -> Model:
 def gradients(
     objective: Callable[[Any, Any], tuple[Array, Any]], model: nnx.Module, batch: Any, parts: int
 ) -> tuple[Array, Any, Any]:
-    """Return loss, what comes with it, and gradients of ``objective(model, batch)``.
+    """Return the loss, its auxiliary values, and the gradients of ``objective(model, batch)``.
 
-    The batch is taken in so many equal parts, one after the other; what is returned is the mean of
-    theirs. It takes the memory of one part, and batch norm has the statistics of each.
+    The batch is divided into ``parts`` equal parts, computed one after the other, and the means
+    over these are returned. This takes the memory of one part; batch norm uses the statistics of
+    each part.
     """
     if parts == 1:
         (loss, aux), grads = nnx.value_and_grad(lambda m: objective(m, batch), has_aux=True)(model)

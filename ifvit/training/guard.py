@@ -1,4 +1,4 @@
-"""What guards a run: signals held back until it can stop."""
+"""Signals that are held back until a run can stop."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ class Stopped(KeyboardInterrupt):
     """Training was asked to stop, and did, with its state saved."""
 
     def __init__(self, text: str, signum: int) -> None:
-        """``signum`` is the signal that asked."""
+        """Take the message, and ``signum``, the signal that asked training to stop."""
         super().__init__(text)
         self.exit_code = 128 + signum
 
 
 @contextmanager
 def stop_asked() -> Iterator[Callable[[], int]]:
-    """Hold back Ctrl-C and SIGTERM; what is yielded tells which came, or 0.
+    """Hold back Ctrl-C and SIGTERM; yield a function that returns which of them came, or 0.
 
-    The second of them is not held back. Elsewhere than in the main thread nothing is.
+    A second signal is not held back. Outside the main thread none is.
     """
     asked: list[int] = []
     if threading.current_thread() is not threading.main_thread():

@@ -17,17 +17,17 @@ HIGH_IS_BAD = ("val_eer", "val_index_eer")
 
 @dataclass(frozen=True)
 class Recorded:
-    """What ``metrics.jsonl`` says of one run."""
+    """The record of one run in its ``metrics.jsonl``."""
 
     folder: Path
     config: dict[str, Any]
-    """The settings that it went on with last."""
+    """The settings with which it was last started or resumed."""
     epochs: list[dict[str, Any]]
-    """One line for each epoch; of an epoch that was done again, the later one."""
+    """One line for each epoch; the later one where an epoch was repeated."""
 
     @property
     def best(self) -> dict[str, tuple[float, int]]:
-        """The best value of each validation metric, and its epoch."""
+        """Return the best value of each validation metric, and its epoch."""
         found: dict[str, tuple[float, int]] = {}
         for line in self.epochs:
             for name in (name for name in line if name.startswith("val_")):

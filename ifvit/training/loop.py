@@ -23,12 +23,12 @@ from ifvit.training.run import Run
 from ifvit.training.tensorboard import Pictures, TensorBoard
 
 NAN_CHECK_EVERY = 20
-"""Steps between looks at the losses: each look waits for the device."""
+"""Number of steps between two checks of the losses: each check waits for the device."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What the loop needs to know of a module.
+    """All that the loop needs of a module's training.
 
     ``step(i)`` trains on batch i and returns its losses; with ``modules`` in the same state, the
     same step leaves them in the same state again. ``validate()`` returns metrics on fingers never
@@ -36,23 +36,23 @@ class Task:
     """
 
     losses: tuple[str, ...]
-    """Which of the step's metrics the console line shows."""
+    """Names of the step's losses that the console line shows."""
     modules: Mapping[str, nnx.Pytree]
-    """All that a step changes: the model and the optimizer."""
+    """Everything that a step changes: the model and the optimizer."""
     path: Path
     step: Callable[[int], dict]
     validate: Callable[[], dict[str, float]]
     save: Callable[[int, int, dict[str, float]], None]
     pictures: Pictures = dict
-    """Makes pictures of what validation sees, for TensorBoard."""
+    """A function that makes pictures of the validation, for TensorBoard."""
     waited: Callable[[], float] = lambda: 0.0
-    """Seconds, until now, in which a step could have run but for its batch."""
+    """A function that returns the seconds so far for which steps have waited for their batches."""
 
 
 def make_optimizer(model: nnx.Module, optim: OptimConfig) -> nnx.Optimizer:
-    """AdamW with warm-up, cosine decay to a hundredth, and clipping of the gradient's norm.
+    """Return AdamW with warm-up, cosine decay to a hundredth, and clipping of the gradient's norm.
 
-    Backbone and transformer may have smaller or larger steps than the rest.
+    Backbone and transformer may have other learning rates than the rest.
     """
     schedule = optax.warmup_cosine_decay_schedule(
         init_value=0.0,
@@ -76,7 +76,7 @@ def make_optimizer(model: nnx.Module, optim: OptimConfig) -> nnx.Optimizer:
 
 
 def _of_part(name: str, tree: Any) -> Any:
-    """Say of every array in a tree whether it belongs to a part of that name, or beginning."""
+    """Return a tree of booleans: whether each array belongs to a part whose name begins so."""
 
     def belongs(path: tuple, _: Any) -> bool:
         return any(str(getattr(key, "key", key)).startswith(name) for key in path)
@@ -132,14 +132,14 @@ def fit(task: Task, config: TrainConfig, run: Run, extra: dict | None = None) ->
 def _train_to(
     end: int, task: Task, run: Run, bar: tqdm, asked: Callable[[], int], board: TensorBoard
 ) -> None:
-    """Run the steps up to an epoch's end, looking at the losses of several at once."""
+    """Run the steps up to an epoch's end, and check the losses of several at a time."""
     waiting: list[dict] = []
     alone = jax.process_count() == 1
     while run.clock.step < end:
         waiting.append(task.step(run.clock.step + len(waiting)))
         bar.update()
         last = run.clock.step + len(waiting) == end
-        # Alone it stops at once; several processes ask each other only where they wait anyway.
+        # A single process stops at once; several ask each other only where they wait anyway.
         if not (last or (alone and asked()) or len(waiting) == NAN_CHECK_EVERY):
             continue
         read = [{name: float(value) for name, value in m.items()} for m in waiting]

@@ -16,7 +16,7 @@ from ifvit.models.pose_head import PoseMap
 from ifvit.sources.truth import UNMATCHED
 
 NO_OTHER = -1e9
-"""Logit of what is no impostor pair: it adds nothing to a sum of exponentials."""
+"""Logit of pairs that are no impostor pairs: it adds nothing to a sum of exponentials."""
 
 
 def log1mexp(log_p: Float[Array, "*A"]) -> Float[Array, "*A"]:
@@ -34,7 +34,7 @@ def log1mexp(log_p: Float[Array, "*A"]) -> Float[Array, "*A"]:
 
 
 def dense_loss(log_p: Float[Array, "B N M"], matches0: Int[Array, "B N"]) -> Float[Array, ""]:
-    """L_D: ``-log p`` at matches, ``-log(1 - p)`` over the rows of unmatched cells.
+    """Return L_D: ``-log p`` at matches, ``-log(1 - p)`` over the rows of unmatched cells.
 
     ``log_p`` is the log of the dual softmax. The mean over matched cells and the mean over
     unmatched cells add up; each is 0 where the batch has no such cell. Ignored cells take no part.
@@ -52,11 +52,11 @@ def _mean_where(values: Float[Array, "*A"], where: Bool[Array, "*A"]) -> Float[A
 def fine_loss(
     error: Float[Array, "B N 2"], spread: Float[Array, "B N"], counted: Bool[Array, "B N"]
 ) -> Float[Array, ""]:
-    """L_F: how surprising the errors of refined positions are, over the cells that are counted.
+    """Return L_F, the negative log-likelihood of the refined positions' errors, where ``counted``.
 
-    The negative log-likelihood of two Laplace distributions of the scale ``spread``, without its
-    constant; both in cells. Where the network cannot know, a large spread costs less than a wrong
-    position with a small one (Kendall and Gal, NeurIPS 2017).
+    The error of each coordinate has a Laplace distribution of the scale ``spread``; the constant is
+    left out, and both are in cells. Where the network is uncertain, a large spread costs less than
+    a wrong position with a small one (Kendall and Gal, NeurIPS 2017).
     """
     each = jnp.abs(error).sum(-1) / spread + 2 * jnp.log(spread)
     return _mean_where(each, counted)
@@ -69,10 +69,11 @@ def arcface_loss(
     scale: Float[Array, ""] | float,
     margin: Float[Array, ""] | float,
 ) -> Float[Array, ""]:
-    """L_A: cross-entropy over identities, the true one's angle made larger by ``margin`` radians.
+    """Return L_A: cross-entropy over identities, the true one's angle enlarged by ``margin``.
 
-    ``embedding`` is L2-normalised, ``prototypes`` need not be. Where the angle plus the margin
-    would pass π the cosine falls linearly instead, so that the loss still pulls.
+    ``margin`` is in radians. ``embedding`` is L2-normalised, ``prototypes`` need not be. Where the
+    angle plus the margin would pass π the cosine falls linearly instead, so that the gradient does
+    not vanish.
     """
     unit = prototypes * jax.lax.rsqrt(jnp.square(prototypes).sum(-1, keepdims=True) + 1e-12)
     cosine = embedding @ unit.T
@@ -88,10 +89,11 @@ def arcface_loss(
 def pose_loss(
     found: PoseMap, core: Float[Array, "B 2"], rotation: Float[Array, " B"], counted: Array
 ) -> Float[Array, ""]:
-    """L_P: where the core is, and which way the finger points, over the prints that are counted.
+    """Return L_P, the loss of the core's position and the finger's direction, where ``counted``.
 
-    ``core`` is in cells, (x, y), the first cell's centre at 0. The cross-entropy of the cell, soft
-    over the core's neighbours, and the squared errors of offset and direction there.
+    It is the cross-entropy of the cell, with a soft target over the core's neighbours, plus the
+    squared errors of offset and direction there. ``core`` is (x, y) in cells, the first cell's
+    centre at 0.
     """
     height, width = found.log_p.shape[1:]
     y, x = jnp.meshgrid(jnp.arange(height), jnp.arange(width), indexing="ij")
@@ -109,11 +111,11 @@ def pose_loss(
 def contrastive_loss(
     similarity: Float[Array, "B B"], label: Int[Array, " B"], scale: Float[Array, ""]
 ) -> Float[Array, ""]:
-    """Return how badly each print finds the others of its finger among all prints of a batch.
+    """Return the supervised contrastive loss of a batch of prints.
 
-    The mean over genuine pairs of the cross-entropy of the pair among the print's impostor pairs
-    (Khosla et al., "Supervised contrastive learning", NeurIPS 2020); ``scale`` is the inverse of
-    the temperature.
+    It is the mean over genuine pairs of the cross-entropy of the pair against the print's impostor
+    pairs (Khosla et al., "Supervised contrastive learning", NeurIPS 2020); ``scale`` is the inverse
+    of the temperature.
     """
     logits = scale * similarity
     same = label[:, None] == label

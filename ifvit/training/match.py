@@ -35,7 +35,7 @@ from ifvit.weights.transfer import (
 logger = logging.getLogger("ifvit")
 
 VALIDATION_PRINTS = 256
-"""Prints to validate on at least, each compared with every other."""
+"""Smallest number of prints to validate on, each compared with every other."""
 
 
 def start_weights(config: MatchConfig) -> tuple[MatcherModel, Lineage]:
@@ -75,7 +75,7 @@ def check_classes(config: MatchConfig, fingers: int | None) -> int:
     if asked not in (None, fingers):
         raise ValueError(
             f"num_classes is {asked}, but there are {fingers} fingers to train on: "
-            "leave --num-classes away, or set it to that"
+            "omit --num-classes, or set it to that number"
         )
     return fingers
 
@@ -91,7 +91,7 @@ def train_match(
     :func:`start_weights`, the readers and the loop do.
     """
     connect(config.hardware)
-    # What can be refused is refused before anything is logged, grown or aligned.
+    # Wrong settings are refused before anything is logged, grown or aligned.
     require_module1(config)
     if sources is None and config.data.dataset_root == "synthetic":
         check_classes(config, config.data.fingers)
@@ -107,13 +107,13 @@ def train_match(
 
 
 class MatchTask:
-    """What the training of Module 2 has of its own."""
+    """The parts of training that are specific to Module 2."""
 
     losses = LOSSES
     together = 2  # both prints of a finger
 
     def __init__(self, model: MatcherModel, config: MatchConfig, num_classes: int) -> None:
-        """``num_classes`` is the number of identities that the source shows."""
+        """Take the model, its settings, and the number of identities that the source shows."""
         self.model, self.held = model, VALIDATION_PRINTS
         self.trained = PrintTrainer(model, num_classes, rngs=nnx.Rngs(config.run.seed + 1))
         self._settings, self._parts = LossSettings.of(config.loss), config.hardware.accumulate
@@ -123,10 +123,10 @@ class MatchTask:
         return print_step(self.trained, optimizer, batch, self._settings, self._parts)
 
     def validate(self, weights: MatcherModel, batches: Sequence[PrintBatch]) -> dict[str, float]:
-        """Compare all prints held out with each other."""
+        """Compare all validation prints with each other."""
         return verify(weights, batches).metrics()
 
     def pictures(self, weights: MatcherModel, batches: Sequence[PrintBatch]) -> dict[str, bytes]:
-        """Draw the error rates of that comparison."""
+        """Draw the error rates of the validation prints."""
         found = verify(weights, batches)
         return {"DET": det_plot({"dense map": found.maps, "index vector": found.indices})}

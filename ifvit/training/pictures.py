@@ -15,10 +15,10 @@ from ifvit.training.devices import gathered
 from ifvit.training.gradients import as_used
 
 SHOWN = 2
-"""Pairs that are drawn."""
+"""Number of pairs that are drawn."""
 
 THRESHOLD = 0.1
-"""Confidence from which a match is drawn: low, as the first epochs' is."""
+"""Confidence from which on a match is drawn: low, since the first epochs have little of it."""
 
 
 @nnx.jit

@@ -1,4 +1,4 @@
-"""Batches made while the step before runs, and how long a step had to wait for its batch."""
+"""Batches made while the step before them runs, and the time that steps wait for their batches."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ Batch = TypeVar("Batch")
 
 
 class Prefetch(Generic[Batch]):
-    """Batch ``i`` when it is asked for; ``i + 1`` is begun, in a thread, as ``i`` is handed out.
+    """Makes batch ``i + 1`` in a thread as soon as batch ``i`` is handed out.
 
-    A batch is a function of its number, so that what was made ahead is no state: a run that stops
-    drops it, and one that goes on begins with the number that it asks for.
+    A batch is a function of its number, so that a batch made ahead is no state: a run that stops
+    drops it, and a resumed one begins with the number that it asks for.
     """
 
     def __init__(self, make: Callable[[int], Batch], end: int, thread: bool | None) -> None:
-        """``make(i)`` makes batch ``i``; what it raises is raised to the one who asks for that.
+        """Take the function ``make`` that makes batch ``i``; asking for batch ``i`` raises its
+        errors.
 
-        Batch ``end`` and those after it are not begun. Without a ``thread`` a batch is made when it
-        is asked for; None: where the steps run on a CPU.
+        Batch ``end`` and those after it are not begun. Without a ``thread`` each batch is made when
+        it is asked for; None means a thread unless the steps run on a CPU.
         """
         if thread is None:
             # A CPU that trains has no core to spare, and two steps at once share its caches.
@@ -36,7 +37,7 @@ class Prefetch(Generic[Batch]):
         self._begun: tuple[int, Future[Batch]] | None = None
         self._step: Any = None
         self.waited = 0.0
-        """Seconds in which a step could have run but for its batch."""
+        """Seconds for which steps have waited for their batches."""
 
     def __call__(self, index: int) -> Batch:
         """Return batch ``index``, complete."""
@@ -52,9 +53,9 @@ class Prefetch(Generic[Batch]):
         return batch
 
     def of(self, losses: dict) -> dict:
-        """Note, and return, what the step that was just begun will come to.
+        """Note and return the losses of the step that was just begun.
 
-        As long as that is not there nobody waits for the next batch but this process.
+        Until they are computed, the device is busy and does not wait for the next batch.
         """
         self._step = losses
         return losses

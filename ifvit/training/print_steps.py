@@ -1,4 +1,4 @@
-"""The compiled step of Module 2, and what its validation computes of a batch of prints."""
+"""The compiled step of Module 2, and the poses and codes that its validation computes."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Scalar = Float[Array, ""] | float
 LOSSES = ("L_D", "L_P", "L_M", "L_E", "L_A")
 
 START_SCALE = 20.0
-"""Inverse temperature that the contrastive losses begin with; they learn it."""
+"""Initial inverse temperature of the contrastive losses, which is learnt."""
 
 MOST_SCALE = 80.0
 
@@ -36,16 +36,16 @@ class LossSettings(NamedTuple):
 
     @classmethod
     def of(cls, loss: MatchLossConfig) -> LossSettings:
-        """Return those of a training."""
+        """Return the settings of a training's losses."""
         weights = {name: getattr(loss, f"lambda_{name[-1]}") for name in LOSSES}
         return cls(weights, loss.arcface_scale, loss.arcface_margin)
 
 
 class PrintTrainer(nnx.Module):
-    """Module 2 with what only training needs: prototypes of the fingers, temperatures."""
+    """Module 2 with the variables that only training needs: prototypes and temperatures."""
 
     def __init__(self, model: MatcherModel, num_classes: int, *, rngs: nnx.Rngs) -> None:
-        """One prototype per finger, random at first."""
+        """Make one prototype per finger, random at first."""
         self.model = model
         shape = (num_classes, model.config.embedding_dim)
         draw = nnx.initializers.normal(shape[1] ** -0.5)
@@ -91,7 +91,7 @@ def core_cells(batch: PrintBatch, config: ModelConfig) -> Float[Array, "B 2"]:
 
 
 def on_canvas(core: Float[Array, "B 2"], config: ModelConfig) -> Array:
-    """Return which cores, in cells, lie on the canvas: of others nothing can be learned."""
+    """Return which cores, in cells, lie on the canvas: others cannot be learnt."""
     return ((core > -1) & (core < config.cells)).all(-1)
 
 

@@ -1,4 +1,4 @@
-"""A run's directory: who may write to it, what its settings were, and what it has recorded."""
+"""The directory of a run: its lock, its settings, and its records."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ STATE = "state"
 """Folder of a run's states, beside its checkpoint and ``metrics.jsonl``."""
 
 METRICS = "metrics.jsonl"
-"""The file beside the checkpoint that a run's settings and metrics are recorded in."""
+"""The file beside the checkpoint in which a run's settings and metrics are recorded."""
 
 HOUSEKEEPING = (
     *("checkpoint_dir", "resume", "override", "save_minutes", "keep_states"),
@@ -39,8 +39,8 @@ HOUSEKEEPING = (
 
 @dataclasses.dataclass
 class Clock:
-    """How far a run has come: steps taken, the sum of each loss over ``count`` steps since the
-    epoch began, and what the last epoch measured."""
+    """The progress of a run: steps taken, the sum of each loss over the ``count`` steps since the
+    epoch began, and the metrics of the last epoch."""
 
     step: int = 0
     count: int = 0
@@ -66,9 +66,9 @@ class Run:
     """One training run in one directory. :func:`open_run` makes it."""
 
     def __init__(self, config: TrainConfig, path: Path, states: Checkpoints) -> None:
-        """Look at the newest state's settings, and refuse it where they are others.
+        """Compare the newest state's settings with these, and raise ValueError where they differ.
 
-        ``path`` is that of the checkpoint, beside which all else is kept.
+        ``path`` is that of the checkpoint, beside which everything else is kept.
         """
         self.config, self.path, self.directory, self.states = config, path, path.parent, states
         self.clock, self._saved_at = Clock(), time.monotonic()
@@ -84,7 +84,7 @@ class Run:
                 f"{self.directory} holds a run of another module (a {module}, not a "
                 f"{type(self.config).__name__}): give another --checkpoint-dir"
             )
-        # A setting that is younger than the run had the value that it has by default.
+        # A setting that is newer than the run counts as having had its default.
         usual = json.loads(to_json(type(self.config)()))
         changed = differences(merged(usual, grouped(saved)), self._settings)
         if not changed:
@@ -99,15 +99,15 @@ class Run:
 
     @property
     def due(self) -> bool:
-        """Whether the last state is ``save_minutes`` old."""
+        """Return whether the last state is ``save_minutes`` old."""
         return time.monotonic() - self._saved_at >= 60 * self.config.run.save_minutes
 
     def start(self, modules: Mapping[str, nnx.Pytree], extra: dict[str, Any]) -> None:
         """Fill the modules and the clock from the newest state that is whole, if there is one.
 
-        Damaged ones are passed over with a warning, and set aside. Otherwise a new run begins: the
-        checkpoint of an earlier one is kept, and ``extra`` goes into the first line. Raises
-        ValueError where the newest state is of other shapes.
+        Damaged states are passed over with a warning, and set aside. Where there is none, a new run
+        begins: the checkpoint of an earlier one is kept, and ``extra`` goes into the first line.
+        Raises ValueError where the newest state has other shapes.
         """
         steps = self.states.steps()
         for step in steps:
@@ -129,9 +129,9 @@ class Run:
     def save(
         self, modules: Mapping[str, nnx.Pytree], metrics: dict[str, float] | None = None
     ) -> None:
-        """Write the state of now; raises as ``Checkpoints.save``.
+        """Write the present state; raises as ``Checkpoints.save``.
 
-        ``metrics`` is what validation measured, at the end of an epoch.
+        ``metrics`` are those of validation, at the end of an epoch.
         """
         self._saved_at = time.monotonic()
         progress = {
@@ -167,10 +167,10 @@ class Run:
 def open_run(config: TrainConfig, path: Path, score: Callable[[Any], float]) -> Iterator[Run]:
     """Lock the directory of the checkpoint ``path``, and open the run that is in it or a new one.
 
-    ``score`` says of validation's metrics how good they are: the best state is kept beside the
-    newest. A new run moves aside what is there. Raises ValueError where another process trains in
-    the directory, or where its run has other settings and ``config`` does not override them;
-    OSError where nothing can be written.
+    ``score`` rates validation metrics: the best state is kept beside the newest. A new run moves
+    earlier files aside. Raises ValueError where another process trains in the directory, or where
+    its run has other settings and ``config`` does not override them; OSError where nothing can be
+    written.
     """
     check_tensorboard(config.run.tensorboard)
     directory = path.parent
@@ -187,9 +187,9 @@ def open_run(config: TrainConfig, path: Path, score: Callable[[Any], float]) -> 
 
 
 def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
-    """List the settings that differ, ``name: before → after``; housekeeping aside.
+    """List the settings that differ, as ``name: before → after``, without housekeeping.
 
-    Their names are those that the command line has for them.
+    Their names are those of the command line.
     """
     found = []
     for name in before.keys() | after.keys():
@@ -202,7 +202,7 @@ def differences(before: dict[str, Any], after: dict[str, Any], prefix: str = "")
 
 
 def merged(usual: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Return settings with those that are missing as usual, and without those that were retired."""
+    """Return ``own`` settings, with missing ones as in ``usual`` and retired ones left out."""
     inner = {
         name: merged(usual[name], value)
         for name, value in own.items()

@@ -1,4 +1,4 @@
-"""The state of a run on disk, by Orbax: what training needs to go on bit for bit.
+"""The states of a run on disk, by Orbax: all that training needs to be resumed bit for bit.
 
 Every call of Orbax is in this file. Results, for others to use, are safetensors
 (:mod:`ifvit.weights.checkpoint`); a state holds the optimizer too, and belongs to one run.
@@ -33,11 +33,11 @@ Arrays = dict[str, jax.Array]
 class Checkpoints:
     """The states of one run, by step: the newest ``keep`` of them, and the best.
 
-    Written while training goes on; a state appears under its name when it is complete.
+    States are written while training goes on; each appears under its name when it is complete.
     """
 
     def __init__(self, directory: Path, keep: int, score: Callable[[Any], float]) -> None:
-        """Open or create the folder. ``score`` says of validation's metrics how good they are."""
+        """Open or create the folder. ``score`` rates validation metrics."""
         best = BestN(get_metric_fn=score, n=1, keep_checkpoints_without_metrics=False)
         self.directory = directory.absolute()
         self._manager = ocp.CheckpointManager(
@@ -60,10 +60,10 @@ class Checkpoints:
         progress: dict[str, Any],
         metrics: dict[str, float] | None = None,
     ) -> None:
-        """Begin to write a state, once the one before is written.
+        """Begin to write a state, once the one before it is written.
 
-        ``progress`` is any JSON. Raises OSError where a state, this or the one before, cannot be
-        written, and ValueError where it is not finite; those already complete stand.
+        ``progress`` is any JSON. Raises OSError where this state or the one before cannot be
+        written, and ValueError where it is not finite; complete states stay.
         """
         arrays = arrays_of(modules)
         wrong = [name for name, array in arrays.items() if not np.isfinite(array).all()]
@@ -83,7 +83,7 @@ class Checkpoints:
             raise _cannot_save(self.directory, error) from error
 
     def wait(self) -> None:
-        """Return when all is written; raises as :meth:`save`."""
+        """Wait until everything is written; raises as :meth:`save`."""
         try:
             self._manager.wait_until_finished()
         except Exception as error:
@@ -97,8 +97,8 @@ class Checkpoints:
     def restore(self, step: int, modules: Mapping[str, nnx.Pytree], sha256: str) -> bool:
         """Fill the modules from a state; False, with a warning, where it is damaged.
 
-        The modules are filled from a whole state or not at all. Raises ValueError where a state is
-        of other shapes than the modules.
+        The modules are filled from a whole state or not at all. Raises ValueError where a state has
+        other shapes than the modules.
         """
         read = self._read(step, state=ocp.args.StandardRestore(arrays_of(modules)))
         if read is None:
@@ -176,7 +176,7 @@ def _key(name: str, path: tuple) -> str:
 def _orphans_unheard() -> Iterator[None]:
     """Let the reads that Orbax had begun when the first of them failed be cleared away quietly.
 
-    They would tell their own story, each in pages, whenever Python came to clear them away.
+    Otherwise each would print pages of its own when Python's garbage collection reaches it.
     """
     hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
     try:

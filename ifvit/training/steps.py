@@ -1,4 +1,4 @@
-"""The compiled step of Module 1: losses to gradients, and what validation counts."""
+"""The compiled step of Module 1: losses to gradients, and the counts of validation."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ifvit.training.gradients import gradients
 from ifvit.training.losses import dense_loss, fine_loss
 
 NEAR = 1.5
-"""Cells, in either coordinate, that a chosen partner may be off and still be refined."""
+"""Largest error of a chosen partner, in cells along either axis, at which it is still refined."""
 
 
 @nnx.jit(static_argnames="accumulate")
@@ -41,8 +41,8 @@ def dense_step(
 def dense_losses(model: DenseRegModel, batch: PairBatch) -> tuple[Array, Array]:
     """Return L_D and L_F of a batch.
 
-    The fine level is shown the partners that Module 1 chooses, as in use: a cell's own where it is
-    near, and the true one where the choice is wrong.
+    The fine level gets the partners that Module 1 chooses, as in use, where they are near the truth
+    (:data:`NEAR`), and the true ones elsewhere.
     """
     maps, output, chosen, found = _chosen(model, batch)
     width = maps[1].shape[2]
@@ -59,7 +59,7 @@ def dense_losses(model: DenseRegModel, batch: PairBatch) -> tuple[Array, Array]:
 def _chosen(
     model: DenseRegModel, batch: PairBatch
 ) -> tuple[tuple[Array, Array], DenseOutput, Array, Array]:
-    """Return both feature maps, what Module 1 says of them, and each cell's partner.
+    """Return both feature maps, Module 1's output for them, and each cell's partner.
 
     A partner is a cell's index and its (x, y) in cells, before the fine level. No gradient flows
     back through the choice.
@@ -75,8 +75,8 @@ def _chosen(
 def cell_hits(model: DenseRegModel, batch: PairBatch) -> Array:
     """Count a batch's matched cells: all, found exactly, found within one cell (8 neighbours).
 
-    Of those within one cell the fourth number is the sum of the errors of their positions, pixels
-    at 500 ppi, and the fifth the same before the fine level.
+    The fourth number is the sum of the position errors of those within one cell, pixels at 500 ppi,
+    and the fifth the same sum before the fine level.
     """
     maps, output, found, coarse = _chosen(model, batch)
     width = maps[1].shape[2]

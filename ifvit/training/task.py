@@ -1,4 +1,4 @@
-"""From what a module's training has of its own to what the loop runs."""
+"""A module's own part of training (:class:`ModuleTask`), and the task that the loop runs."""
 
 from __future__ import annotations
 
@@ -24,31 +24,31 @@ Lineage = tuple[dict[str, str], ...]
 
 @runtime_checkable
 class ModuleTask(Protocol):
-    """What the training of one module has of its own."""
+    """The parts of training that are specific to one module."""
 
     @property
     def losses(self) -> tuple[str, ...]:
-        """Which of the step's losses the console line shows."""
+        """Return the names of the step's losses that the console line shows."""
         ...
 
     @property
     def model(self) -> nnx.Module:
-        """The module, which is validated and saved."""
+        """Return the module, which is validated and saved."""
         ...
 
     @property
     def trained(self) -> nnx.Module:
-        """All that a step changes: the module, with what only its training needs."""
+        """Return everything that a step changes: the module, and what only its training needs."""
         ...
 
     @property
     def together(self) -> int:
-        """Rows of a batch, one after the other, that stay on one device."""
+        """Return the number of consecutive rows of a batch that stay on one device."""
         ...
 
     @property
     def held(self) -> int:
-        """Pairs or prints to validate on, at least."""
+        """Return the smallest number of pairs or prints to validate on."""
         ...
 
     def step(self, optimizer: nnx.Optimizer, batch: Any) -> dict[str, Any]:
@@ -56,11 +56,11 @@ class ModuleTask(Protocol):
         ...
 
     def validate(self, weights: Any, batches: Sequence[Any]) -> dict[str, float]:
-        """Measure weights, those of ``model`` or their mean, on batches held out."""
+        """Measure weights, those of ``model`` or their running mean, on validation batches."""
         ...
 
     def pictures(self, weights: Any, batches: Sequence[Any]) -> Mapping[str, bytes]:
-        """Draw what validation sees, as PNG by name."""
+        """Draw pictures of the validation, as PNG by name."""
         ...
 
 
@@ -71,7 +71,7 @@ def task_of(
     lineage: Lineage,
     path: Path,
 ) -> Task:
-    """Put together what the loop runs: all that the trainings of both modules have in common.
+    """Return the task that the loop runs, with all that the trainings of both modules share.
 
     ``sources`` are those of training and of validation, ``path`` is that of the checkpoint.
     """

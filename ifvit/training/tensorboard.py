@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a run, where it is asked for: curves, and pictures of validation."""
+"""Curves and pictures of a run for TensorBoard, where it is wanted."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from PIL import Image
 from ifvit.training.devices import is_first
 
 Pictures = Callable[[], Mapping[str, bytes]]
-"""Makes pictures of what validation sees now: PNG by name."""
+"""A function that makes pictures of the present validation: PNG by name."""
 
 
 def check_tensorboard(wanted: bool) -> None:
-    """Raise ValueError where TensorBoard is wanted and cannot be written for."""
+    """Raise ValueError where TensorBoard is wanted, but its package is not installed."""
     if wanted and find_spec("tensorboardX") is None:
         raise ValueError(
             "tensorboard is on, but the package tensorboardX is not installed: "
-            "pip install 'ifvit[tensorboard]', or leave --tensorboard away"
+            "pip install 'ifvit[tensorboard]', or omit --tensorboard"
         )
 
 
@@ -30,7 +30,7 @@ class TensorBoard:
     """Writes a run's events to a folder; nothing at all where it is not wanted."""
 
     def __init__(self, folder: Path, wanted: bool, step: int) -> None:
-        """``step`` is where the run goes on; what an interrupted one showed after it goes."""
+        """Take the ``step`` at which the run begins or resumes: later events are removed."""
         self._wanted = wanted
         self._writer: Any = None
         if wanted and is_first():
@@ -39,7 +39,7 @@ class TensorBoard:
             self._writer = SummaryWriter(str(folder), purge_step=step)
 
     def curves(self, step: int, values: Mapping[str, float]) -> None:
-        """Add a point to each curve; validation's are apart from the losses."""
+        """Add a point to each curve; those of validation are separate from the losses."""
         if self._writer is None:
             return
         for name, value in values.items():
@@ -50,7 +50,7 @@ class TensorBoard:
         """Show the pictures that ``make`` makes, which is called only where they are wanted."""
         if not self._wanted:
             return
-        made = make()  # In every process: what is drawn may lie with all of them.
+        made = make()  # In every process: the arrays that are drawn may lie with all of them.
         if self._writer is None:
             return
         for name, png in made.items():

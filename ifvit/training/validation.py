@@ -1,4 +1,4 @@
-"""What Module 2 is validated on: prints of fingers held out, each with every other."""
+"""Validation of Module 2: prints of held-out fingers, each compared with every other."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from ifvit.training.gradients import as_used
 from ifvit.training.print_steps import core_cells, on_canvas, print_codes
 
 NEAR_PX, NEAR_DEGREES = 16.0, 10.0
-"""Largest error of a pose that counts as found: one cell at 250 ppi, which map comparison allows
-for."""
+"""Largest errors of a pose that counts as found: one cell at 250 ppi, by which the comparison of
+maps shifts, and degrees."""
 
 Scores = tuple[np.ndarray, np.ndarray]
-"""Those of all genuine and of all impostor pairs."""
+"""The scores of all genuine pairs, and of all impostor pairs."""
 
 
 @dataclass(frozen=True)
 class Verification:
-    """What a model makes of prints held out."""
+    """The scores and poses that a model gives for validation prints."""
 
     maps: Scores
     """Similarity of dense maps."""
@@ -34,7 +34,7 @@ class Verification:
     """Cosine of index vectors."""
     pose: float
     """Share of prints whose pose is within :data:`NEAR_PX` and :data:`NEAR_DEGREES` of the true
-    one; of those whose core is on the canvas."""
+    one, among those whose core is on the canvas."""
 
     def metrics(self) -> dict[str, float]:
         """Return equal error rates and the share of poses."""
@@ -43,7 +43,7 @@ class Verification:
 
 
 def verify(model: MatcherModel, held: Sequence[PrintBatch]) -> Verification:
-    """Compare all prints held out with each other, as they are laid, in eval mode."""
+    """Compare all validation prints, as the batches lay them, with each other, in eval mode."""
     view = as_used(model)
     near, cells, index, masks, labels = [], [], [], [], []
     for batch in held:
@@ -70,7 +70,7 @@ def _near(
     true_core: Float[np.ndarray, "B 2"],
     true_rotation: Float[np.ndarray, " B"],
 ) -> Bool[np.ndarray, " B"]:
-    """Return which poses are as near as is asked for; pixels and radians."""
+    """Return which poses are near enough to the true ones; pixels and radians."""
     apart = np.linalg.norm(core - true_core, axis=1)
     turned = np.abs(np.angle(np.exp(1j * (rotation - true_rotation))))
     return (apart <= NEAR_PX) & (np.rad2deg(turned) <= NEAR_DEGREES)

@@ -1,1 +1,1 @@
-"""Pictures to check a decision by."""
+"""Pictures by which a decision can be checked."""

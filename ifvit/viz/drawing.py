@@ -19,7 +19,7 @@ from ifvit.texts import shortened
 from ifvit.viz.figures import printable
 
 FINER = 3
-"""Pixels drawn to each pixel of a picture's side."""
+"""Factor by which lines are drawn larger than the picture."""
 
 FONT = "uni"
 """OpenCV's own font with most signs, Chinese ones too (WenQuanYi Micro Hei)."""
@@ -28,22 +28,22 @@ TEXT_PX = 14
 """Height of a picture's text, pixels."""
 
 LINE_PX = 20
-"""From one line of a title to the next, pixels."""
+"""Distance from one line of a title to the next, pixels."""
 
 MARGIN = 12
-"""White around what is drawn, pixels."""
+"""White margin around the drawing, pixels."""
 
 BAR = 22, 84
-"""Width of a scale of colours, and of it with its numbers and its label, pixels."""
+"""Width of a scale of colours, without and with its numbers and label, pixels."""
 
 TICKS = 5
-"""Steps from one end of a scale to the other."""
+"""Number of steps from one end of a scale to the other."""
 
 Colour = tuple[int, int, int]
 
 
 class Scale(NamedTuple):
-    """What the colours of a picture say: the label beside them, and the largest value; least 0."""
+    """The meaning of a picture's colours: a label, and the largest value; the smallest is 0."""
 
     label: str
     most: float
@@ -61,7 +61,7 @@ def viridis(share: Float[np.ndarray, " K"]) -> UInt8[np.ndarray, "K 3"]:
 
 
 class Drawing:
-    """A grey image (H,W) of values in [0, 1], enlarged to fit into a size, to draw over.
+    """A grey image (H,W) of values in [0, 1], enlarged to fit into a size, to draw on.
 
     Points are x, y in the image's own pixels; widths, radii and lengths are the picture's pixels.
     """
@@ -74,7 +74,7 @@ class Drawing:
         grey = cv2.resize(np.asarray(image, np.float32), size, interpolation=how)
         shown = Image.fromarray(np.round(255 * np.clip(grey, 0, 1)).astype(np.uint8))
         self._large = shown.convert("RGB").resize([FINER * side for side in size], 0)
-        # In this mode a colour's fourth value mixes it with what is there.
+        # In this mode a colour's fourth value blends it with the image.
         self._pen = ImageDraw.Draw(self._large, "RGBA")
 
     def _at(self, points: Any) -> list[tuple[float, float]]:
@@ -82,7 +82,7 @@ class Drawing:
         return [(x, y) for x, y in places.reshape(-1, 2).tolist()]
 
     def line(self, points: Any, colour: Colour, width: float, alpha: float = 1.0) -> None:
-        """Draw straight from each of K points (K,2) to the next."""
+        """Draw straight lines from each of K points (K,2) to the next."""
         ink = (*colour, round(255 * alpha))
         self._pen.line(self._at(points), ink, max(round(FINER * width), 1))
 
@@ -98,7 +98,7 @@ class Drawing:
         self._pen.circle(place, FINER * radius, outline=colour, width=thick)
 
     def arrow(self, start: Any, end: Any, colour: Colour, width: float, head: float) -> None:
-        """Draw an arrow with a head of a length, which a shorter arrow is no longer than."""
+        """Draw an arrow with a head of the length ``head``, at most as long as the arrow."""
         tail, tip = np.array(self._at([start, end]))
         along = tip - tail
         length = float(np.hypot(*along))
@@ -110,14 +110,14 @@ class Drawing:
         self._pen.polygon([*tip, *(neck + across), *(neck - across)], colour)
 
     def picture(self) -> UInt8[np.ndarray, "H2 W2 3"]:
-        """Return what is drawn."""
+        """Return the drawing as a picture."""
         return np.asarray(self._large.reduce(FINER)).copy()
 
 
 def framed(
     shown: UInt8[np.ndarray, "H W 3"], title: Sequence[str], scale: Scale, width: int
 ) -> UInt8[np.ndarray, "H2 width 3"]:
-    """Return a picture in the middle of a white one, its title above and a scale beside it."""
+    """Return a picture in the middle of a white one, with a title above and a scale beside it."""
     top = MARGIN + LINE_PX * len(title) + MARGIN // 2
     height = shown.shape[0]
     whole = np.full((top + height + MARGIN, width, 3), 255, np.uint8)
@@ -162,8 +162,9 @@ def put_text(
 ) -> None:
     """Write a line of black text into a picture, around x or, not ``middle``, from there on.
 
-    ``y`` is its baseline, ``most`` its width: longer text loses its own middle. Bytes of names that
-    are no UTF-8 are spelled out, and a sign that no font has is a box or a question mark.
+    ``y`` is the baseline, ``most`` the largest width: the middle of longer text is left out. Bytes
+    of names that are not UTF-8 are escaped, and a sign that the fonts lack is drawn as a box or a
+    question mark.
     """
     text = "".join(c if c.isprintable() else " " for c in printable(text))
     font, flags = cv2.FontFace(FONT), cv2.PUT_TEXT_ALIGN_LEFT

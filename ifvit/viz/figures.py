@@ -1,4 +1,4 @@
-"""Pictures to files, of which none is ever written over another's."""
+"""Pictures to files, without ever overwriting a file of another origin."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from PIL import Image, PngImagePlugin
 from ifvit.files import final_target, is_stream, write_result
 
 DPI = 100
-"""Dots an inch that a picture is said to have, if it is not of a print."""
+"""Resolution, in dots per inch, that is written to a picture that is not of a print."""
 
 MADE_BY = "ifvit picture"
-"""What a picture's file says of its origin, so that no other file is ever written over."""
+"""The text that names a picture's origin in its file, so that no other file is overwritten."""
 
 KINDS = ("PNG", "JPEG", "TIFF")
 """Formats that name their origin at the start of a file."""
@@ -26,9 +26,9 @@ SOFTWARE = 305
 
 
 def picture_format(path: str | Path) -> str:
-    """Return Pillow's name of the format that a file's name asks for, PNG for a stream.
+    """Return Pillow's name of the format by a file's extension, PNG for a stream.
 
-    Raises ValueError for a name that no format of pictures has.
+    Raises ValueError for an unknown extension.
     """
     suffix = Path(path).suffix.lower()
     kind = Image.registered_extensions().get(suffix, "")
@@ -64,9 +64,9 @@ def _origin(kind: str) -> dict[str, Any]:
 
 
 def printable(text: str) -> str:
-    """Return text that fonts can draw: bytes of names that are no UTF-8 are spelled out.
+    """Return text that fonts can draw: bytes of names that are not UTF-8 are escaped.
 
-    What is drawn is drawn as it is: a dollar in a file's name begins no formula (``parse_math``).
+    A dollar sign needs no escape, since text is drawn without ``parse_math``.
     """
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 

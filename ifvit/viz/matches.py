@@ -34,7 +34,7 @@ def draw_match(result: MatchResult, path: str | Path | None = None) -> UInt8[np.
 
     Lines are coloured by confidence; those that agree with the alignment are strong, the others
     faint. The circle is each finger's core and the line from it points to the fingertip, as Module
-    2 sees them. Written to ``path`` if given.
+    2 finds them. The picture is written to ``path`` if given.
     """
     drawing = Drawing(_side_by_side(result), *SIZE[1:])
     offset = np.array([result.image0.shape[1] + GAP, 0])
@@ -60,7 +60,7 @@ def _side_by_side(result: MatchResult) -> Float[np.ndarray, "H W"]:
 def _draw_lines(drawing: Drawing, result: MatchResult, offset: np.ndarray) -> None:
     found = result.alignment
     lines = np.stack([found.points0, found.points1 + offset], axis=1)
-    # Weak ones first, so that the strong lie on top.
+    # Weak lines first, so that the strong ones lie on top.
     order = np.argsort(found.confidence, kind="stable")
     for chosen, (width, alpha) in ((~found.inliers, WEAK), (found.inliers, STRONG)):
         kept = order[chosen[order]]

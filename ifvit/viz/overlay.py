@@ -1,4 +1,4 @@
-"""Pictures of one print laid on another: what shows at a glance whether ridges meet."""
+"""Pictures of one print laid on another, which show at a glance whether ridges meet."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ARROW_STEP = 12
 """Pixels between two arrows of the displacement field."""
 
 LONGER = 2
-"""Times that an arrow is as long as what it shows."""
+"""Factor by which an arrow is longer than the displacement that it shows."""
 
 FIELD = 640, 520, 520
 """Width of the field's picture, and most width and height of the print in it, pixels."""
@@ -50,7 +50,7 @@ def aligned(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
 
 
 def field(found: Registration) -> UInt8[np.ndarray, "H W 3"]:
-    """Draw what the skin's distortion adds to the similarity, as arrows over image 0."""
+    """Draw the skin's distortion, without the similarity, as arrows over image 0."""
     residual = _distortion(found)
     rows, columns = (slice(ARROW_STEP // 2, side, ARROW_STEP) for side in residual.shape[:2])
     y, x = np.mgrid[rows, columns]
@@ -93,7 +93,7 @@ def _distortion(found: Registration) -> Float[np.ndarray, "H W 2"]:
 
 
 def _evened(image: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "H W"]:
-    """Return how much ink there is: 0 on white, 1 on the darkest ridges."""
+    """Return the amount of ink: 0 on white, 1 on the darkest ridges."""
     dark, light = np.quantile(image, [0.02, 0.98])
     return np.clip((light - image) / max(light - dark, 1e-3), 0, 1)
 

@@ -1,8 +1,8 @@
-"""One match followed through every stage, a picture for each: what the method saw, and made of it.
+"""One match followed through every stage, with a picture of each.
 
-What is drawn is what a match computes, by the same calls; nothing is made for the pictures alone.
-Needs the extra ``plots``: matplotlib, by its objects and the Agg canvas, so that nothing global
-changes and no display is needed.
+The pictures show the data that a match computes, by the same calls; nothing is computed for them
+alone. They need the extra ``plots``: matplotlib, used by its objects and the Agg canvas, so that no
+global state changes and no display is needed.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def draw_stages(
 ) -> list[Path]:
     """Match two prints and write ``1_prints.png`` to ``8_decision.png``; return their paths.
 
-    ``result`` is what their match came to, if it is known already. Raises as
+    ``result`` is the result of their match, if it is already known. Raises as
     :func:`ifvit.viz.figures.save` does.
     """
     result = result or matcher.match(*prints)
@@ -62,7 +62,7 @@ def draw_stages(
 
 
 def draw_prints(prints: Prints) -> Picture:
-    """Draw both prints at 500 ppi: where their ridges are, and how far these lie apart."""
+    """Draw both prints at 500 ppi, with their ridge area and ridge period."""
     figure, axes = _row(2)
     for place, one in zip(axes, prints, strict=True):
         place.imshow(one.image, cmap="gray", vmin=0, vmax=1)
@@ -115,7 +115,7 @@ def _draw_upright(axes: Axes, image: Float[np.ndarray, "H W"], template: Templat
 
 
 def draw_maps(result: MatchResult) -> Picture:
-    """Draw both dense maps, like cells in like colours, and how well they agree cell by cell."""
+    """Draw both dense maps, similar cells in similar colours, and their agreement cell by cell."""
     figure, axes = _row(3)
     maps = [one.cells.astype(np.float32) / INT8 for one in result.templates]
     colours = _colours(maps, [one.mask for one in result.templates])
@@ -190,7 +190,7 @@ def draw_decision(result: MatchResult, decision: Decision) -> Picture:
 def _pixels(figure: Figure) -> Picture:
     canvas = FigureCanvasAgg(figure)
     with warnings.catch_warnings():
-        # A sign that the font lacks is drawn as a box, which shows well enough that one is there.
+        # A sign that the font lacks is drawn as a box, which is good enough.
         warnings.filterwarnings("ignore", message="Glyph")
         canvas.draw()
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()

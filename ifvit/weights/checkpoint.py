@@ -38,7 +38,7 @@ COLLECTIONS = {nnx.Param: "params", nnx.BatchStat: "batch_stats"}
 FINE_LEVEL = "FineMatchingHead"
 
 HALF_ERROR = 2.0**-10
-"""Most that float16 may change a parameter by, as a share of the largest value beside it."""
+"""Largest change of a parameter by float16, as a share of the largest value in its tensor."""
 
 
 def save_weights(
@@ -71,8 +71,8 @@ def read_metadata(path: str | Path) -> Metadata:
 def load_weights(path: str | Path, module: nnx.Module, *, start: bool = False) -> Metadata:
     """Fill ``module`` in place from a checkpoint and return the metadata.
 
-    As the ``start`` of a training the file may lack Module 1's fine level, which is younger than
-    the rest and then stays as it is. Half-precision tensors become float32.
+    For the ``start`` of a training the file may lack Module 1's fine level, which earlier versions
+    did not have; it then keeps its random weights. Half-precision tensors become float32.
     Raises FileNotFoundError, and ValueError for a broken file, another module's checkpoint, or
     tensors that are missing, left over, of another shape or not finite, all of them listed; the
     module is then unchanged.
@@ -91,7 +91,7 @@ def load_weights(path: str | Path, module: nnx.Module, *, start: bool = False) -
             "`ifvit train-dense --init-from`"
         )
     if older:
-        LOG.info("%s has no fine level, which starts anew", path)
+        LOG.info("%s has no fine level, which starts at random", path)
         variables = [one for one in variables if FINE_LEVEL not in one[0]]
     wanted = {name: var.shape for name, _, var in variables}
     problems = tensor_problems(wanted, tensors) + _negative(tensors)
@@ -109,7 +109,7 @@ def load_dense(path: str | Path) -> tuple[DenseRegModel, Metadata]:
     """
     meta = expect_module(path, "dense_reg")
     config = meta.settings().model
-    # Shapes only: random weights would be drawn to be thrown away.
+    # Shapes only: random weights would be overwritten at once.
     model = nnx.eval_shape(lambda: DenseRegModel(config, rngs=nnx.Rngs(0)))
     load_weights(path, model)
     model.eval()
@@ -152,7 +152,7 @@ def _in_half(name: str, tensor: np.ndarray) -> np.ndarray:
 
 
 def _variables(module: nnx.Module) -> list[tuple[str, tuple, nnx.Variable]]:
-    """Each parameter and batch statistic of a module: tensor name, NNX path, variable."""
+    """Return tensor name, NNX path and variable of each parameter and batch statistic."""
     variables = []
     for path, var in nnx.to_flat_state(nnx.state(module)):
         variables.append(("/".join([COLLECTIONS[type(var)], *map(str, path)]), path, var))
@@ -187,9 +187,9 @@ def _negative(tensors: dict[str, np.ndarray]) -> list[str]:
 
 
 def _check_depth(path: str | Path, meta: Metadata) -> None:
-    """Raise ValueError where the settings speak of more layers than the file has tensors.
+    """Raise ValueError where the settings name more layers than the file has tensors.
 
-    To build what they say, only to find that out, would take hours.
+    To find out by building such a model could take hours.
     """
     with _open(path) as file:
         count = len(file.keys())

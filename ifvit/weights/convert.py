@@ -1,7 +1,7 @@
 """LoFTR's PyTorch checkpoints to the ``.npz`` that Module 1 starts from.
 
-What is converted is the coarse transformer of Sun et al. (CVPR 2021). Backbone and fine level are
-left out: prints are not photographs, and Module 1's backbone learns from them.
+The coarse transformer of Sun et al. (CVPR 2021) is converted. Backbone and fine level are left out:
+prints are not photographs, and Module 1's backbone learns from prints.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def convert_loftr(
     """Convert a LoFTR checkpoint's coarse transformer to ``output``; return what was written.
 
     ``prefix`` is where the transformer is, if not where the known layouts have it. ``num_heads``
-    and ``temp_bug_fix`` state what the tensors do not say. An earlier ``output`` is kept under
+    and ``temp_bug_fix`` state what the tensors do not show. An earlier ``output`` is kept under
     another name. Raises FileNotFoundError, and ValueError for a file that PyTorch cannot read as
     plain tensors, that holds no LoFTR transformer or several, or one whose tensors are not exactly
     LoFTR's, all of them listed; nothing is then written.
@@ -68,7 +68,7 @@ def convert_loftr(
     digest = sha256_of(source, progress=True)
     tensors = read_state_dict(source)
     found = find_prefix(source, tensors, prefix)
-    # All that is beside the layers is strange to LoFTR, and refused; but not in the root of a file.
+    # Tensors beside the layers are foreign to LoFTR and refused, except in the root of a file.
     own = found or "layers."
     coarse = {k: t for k, t in tensors.items() if k.startswith(own) and not _is_encoding(k)}
     arrays, layers, width = convert_arrays(source, found, coarse)
@@ -93,9 +93,9 @@ def convert_loftr(
 
 
 def find_prefix(path: Path, names: Iterable[str], wanted: str | None = None) -> str:
-    """Return what stands before ``layers.N.*`` of the coarse transformer, such as ``""``.
+    """Return the prefix of ``layers.N.*`` of the coarse transformer, such as ``""``.
 
-    Raises ValueError where there is none, or where several could be meant.
+    Raises ValueError where there is no such transformer, or where several could be meant.
     """
     matches = filter(None, map(IN_LAYER.fullmatch, names))
     known = sorted({m[1] for m in matches if m[3] in TABLE})
@@ -113,7 +113,7 @@ def find_prefix(path: Path, names: Iterable[str], wanted: str | None = None) -> 
     if not choice:
         raise ValueError(
             f"{path} holds no LoFTR transformer: looked for layers.N.q_proj.weight and its like, "
-            f"found {some_of(names)}; where it is called otherwise, it cannot be converted"
+            f"found {some_of(names)}; a transformer with other names cannot be converted"
         )
     if len(choice) > 1:
         raise ValueError(f"{path} holds several transformers, {listed}: choose by --prefix")
@@ -129,7 +129,7 @@ def convert_arrays(
     name in the file.
     """
     numbers = [int(m[2]) for name in coarse if (m := IN_LAYER.fullmatch(name)) and m[1] == prefix]
-    # More layers than there are tensors is a forged number, and would be a long list.
+    # A number of layers above that of the tensors is forged, and would give a long list.
     layers = min(max(numbers) + 1, len(coarse))
     widths = Counter(
         t.shape[-1] for n, t in coarse.items() if n.endswith("norm1.weight") and t.ndim
@@ -155,14 +155,14 @@ def convert_arrays(
 
 
 def _is_encoding(name: str) -> bool:
-    """Whether a tensor is a sine table, which is no parameter and which some files hold."""
+    """Return whether a tensor is a sine table, which some files hold and which is no parameter."""
     return name.split(".")[-1] == "pe"
 
 
 def _encoding(
     path: Path, tensors: Mapping[str, np.ndarray], width: int, stated: bool | None
 ) -> tuple[bool, str]:
-    """Return ``temp_bug_fix`` of the weights, and how it is known."""
+    """Return the ``temp_bug_fix`` of the weights, and how it is known."""
     if stated is not None:
         return stated, "stated"
     for name, tensor in tensors.items():

@@ -1,4 +1,4 @@
-"""What a model or a checkpoint holds, in words and tables."""
+"""The contents of a model or a checkpoint, in words and tables."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from ifvit.weights.storage import foreign_kind
 
 
 def parameter_summary(module: nnx.Module) -> str:
-    """Table of a model's top-level parts with their arrays and parameters, and the total."""
+    """Return a table of a model's top-level parts with their arrays and parameters, and totals."""
     return "\n".join(_table(_count(module, nnx.Param)))
 
 
 def describe(path: str | Path) -> str:
-    """Everything there is to know of a checkpoint: tree, counts, config, epoch, metrics, lineage.
+    """Return a description of a checkpoint: tree, counts, config, epoch, metrics, lineage.
 
-    The weights are loaded into the model, so that what is described is known to be usable.
+    The weights are loaded into the model, so that a described file is known to be usable.
     Converted LoFTR weights are described too. Raises FileNotFoundError, and ValueError for a file
     that is not usable.
     """
@@ -53,7 +53,7 @@ def _describe_loftr(path: Path) -> str:
 
 
 def _count(module: nnx.Module, kind: type[nnx.Variable]) -> dict[str, tuple[int, int]]:
-    """Arrays and values of each top-level part."""
+    """Return the number of arrays and of values in each top-level part."""
     counts: dict[str, tuple[int, int]] = {}
     for path, var in nnx.to_flat_state(nnx.state(module, kind)):
         arrays, values = counts.get(str(path[0]), (0, 0))

@@ -23,19 +23,19 @@ logger = logging.getLogger("ifvit")
 HUB_NAME = re.compile(
     r"(?P<surely>hf:)?(?P<repo>(?P<owner>[\w.-]+)/[\w.-]+?)(?:@(?P<revision>[\w./-]+))?"
 )
-"""``owner/name``, and a tag, branch or commit where one is asked for; ``hf:`` before it says that
-no folder is meant."""
+"""``owner/name``, with an optional tag, branch or commit; the prefix ``hf:`` means that it is no
+folder."""
 
 WANTED = ("*.json", "*.safetensors", "*.onnx", "README.md")
-"""What of a repository is downloaded."""
+"""The files of a repository that are downloaded."""
 
 
 def named_files(name: str | Path = DEFAULT) -> PretrainedFiles:
     """Return the files of weights by their name: one that ships, a folder, or ``owner/name``.
 
     They are verified by the record beside them. Where ``owner`` is a folder here, a hub is asked
-    only for ``hf:owner/name``. Raises ValueError for what is none of these, and as
-    ``pretrained_files`` and :func:`downloaded` do.
+    only for ``hf:owner/name``. Raises ValueError for any other name, and as ``pretrained_files``
+    and :func:`downloaded` do.
     """
     text, folder = str(name), Path(name)
     if text in list_weights():
@@ -49,7 +49,7 @@ def named_files(name: str | Path = DEFAULT) -> PretrainedFiles:
             f"with the {RECORD_FILE} that `ifvit release` writes, or a hub's owner/name"
         )
     if not found["surely"] and Path(found["owner"]).is_dir():
-        # A slip in a path would ask strangers for what lies here, and take what they answer.
+        # A mistyped path would otherwise load the weights of a stranger from the hub.
         raise ValueError(
             f"{text} does not exist, but {found['owner']} is a folder here: expected a folder with "
             f"the {RECORD_FILE} that `ifvit release` writes, or hf:{text} for a hub's repository"
@@ -58,9 +58,9 @@ def named_files(name: str | Path = DEFAULT) -> PretrainedFiles:
 
 
 def downloaded(repo: str, revision: str | None = None) -> Path:
-    """Return the folder of a repository of the Hugging Face Hub, downloaded where it is not yet.
+    """Return the folder of a repository of the Hugging Face Hub, downloaded if it is not there yet.
 
-    Raises ValueError where the package for that is missing, and where nothing can be downloaded.
+    Raises ValueError where ``huggingface_hub`` is missing, and where nothing can be downloaded.
     """
     try:
         from huggingface_hub import snapshot_download

@@ -37,7 +37,7 @@ EXPECTED = "converted LoFTR weights, the .npz that `ifvit convert-loftr` writes"
 
 @dataclass(frozen=True)
 class LoFTRRecord:
-    """What a converted file says of its weights."""
+    """The record of a converted file: where its weights come from, and their shape."""
 
     source_file: str
     """Name of the PyTorch checkpoint."""
@@ -47,7 +47,8 @@ class LoFTRRecord:
     num_layers: int
     d_model: int
     num_heads: int | None
-    """None: not known. The arrays do not tell it, since all heads are in one matrix."""
+    """Number of heads, or None if unknown: the arrays do not show it, since all heads are in one
+    matrix."""
     temp_bug_fix: bool
     """The sine position encoding that the weights were trained with."""
     temp_bug_fix_from: str
@@ -109,10 +110,11 @@ def read_loftr(path: str | Path) -> LoFTRWeights:
     problems = tensor_problems(transformer_shapes(record.d_model, layers), arrays)
     if problems:
         raise ValueError(
-            f"{path} is not what it says, {record.num_layers} layers of width {record.d_model}: "
+            f"{path} does not hold what its record says, {record.num_layers} layers of width "
+            f"{record.d_model}: "
             f"{'; '.join(problems)}; convert the checkpoint again"
         )
-    # A half-precision file is as good: what is compared and trained is float32.
+    # Half-precision files are accepted: all is compared and trained in float32.
     return LoFTRWeights({k: np.asarray(v, np.float32) for k, v in arrays.items()}, record)
 
 
@@ -131,7 +133,7 @@ def load_loftr_weights(
     _check_fits(path, weights.record, model.config, first_layers)
     if weights.record.num_heads is None:
         logger.warning(
-            "%s does not say its heads, and a wrong number is not noticed: took num_heads=%d",
+            "%s does not record its heads, and a wrong number cannot be noticed: took num_heads=%d",
             path,
             model.config.num_heads,
         )
@@ -150,7 +152,7 @@ def load_loftr_weights(
 
 
 def lineage_of(path: Path, record: LoFTRRecord, layers: int) -> tuple[dict[str, str], ...]:
-    """Return the two oldest links of a chain: the PyTorch checkpoint and what became of it."""
+    """Return the two oldest links of a lineage: the PyTorch checkpoint and the converted file."""
     which = "" if layers == record.num_layers else f", the first {layers} taken"
     return (
         {

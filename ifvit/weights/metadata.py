@@ -1,4 +1,4 @@
-"""What a checkpoint says of itself: module, settings, progress, and the files it came from."""
+"""The metadata of a checkpoint: module, settings, progress, and the files it came from."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LINEAGE_KEYS = ("role", "file", "sha256", "note")
 
 @dataclass(frozen=True)
 class Metadata:
-    """A checkpoint's record of itself. Raises ValueError for one that breaks the rules below."""
+    """The metadata of a checkpoint. Raises ValueError where they break the rules below."""
 
     module: str
     """``dense_reg`` or ``matcher``."""
@@ -60,7 +60,8 @@ class Metadata:
         return cls(module, json.loads(to_json(config)), int(epoch), int(step), values, lineage)
 
     def __post_init__(self) -> None:
-        """Refuse unknown modules, unreadable settings and a chain that skips Module 1."""
+        """Raise ValueError for unknown modules, unreadable settings, and a lineage that skips
+        Module 1."""
         check_types(self)
         if self.module not in MODULE_NAMES:
             raise ValueError(
@@ -80,16 +81,16 @@ class Metadata:
 
     @property
     def roles(self) -> tuple[str, ...]:
-        """The roles of the lineage, oldest first."""
+        """Return the roles of the lineage, oldest first."""
         return tuple(entry["role"] for entry in self.lineage)
 
     @property
     def module_name(self) -> str:
-        """The module in words, e.g. ``Module 1 (dense_reg)``."""
+        """Return the module in words, such as ``Module 1 (dense_reg)``."""
         return MODULE_NAMES[self.module]
 
     def settings(self) -> TrainConfig:
-        """Return the training configuration as its dataclass; raises ValueError if it is none."""
+        """Return the training configuration as its dataclass; raises ValueError if that fails."""
         cls = DenseConfig if self.module == "dense_reg" else MatchConfig
         try:
             made = from_json(cls, json.dumps(self.config))
@@ -131,7 +132,7 @@ def _is_of(value: Any, hint: Any) -> bool:
         return True
     if hint is float:
         return type(value) in (int, float)
-    # True is an int to Python, and no number of layers.
+    # To Python True is an int, but it is no number of layers.
     return type(value) is hint
 
 

@@ -14,12 +14,12 @@ from ifvit.weights.metadata import Metadata
 def load_modules(
     dense_ckpt: str | Path, matcher_ckpt: str | Path
 ) -> tuple[tuple[DenseRegModel, Metadata], tuple[MatcherModel, Metadata]]:
-    """Build both modules. The matcher must come from this very Module 1 checkpoint.
+    """Build both modules, which must belong together.
 
-    Or from one that this Module 1 was trained on from (``--init-from``), or exported from. One that
-    was trained ``--from-scratch`` comes from none, and goes with any.
-    Raises as :func:`load_weights`, and ValueError where the matcher's lineage has nothing to do
-    with ``dense_ckpt``.
+    The matcher must come from this Module 1 checkpoint, or from one that this Module 1 was trained
+    on from (``--init-from``) or exported from. A matcher trained ``--from-scratch`` goes with any
+    Module 1. Raises as :func:`load_weights`, and ValueError where ``dense_ckpt`` is not in the
+    matcher's lineage.
     """
     dense, dense_meta = load_dense(dense_ckpt)
     matcher, meta = load_matcher(matcher_ckpt)
@@ -39,7 +39,7 @@ def load_modules(
 
 
 def check_same_shape(dense: DenseRegModel, matcher: MatcherModel) -> None:
-    """Raise ValueError where the two modules have not one ``ModelConfig``."""
+    """Raise ValueError where the two modules have different ``ModelConfig``."""
     if dense.config != matcher.config:
         raise ValueError(
             f"Module 1 and Module 2 have different shapes: {dense.config} and "

@@ -1,7 +1,7 @@
-"""The weights that ship with ifvit: a folder a name, checked before they are used.
+"""The weights that ship with ifvit: one folder for each name, verified before use.
 
-``shipped/NAME`` holds both modules, the decision that their scores calibrate, and ``weights.json``,
-the record of them that ``ifvit release`` writes. To replace weights is to replace that folder.
+``shipped/NAME`` holds both modules, their calibrated decision, and ``weights.json``, the record
+that ``ifvit release`` writes. Weights are replaced by replacing that folder.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE, MODULE_OF, graph_fil
 
 SHIPPED = Path(__file__).with_name("shipped")
 DEFAULT = "small"
-"""What is used where no checkpoint is given."""
+"""Name of the weights that are used where no checkpoint is given."""
 
 RECORD_FILE = "weights.json"
 
@@ -31,20 +31,20 @@ OWN = "--dense-ckpt and --matcher-ckpt of a training of yours"
 
 @dataclass(frozen=True)
 class Pretrained:
-    """What is known of a pair of checkpoints by name, without opening them."""
+    """The record of a pair of checkpoints, which is known without opening them."""
 
     name: str
     summary: str
-    """What it is, in one line."""
+    """Description of the weights, in one line."""
     licence: str
-    """SPDX identifier, of the weights."""
+    """SPDX identifier of the weights' licence."""
     model_card: str
-    """Where data, recipe, results, limits and intended use are told: ``README.md`` beside it, or,
-    of weights that ship with ifvit, a page of its documents."""
+    """Where data, recipe, results, limits and intended use are described: ``README.md`` beside it,
+    or, for weights that ship with ifvit, a page of its documents."""
     dense_sha256: str
     matcher_sha256: str
     graphs_sha256: str
-    """Of the sha256 of their graphs one after the other; empty where there are none."""
+    """The sha256 of the concatenated sha256 of their graphs; empty where there are none."""
 
 
 class PretrainedFiles(NamedTuple):
@@ -65,10 +65,10 @@ def list_weights() -> dict[str, Pretrained]:
 
 
 def pretrained_files(name: str = DEFAULT) -> PretrainedFiles:
-    """Return the files of the weights called ``name``; when first asked for, they are verified.
+    """Return the files of the weights called ``name``, verified at their first use.
 
     Raises ValueError for an unknown name, and for a file that is not the recorded one,
-    FileNotFoundError for one that is gone.
+    FileNotFoundError for a missing one.
     """
     known = list_weights()
     if not known:
@@ -81,7 +81,7 @@ def pretrained_files(name: str = DEFAULT) -> PretrainedFiles:
 
 
 def released_files(folder: Path) -> PretrainedFiles:
-    """Return the files of a folder that ``ifvit release`` wrote, verified when first asked for.
+    """Return the files of a folder that ``ifvit release`` wrote, verified at their first use.
 
     Raises as :func:`read_record` and :func:`pretrained_files` do.
     """
@@ -122,7 +122,7 @@ def read_record(path: Path) -> Pretrained:
     ]
     if wrong:
         raise ValueError(
-            f"{path} cannot be read ({wrong[0]} is missing, unknown or no such text): expected "
+            f"{path} cannot be read ({wrong[0]} is missing, unknown or invalid): expected "
             f"{expected}"
         )
     return Pretrained(**values)

@@ -17,10 +17,10 @@ WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "weights
 """Keys under which trainers keep the state dict beside the optimiser's."""
 
 MOST_WRAPPERS = 4
-"""Depth to look in: a dictionary in a pickle may hold itself."""
+"""Depth to which wrappers are searched: a dictionary in a pickle may contain itself."""
 
 SAFE_TORCH = (2, 6)
-"""Before it, ``weights_only=True`` could be made to run code (CVE-2025-32434)."""
+"""First safe version: before it, ``weights_only=True`` could run code (CVE-2025-32434)."""
 
 
 def read_state_dict(path: Path) -> dict[str, np.ndarray]:
@@ -33,7 +33,7 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     try:
         with warnings.catch_warnings(action="ignore"):
             content = torch.load(path, map_location="cpu", weights_only=True)
-    # Whatever a broken or hostile file makes PyTorch raise, and there is no list of it.
+    # A broken or hostile file makes PyTorch raise errors of any type, of which there is no list.
     except Exception as error:
         raise ValueError(_why_unreadable(path, str(error))) from error
     return {name: _array(torch, path, name, t) for name, t in _unwrap(path, content).items()}

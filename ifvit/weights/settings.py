@@ -17,14 +17,14 @@ def to_json(config: Any) -> str:
 
 
 RETIRED = ("fusion_ridge", "fusion_match")
-"""Settings of earlier versions that decide nothing any more; the score's weights are now with the
-score (:mod:`ifvit.comparison.score`)."""
+"""Settings of earlier versions that have no effect any more; the weights of the score are now in
+:mod:`ifvit.comparison.score`."""
 
 NOT_OF_PRINTS = ("impostor_ratio",)
-"""Settings that Module 2 once had in common with Module 1."""
+"""Settings that Module 2 once shared with Module 1."""
 
 OF_PAIRS = ("fusion_global", "share_global_local", "template_ratio", "margin_E")
-"""Settings of a Module 2 that looked at pairs, which this version cannot run."""
+"""Settings of an earlier Module 2 that embedded pairs, which this version cannot run."""
 
 
 GROUP_OF = {
@@ -38,10 +38,10 @@ GROUP_OF = {
 
 
 def grouped(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Return recorded settings in the groups of now; those that belong to none stay beside them.
+    """Return recorded settings in the present groups; those that belong to none stay beside them.
 
-    Earlier versions recorded all but ``model`` side by side: here, and nowhere else, what they
-    recorded takes the form of now. Settings in groups stay as they are.
+    Earlier versions recorded all settings but ``model`` side by side: only this function converts
+    them to the present form. Settings in groups stay as they are.
     """
     made = {
         name: dict(value) if isinstance(value, dict) else value
@@ -84,7 +84,7 @@ def from_json(cls: type, text: str) -> Any:
 
 
 def _changed(group: Any, values: Mapping[str, Any]) -> Any:
-    """Return a group with these values, as JSON has them: it knows no tuples."""
+    """Return a group with these values from JSON, whose lists become tuples."""
     plain = {k: tuple(v) if isinstance(v, list) else v for k, v in values.items()}
     return dataclasses.replace(group, **plain)
 
@@ -94,7 +94,8 @@ PATHS = ("checkpoint_dir", "dataset_root", "init_from", "loftr_pretrained_ckpt",
 
 
 def without_folders(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Return grouped settings as they may leave the machine: of each path the last part alone."""
+    """Return grouped settings that may leave the machine: only the last part of each path is
+    kept."""
 
     def named(values: Any) -> Any:
         if not isinstance(values, dict):

@@ -1,4 +1,4 @@
-"""Which files hold weights: what the two checkpoints are called, and other kinds told apart."""
+"""Files of weights: the names of both checkpoints, and other kinds, recognised by content."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ DENSE_FILE = "dense_reg_ckpt.safetensors"
 MATCHER_FILE = "matcher_ckpt.safetensors"
 
 MODULE_OF = {"backbone": "dense_reg", "dense": "dense_reg", "pose": "matcher", "code": "matcher"}
-"""The graphs, and the module that each is made from."""
+"""The graphs, each with the module that it is made from."""
 
 
 def foreign_kind(path: str | Path) -> str | None:

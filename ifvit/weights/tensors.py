@@ -1,4 +1,4 @@
-"""Named arrays against the places that a model has for them."""
+"""Named arrays compared with the parameters of a model."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def state_sha256(module: nnx.Module) -> str:
 def tensor_problems(
     wanted: Mapping[str, tuple[int, ...]], tensors: Mapping[str, np.ndarray]
 ) -> list[str]:
-    """List all that keeps ``tensors`` from filling exactly the shapes ``wanted``; empty if none."""
+    """List the reasons why ``tensors`` do not exactly fill the shapes ``wanted``; empty if none."""
     missing = sorted(set(wanted) - set(tensors))
     unknown = sorted(set(tensors) - set(wanted))
     problems = [f"{name} is missing" for name in missing]
@@ -50,8 +50,8 @@ def check_copied(
 ) -> None:
     """Compare bit for bit after a copy: an update that silently does nothing is an error.
 
-    Raises ValueError that lists what differs between ``wanted``, the parameters in ``path``, and
-    those of ``target``, the part called ``name``.
+    Raises ValueError, which lists the differences between ``wanted``, the parameters in ``path``,
+    and those of ``target``, the part called ``name``.
     """
     got = parameter_arrays(target)
     if not wanted:

@@ -1,6 +1,6 @@
 """The golden rule: Module 2 starts from the transformer that Module 1 trained.
 
-Each way to break it is a ValueError or FileNotFoundError before the first training step.
+Each way to break it raises ValueError or FileNotFoundError before the first training step.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ TRANSFORMER_FIELDS = (
     "d_model",
     "num_layers",
     "num_heads",
-    # Not shapes, but what the trained numbers mean: where a token lies, and how large a ridge is.
+    # Not shapes, but the meaning of trained weights: where a token lies, how large a ridge is.
     "temp_bug_fix",
     "ppi",
 )
@@ -91,9 +91,9 @@ def load_module1_transformer_weights(
 ) -> TransferReport:
     """Copy Module 1's trained transformer into the matcher, in place.
 
-    ResNet18 and the heads keep their random start, as the method says.
-    Raises FileNotFoundError, and ValueError for each mistake named above and when the copy does
-    not hold afterwards exactly what the checkpoint holds.
+    ResNet18 and the heads keep their random start, as in the published method.
+    Raises FileNotFoundError, and ValueError for each mistake named above and where the copy is not
+    exactly what the checkpoint holds.
     """
     path = Path(dense_ckpt_path)
     _check_same_transformer(path, _module1_metadata(path), matcher.config)
@@ -115,7 +115,7 @@ def load_module1_transformer_weights(
 
 
 def load_module1_backbone_weights(matcher: MatcherModel, dense_ckpt_path: str | Path) -> int:
-    """Copy Module 1's ResNet18 and DenseMatchingHead too, in place; beyond the method.
+    """Copy Module 1's ResNet18 and DenseMatchingHead too, in place; the method does not do this.
 
     Returns the number of parameters. Raises as :func:`load_module1_transformer_weights`, and
     ValueError where the backbones differ in width.
@@ -144,10 +144,10 @@ def load_module1_start(
 ) -> tuple[dict[str, str], ...]:
     """Fill Module 1 with an earlier Module 1 to train on from; return the lineage it then has.
 
-    The canvas may be another: no weight has its shape. So the first part of a training can be on a
-    small one, at a fraction of the cost.
-    Raises FileNotFoundError, and ValueError where the two are not built alike or the file is
-    another module's.
+    The size of the canvas may differ, since no weight depends on it. So the first part of a
+    training can use a small canvas, at a fraction of the cost.
+    Raises FileNotFoundError, and ValueError where the two have different settings or the file is
+    that of another module.
     """
     path = Path(dense_ckpt_path)
     meta = _module1_metadata(path)

@@ -71,13 +71,13 @@ def test_it_is_kept_in_a_file(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "value", "reason"),
     [
-        ("version", 3, "is no text"),
-        ("fingerprint", None, "is no text"),
+        ("version", 3, "is not text"),
+        ("fingerprint", None, "is not text"),
         ("impostor", [0.1, "0.5"], "are not numbers"),
         ("impostor", [0.1, True], "are not numbers"),
         ("impostor", [0.1, 1.5], "1 of them not in"),
-        ("fusion", {"ridge": 0.5, "block": 0.5, "match": 0.5}, "are no shares"),
-        ("fusion", {"ridge": -0.1, "block": 0.1, "match": 0.1}, "are no shares"),
+        ("fusion", {"ridge": 0.5, "block": 0.5, "match": 0.5}, "are not in \\[0, 1\\]"),
+        ("fusion", {"ridge": -0.1, "block": 0.1, "match": 0.1}, "are not in \\[0, 1\\]"),
         ("rule", {"min_inliers": "8", "min_ridge_ncc": 0.3}, "are not numbers"),
     ],
 )
@@ -111,13 +111,13 @@ def test_the_file_beside_the_weights_decides_for_these_weights_alone(tmp_path: P
     assert holding(found, beside, None, "s") is found
     other = holding(found, beside, None, "t")
     assert other.fmr(0.9) is None and other.fusion == NINE.fusion
-    assert "is of other settings" in caplog.text
+    assert "belongs to other settings" in caplog.text
     assert decision_of(beside, None, ("d", "other")).fusion == FUSION
-    assert "is of other weights" in caplog.text
+    assert "belongs to other weights" in caplog.text
     given = beside.with_name(DECISION_FILE)
-    with pytest.raises(ValueError, match="is of other weights"):
+    with pytest.raises(ValueError, match="belongs to other weights"):
         decision_of(beside, given, ("other", "m"))
-    with pytest.raises(ValueError, match="is of other settings"):
+    with pytest.raises(ValueError, match="belongs to other settings"):
         holding(found, beside, given, "t")
 
 

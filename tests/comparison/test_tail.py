@@ -68,5 +68,5 @@ def test_what_was_counted_stands() -> None:
 def test_few_scores_say_nothing_beyond_themselves(count) -> None:
     tail = Tail(np.random.default_rng(0).exponential(0.02, count))
     assert not tail.known and tail.fmr(1.0) is None
-    with pytest.raises(ValueError, match="too few scores"):
+    with pytest.raises(ValueError, match="too few impostor scores"):
         tail.threshold(1e-6)

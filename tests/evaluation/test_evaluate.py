@@ -162,7 +162,7 @@ def test_impostor_scores_calibrate_the_weights_that_gave_them(config, tmp_path):
     np.testing.assert_array_equal(found.impostor, impostor)
     with pytest.raises(ValueError, match="no scores given"):
         calibrate([], out, sha256)
-    with pytest.raises(ValueError, match="is of other weights"):
+    with pytest.raises(ValueError, match="belongs to other weights"):
         calibrate([table], out, "0" * 64)
     templates = evaluate(replace(config, out=str(tmp_path / "template")))
     with pytest.raises(ValueError, match="stand-alone templates"):

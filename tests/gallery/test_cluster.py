@@ -156,7 +156,7 @@ def test_what_a_worker_refuses_is_told_as_it_is(embedded, clustered) -> None:
     with pytest.raises(ValueError, match="version 9999"):
         clustered.cluster.stages(9999, 40).hold()
     given = Gallery(embedded.path, FakeMatcher(), cluster="local")
-    with pytest.raises(ValueError, match="give what loads one"):
+    with pytest.raises(ValueError, match="give a function that loads one"):
         given.search(print_bytes(3, 2))
 
 

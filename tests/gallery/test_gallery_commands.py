@@ -79,7 +79,7 @@ def test_a_table_says_whose_the_prints_are(folder, capsys) -> None:
     assert said == "the claim cannot be decided: no print of theirs is kept"
     Path("t.csv").write_text("path,ppi\nset/1_1.png,many\n", encoding="utf-8")
     said = complaint(capsys, "enroll", "g", "--table", "t.csv")
-    assert said.startswith("t.csv, line 2, column ppi: 'many' is none")
+    assert said.startswith("t.csv, line 2, column ppi: 'many' is no number")
 
 
 def test_metadata_and_refusals(folder, capsys) -> None:
