@@ -21,7 +21,8 @@ class Fusion(NamedTuple):
 
 FUSION = Fusion(ridge=0.25, block=0.05, match=0.20)
 """Chosen on FVC2004 DB1_B and FVC2000 DB2_B (``docs/results/development_sets.md``);
-``benchmarks/fusion.py`` compares others, and models in their place."""
+``benchmarks/fusion.py`` compares others, and models in their place. A decision file beside the
+weights of the networks has its own, which are used instead."""
 
 
 def pair_score(map_score: float, evidence: Evidence | None, fusion: Fusion) -> float:
