@@ -25,6 +25,7 @@ from after_kills import (
     check_training,
     ids_of,
     made_by_others,
+    made_or_there,
     removed_or_gone,
     whole,
 )
@@ -112,7 +113,10 @@ def commands(folder: Path, out: Path) -> dict[str, Killed]:
             ["gallery", "backup", gallery, "--out", out / "copy"], copied, 0.5, copied.begin
         ),
         "synth": Killed(
-            ["synth", "--fingers", "1", "--impressions", "2", "--out", out], check_prints, 0.2
+            ["synth", "--fingers", "1", "--impressions", "2", "--out", out],
+            check_prints,
+            0.2,
+            ends=made_or_there,
         ),
         "train-dense": Killed(
             [
