@@ -6,8 +6,6 @@ tiles of any size that a TIFF asks for.
 
 from __future__ import annotations
 
-import os
-import re
 import zlib
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -16,14 +14,6 @@ from PIL import Image
 
 PNG_START = 8
 """Bytes of the signature (PNG, third edition, 5.2)."""
-
-MOST_PARTS = 1 << 16
-"""Of a PNG: the largest image, unpacked, in parts of 2 kB each."""
-
-LONGEST_START = 1 << 16
-"""Bytes of a PGM in which its size stands, with all that is remarked there."""
-
-_COMMENT = re.compile(rb"#[^\n]*(\n|\Z)")
 
 MOST_SCANS = 64
 """Of a progressive JPEG; what cameras and programs write has ten to fifteen."""
@@ -68,35 +58,6 @@ def check_whole(file: BinaryFile, path: str | Path, image: Image.Image) -> None:
             _check_tiles(path, image)
     finally:
         file.seek(at)
-
-
-def check_start(file: BinaryFile, path: str | Path) -> None:
-    """Raise :class:`PrintError` for a file whose header alone would take minutes to be read.
-
-    The file is where it was afterwards.
-    """
-    at = file.tell()
-    try:
-        start = file.read(LONGEST_START)
-        if start.startswith(b"\x89PNG"):
-            file.seek(at + PNG_START)
-            _check_parts(file, path)
-        # Type, width and height; of a bitmap nothing more follows.
-        elif re.match(rb"P[1-6]\s", start) and len(_COMMENT.sub(b" ", start).split(None, 3)) < 3:
-            raise PrintError(
-                f"{path} does not tell its size within {LONGEST_START >> 10} kB: expected an "
-                "image; save it as PNG"
-            )
-    finally:
-        file.seek(at)
-
-
-def _check_parts(file: BinaryFile, path: str | Path) -> None:
-    for _ in range(MOST_PARTS):
-        if len(head := file.read(8)) < 8 or head[4:] == b"IEND":
-            return
-        file.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)
-    raise PrintError(f"{path} has more than {MOST_PARTS} parts: save it as PNG again")
 
 
 def _check_sums(file: BinaryFile, path: str | Path) -> None:
