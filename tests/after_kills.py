@@ -26,7 +26,7 @@ def check_prints(out: Path, said: str) -> None:
         read_image(path) if path.stem != "contact_sheet" else Image.open(path).load()
     table = out / "manifest.csv"
     if table.exists():
-        rows = read_table(table, ["file", "finger"], "a table")
+        rows = list(read_table(table, ["file", "finger"], "a table"))
         assert all((out / row.values["file"]).exists() for row in rows)
         assert (out / "contact_sheet.png").exists(), "a set without its sheet counts as finished"
 

@@ -79,7 +79,7 @@ def _weigh(parts: Parts, path: str | Path) -> None:
         most = SMALL.get(name, MOST_BESIDE)
         if found[name] > most or (size and found.total() > MOST_BESIDE):
             raise PrintError(
-                f"{path} holds more than its picture ({name}: {found[name] / 1e6:.1f} MB): "
+                f"{path} holds more than its picture ({name!r}: {found[name] / 1e6:.1f} MB): "
                 f"expected at most {most / 1e6:.1f} MB of that; save the picture alone as PNG"
             )
 

@@ -77,7 +77,12 @@ def decode(file: BinaryFile, path: str | Path) -> Float32[np.ndarray, "H W"]:
             file.seek(0)
             return grey(decoded(file.read(), str(image.format), image.size, path), path)
         values = raw_grey(file, image, path)
-        return grey(image, path) if values is None else brought_to_usual(values)
+        if values is None:
+            _check_depth(path, image)
+            values = _grey(image)
+    # What the decoder holds is several times the picture: it goes before copies are made.
+    del image
+    return brought_to_usual(values)
 
 
 def header_size(file: BinaryFile, path: str | Path) -> tuple[int, int]:

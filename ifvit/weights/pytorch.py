@@ -54,8 +54,13 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
         raise ValueError(_why_unreadable(path, str(error))) from error
     tensors = _unwrap(path, content)
     # Of tensors without their bytes memory is asked for, and taken when they are first touched.
-    if sum(t.numel() * t.element_size() for t in tensors.values()) > path.stat().st_size:
-        raise ValueError(f"{path} holds tensors that are larger than the file: get it again")
+    sizes = {name: t.numel() * t.element_size() for name, t in tensors.items()}
+    if sum(sizes.values()) > path.stat().st_size:
+        name = max(sizes, key=lambda one: sizes[one])
+        shape = "×".join(map(str, tensors[name].shape))
+        raise ValueError(
+            f"{path}: the tensor {name} ({shape}) and others are larger than the file: get it again"
+        )
     return {name: _array(torch, path, name, t) for name, t in tensors.items()}
 
 
