@@ -7,6 +7,7 @@ compared with the file before anything is unpacked.
 from __future__ import annotations
 
 import math
+import os
 import zipfile
 from pathlib import Path
 
@@ -14,12 +15,18 @@ import numpy as np
 
 from ifvit.files import check_exists
 
-MOST_UNPACKED = 8
-"""Most bytes to which a byte of a file may unpack: arrays of floats hardly compress."""
+MOST_UNPACKED = 3
+"""Largest number of bytes to which a byte of a file may unpack: arrays of floats hardly compress."""
+
+MOST_DIRECTORY = 4 << 20
+"""Bytes of an archive's list of what is in it, of some hundred each."""
 
 SPARE = 1 << 20
 """Number of bytes to which any file may unpack."""
 
+
+TAIL = 66_000
+"""Bytes at the end of an archive among which its directory is told: a remark can follow."""
 
 HEADERS = {
     (1, 0): np.lib.format.read_array_header_1_0,
@@ -34,6 +41,7 @@ def read_arrays(path: str | Path, expected: str) -> dict[str, np.ndarray]:
     for a file of another kind, or for arrays that claim to be larger than their bytes.
     """
     check_exists(path, expected)
+    check_directory(path)
     try:
         with open(path, "rb") as file, zipfile.ZipFile(file) as archive:
             _check_sizes(archive, Path(path).stat().st_size)
@@ -46,6 +54,28 @@ def read_arrays(path: str | Path, expected: str) -> dict[str, np.ndarray]:
         known = isinstance(error, ValueError | OSError) and str(error)
         reason = f"{error}" if known else f"damaged or no .npz: {type(error).__name__}"
         raise ValueError(f"{path} cannot be read ({reason}): expected {expected}") from error
+
+
+def check_directory(path: str | Path) -> None:
+    """Raise ValueError for an archive of so many files that their list alone would fill the memory.
+
+    For anything else than an archive nothing is raised.
+    """
+    with open(path, "rb") as file:
+        end = file.seek(0, os.SEEK_END)
+        file.seek(max(0, end - TAIL))
+        tail = file.read()
+    # The end of the central directory says its size, and in large archives a wider record before
+    # it (PKWARE's APPNOTE, 4.3.14 and 4.3.16).
+    at, wide = tail.rfind(b"PK\x05\x06"), tail.rfind(b"PK\x06\x06")
+    size = int.from_bytes(tail[at + 12 : at + 16], "little") if at >= 0 else 0
+    if size == 0xFFFFFFFF:
+        size = int.from_bytes(tail[wide + 40 : wide + 48], "little") if wide >= 0 else 0
+    if size > MOST_DIRECTORY:
+        raise ValueError(
+            f"{path} is an archive whose header says {size / 1e6:.0f} MB of names: expected at "
+            f"most {MOST_DIRECTORY >> 20}"
+        )
 
 
 def _check_sizes(archive: zipfile.ZipFile, size: int) -> None:

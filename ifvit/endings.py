@@ -94,7 +94,11 @@ def _missing_device(error: BaseException) -> str:
 
 def _say(text: str) -> None:
     with suppress(OSError, ValueError):  # nobody may be listening
-        print(f"ifvit: {text}", file=sys.stderr, flush=True)
+        try:
+            print(f"ifvit: {text}", file=sys.stderr, flush=True)
+        except UnicodeError:  # a stream of somebody else's, which was not taken over
+            plain = text.encode("ascii", "backslashreplace").decode()
+            print(f"ifvit: {plain}", file=sys.stderr, flush=True)
 
 
 def _close_stdout() -> None:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import codecs
 import csv
-import io
 import json
 import os
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -21,6 +21,21 @@ from ifvit.files import check_exists
 
 MOST_BYTES = 1 << 30
 """A table of ten million comparisons; nothing larger is text that was meant to be read."""
+
+MOST_AT_ONCE = 32 << 20
+"""Of text that is held as a whole: a million scores of a calibration, to the last digit."""
+
+MOST_LINE = 1 << 20
+"""Characters of a line of a table or a list."""
+
+MOST_EMPTY = 100_000
+"""Lines without anything in a table."""
+
+MOST_UNPACKED = 160_000_000
+"""Bytes that a JSON text may take as Python's objects, of which four million numbers take fewer."""
+
+BYTES_OF = {",": 32, "[": 64, "{": 240, ":": 130}
+"""What each of these in a JSON text stands for: a number, a list, an object, one of its entries."""
 
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -30,6 +45,9 @@ MARKS = {
 
 LONGEST = 500
 """Characters of a message that somebody reads."""
+
+
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
 class Row(NamedTuple):
@@ -50,28 +68,54 @@ def shortened(text: str, most: int = LONGEST) -> str:
 
 
 def read_text(path: str | Path, expected: str) -> str:
-    """Read text in UTF-8, or in UTF-16 where it says so or shows it.
+    """Read a short text in UTF-8, or in UTF-16 where it says so or shows it.
 
     Raises FileNotFoundError, and ValueError that names the file for a folder or for what is no
     text.
     """
+    return "".join(_pieces(path, expected, MOST_AT_ONCE))
+
+
+def read_lines(path: str | Path, expected: str, newline: str = "") -> Iterator[str]:
+    """Yield the lines of a text of any length, with their ends, as :func:`read_text` reads it.
+
+    ``newline`` as Python's ``open`` has it. Raises as :func:`read_text`, and ValueError for a line
+    that has no end.
+    """
+    for number, line in enumerate(_pieces(path, expected, MOST_BYTES, newline, MOST_LINE + 1), 1):
+        if len(line) > MOST_LINE:
+            raise ValueError(
+                f"{path}, line {number}: more than {MOST_LINE} characters: expected {expected}"
+            )
+        yield line
+
+
+def _pieces(
+    path: str | Path, expected: str, most: int, newline: str = "", longest: int = -1
+) -> Iterator[str]:
+    """Yield a text's lines, or of longer ones the first ``longest`` characters and then others."""
     check_exists(path, expected)
-    size = Path(path).stat().st_size
-    if size > MOST_BYTES:
-        raise ValueError(f"{path} has {size / 1e9:.1f} GB: expected {expected}")
-    data = Path(path).read_bytes()
-    encoding = next((name for mark, name in MARKS.items() if data.startswith(mark)), "")
-    if not encoding and b"\0" in data[:2]:
-        # Every second byte of Latin text is 0, in the order of the machine that wrote it.
-        encoding = "utf-16-be" if data[:1] == b"\0" else "utf-16-le"
+    if (size := Path(path).stat().st_size) > most:
+        raise ValueError(f"{path} has {size / 1e6:.0f} MB: expected {expected}")
+    with open(path, "rb") as file:
+        encoding = _encoding(file.read(4))
+    errors = "strict" if encoding.startswith("utf-16") else "surrogateescape"
     try:
-        wide = encoding.startswith("utf-16")
-        text = data.decode(encoding or "utf-8", "strict" if wide else "surrogateescape")
-    except UnicodeDecodeError as error:
+        with open(path, encoding=encoding, errors=errors, newline=newline) as text:
+            while line := text.readline(longest):
+                if "\0" in line:
+                    raise ValueError(f"{path} holds bytes that are no text: expected {expected}")
+                yield line
+    except UnicodeError as error:
         raise ValueError(f"{path} is no {encoding} text ({error}): expected {expected}") from error
-    if "\0" in text:
-        raise ValueError(f"{path} holds bytes that are no text: expected {expected}")
-    return text
+
+
+def _encoding(start: bytes) -> str:
+    found = next((name for mark, name in MARKS.items() if start.startswith(mark)), "")
+    if not found and b"\0" in start[:2]:
+        # Every second byte of Latin text is 0, in the order of the machine that wrote it.
+        return "utf-16-be" if start[:1] == b"\0" else "utf-16-le"
+    return found or "utf-8"
 
 
 def read_json(path: str | Path, expected: str) -> dict[str, Any]:
@@ -86,8 +130,12 @@ def read_json(path: str | Path, expected: str) -> dict[str, Any]:
 def parse_json(text: str, *, finite: bool = True) -> dict[str, Any]:
     """Return the object that a JSON text holds; raises ValueError for anything else.
 
-    NaN and infinity are no JSON, though Python reads and writes them; refused where ``finite``.
+    NaN and infinity are no JSON, though Python reads and writes them; refused where ``finite``. So
+    is a text whose values would take far more memory than itself.
     """
+    unpacked = sum(text.count(sign) * size for sign, size in BYTES_OF.items())
+    if unpacked > MOST_UNPACKED:
+        raise ValueError(f"it holds values of some {unpacked / 1e6:.0f} MB")
     try:
         values = json.loads(text, parse_constant=_no_constant if finite else None)
     except RecursionError as error:
@@ -99,36 +147,39 @@ def parse_json(text: str, *, finite: bool = True) -> dict[str, Any]:
     return values
 
 
-def read_table(path: str | Path, required: Sequence[str], expected: str) -> list[Row]:
-    """Read a table with a header line: commas, semicolons or tabs between its columns.
+def read_table(path: str | Path, required: Sequence[str], expected: str) -> Iterator[Row]:
+    """Yield the rows of a table with a header line: commas, semicolons or tabs between its columns.
 
     ``required`` are columns that it must have. Lines without anything are passed over. Raises
     FileNotFoundError, and ValueError that names file and line for a missing or doubled column, a
     row with more or fewer values than the header, or a quote that is not closed.
     """
-    text = read_text(path, expected)
-    text = re.sub(r"\Asep=.\r?\n?", "", text)  # a line that Excel writes for itself
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    delimiter = max(",;\t", key=first.count)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
+    lines = read_lines(path, expected)
+    start, empty = next(lines, ""), 0
+    before = int(bool(re.fullmatch(r"sep=.[\r\n]*", start)))  # a line that Excel writes for itself
+    held = [] if before else [start]
+    while not "".join(held[-1:]).strip() and len(held) <= MOST_EMPTY and (line := next(lines, "")):
+        held.append(line)
+    delimiter = max(",;\t", key="".join(held[-1:]).count)
+    reader = csv.reader(chain(held, lines), delimiter=delimiter, strict=True)
     header: list[str] | None = None
-    rows: list[Row] = []
     begun = 1
     try:
         for cells in reader:
-            line, begun = begun, reader.line_num + 1
+            line, begun = begun + before, reader.line_num + 1
             if not any(cell.strip() for cell in cells):
-                continue
-            if header is None:
+                empty += 1
+                if empty > MOST_EMPTY:
+                    raise ValueError(f"{path} has more than {MOST_EMPTY} lines without anything")
+            elif header is None:
                 header = _header(path, [cell.strip() for cell in cells], required, expected)
             else:
-                rows.append(Row(line, _values(f"{path}, line {line}", header, cells)))
+                yield Row(line, _values(f"{path}, line {line}", header, cells))
     except csv.Error as error:
-        where = f"{path}, line {begun}"
+        where = f"{path}, line {begun + before}"
         raise ValueError(f"{where}: {error}; is a quote not closed?") from error
     if header is None:
         _header(path, [], required, expected)
-    return rows
 
 
 def find_file(folder: Path, name: str) -> Path | None:
@@ -144,6 +195,17 @@ def find_file(folder: Path, name: str) -> Path | None:
             if os.path.isfile(path):
                 return path
     return None
+
+
+def not_utf8(text: str) -> str:
+    """Return what to say of a table's text that holds bytes of another encoding; empty for none."""
+    strange = any("\udc80" <= sign <= "\udcff" for sign in text)
+    return ", and its name is not UTF-8: save the table as CSV in UTF-8" if strange else ""
+
+
+def one_field(text: str) -> str:
+    """Return a text as a field of a printed line: tabs, line breaks and the like spelled out."""
+    return _CONTROLS.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
 def same_name(name: str) -> str:

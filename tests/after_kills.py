@@ -26,8 +26,14 @@ def check_prints(out: Path, said: str) -> None:
         read_image(path) if path.stem != "contact_sheet" else Image.open(path).load()
     table = out / "manifest.csv"
     if table.exists():
-        rows = read_table(table, ["file", "finger"], "a table")
+        rows = list(read_table(table, ["file", "finger"], "a table"))
         assert all((out / row.values["file"]).exists() for row in rows)
+        assert (out / "contact_sheet.png").exists(), "a set without its sheet counts as finished"
+
+
+def made_or_there(code: int, said: str) -> bool:
+    """What was whole before its process could tell is not made a second time."""
+    return code == 0 or (code == 2 and "holds a data set already" in said)
 
 
 def check_training(out: Path, said: str) -> None:

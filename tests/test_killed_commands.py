@@ -1,6 +1,7 @@
 """Commands killed at any moment: the same command goes on, and nothing half written is read.
 
-IFVIT_KILLS sets how many kills there are of each command in the slow test. What is told of an
+IFVIT_KILLS sets how many kills there are of each command in the slow test, and IFVIT_SEED which:
+parts of a long run can be made by themselves. What is told of an
 evaluation, a gallery and a training is asked more closely by tests of their own.
 """
 
@@ -25,6 +26,7 @@ from after_kills import (
     check_training,
     ids_of,
     made_by_others,
+    made_or_there,
     removed_or_gone,
     whole,
 )
@@ -112,7 +114,10 @@ def commands(folder: Path, out: Path) -> dict[str, Killed]:
             ["gallery", "backup", gallery, "--out", out / "copy"], copied, 0.5, copied.begin
         ),
         "synth": Killed(
-            ["synth", "--fingers", "1", "--impressions", "2", "--out", out], check_prints, 0.2
+            ["synth", "--fingers", "1", "--impressions", "2", "--out", out],
+            check_prints,
+            0.2,
+            ends=made_or_there,
         ),
         "train-dense": Killed(
             [
@@ -205,8 +210,10 @@ def test_some_kills(name, server, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_many_kills(name, server, tmp_path, record_property):
-    kills = int(os.environ.get("IFVIT_KILLS", "8"))
-    made = kill_often(name, kills, server, tmp_path, 1)
+    kills, seed = (
+        int(os.environ.get(f"IFVIT_{what}", n)) for what, n in (("KILLS", 8), ("SEED", 1))
+    )
+    made = kill_often(name, kills, server, tmp_path, seed)
     record_property("kills", made)
     assert made >= round(kills * commands(tmp_path, tmp_path / "out")[name].share)
     print(f"{name}: {made} kills")

@@ -7,6 +7,8 @@ from typing import Literal
 
 from tyro.conf import Positional
 
+from ifvit.texts import one_field
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -28,4 +30,4 @@ def run(settings: Settings) -> None:
     found = template_scores(first, second, settings.stage)
     for name0, row in zip(first.names, found, strict=True):
         for name1, score in zip(second.names, row, strict=True):
-            print(f"{name0}\t{name1}\t{score:.4f}")
+            print(f"{one_field(name0)}\t{one_field(name1)}\t{score:.4f}")

@@ -13,7 +13,7 @@ from ifvit.commands.galleries import GalleryArgs, opened
 from ifvit.commands.options import SHIPPED, WeightsOptions
 from ifvit.data.tags import warn_of_tags
 from ifvit.endings import flushed
-from ifvit.texts import shortened
+from ifvit.texts import one_field, shortened
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,11 @@ def run(settings: Settings) -> None:
     )
     for one in gallery.enrolling(listed, keep_prints=settings.keep_prints, force=settings.force):
         counts[one.state] += 1
-        print("\t".join([one.id or "-", one.state, one.name, shortened(one.reason)]).rstrip())
+        print(
+            "\t".join(
+                [one.id or "-", one.state, one_field(one.name), shortened(one.reason)]
+            ).rstrip()
+        )
         flushed()
     told = ", ".join(f"{counts[state]} {state}" for state in ("enrolled", "known", "refused"))
     print(f"{told}; {len(gallery)} prints in {settings.gallery}")

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 
 from ifvit.commands.galleries import GalleryArgs, opened
+from ifvit.texts import one_field
 
 SHOWN = ("id", "subject", "finger", "name", "enrolled")
 
@@ -24,4 +25,4 @@ def run(settings: Settings) -> None:
         if settings.json:
             print(json.dumps(one | {"metadata": json.loads(one["metadata"] or "{}")}))
         else:
-            print("\t".join(one[name] for name in SHOWN))
+            print("\t".join(one_field(one[name]) for name in SHOWN))

@@ -26,6 +26,7 @@ from ifvit.files import check_folder, check_output
 from ifvit.matcher import Matcher
 from ifvit.minutiae.examined import examined
 from ifvit.minutiae.minutiae import skeletonizer
+from ifvit.texts import one_field
 
 logger = logging.getLogger("ifvit")
 
@@ -69,7 +70,10 @@ def run(settings: Settings) -> None:
     ppi0, ppi1 = each_ppi(settings.ppi)
     probe = matcher.extract(settings.probe, ppi0)
     unreadable: list[str] = []
-    read = [one for _, one in read_each(matcher, settings.candidates, ppi1, unreadable)]
+    read, compared = [], []
+    for path, features in read_each(matcher, settings.candidates, ppi1, unreadable):
+        read.append(features)
+        compared.append(path)
     found = matcher.match_many(probe, read)
     order = sorted(range(len(found)), key=lambda place: -found[place].score)
     results = [found[place] for place in order]
@@ -77,8 +81,8 @@ def run(settings: Settings) -> None:
     if settings.threshold is not None and matcher.decision.impostor is not None:
         limit = matcher.decision.threshold(settings.threshold)
     # Printed first, since what follows can fail.
-    for result in results:
-        _print(result, settings, limit)
+    for place, result in zip(order, results, strict=True):
+        _print(result, compared[place], settings, limit)
     if settings.threshold is not None and limit is None:
         raise ValueError(_uncalibrated(settings))
     if settings.out is not None and results:
@@ -103,16 +107,16 @@ def _draw_stages(
     )
 
 
-def _print(result: MatchResult, settings: Settings, limit: float | None) -> None:
+def _print(result: MatchResult, path: str, settings: Settings, limit: float | None) -> None:
     accepted = None if limit is None else result.ok and result.score >= limit
     if settings.json:
-        more: dict[str, Any] = {"threshold": limit, "accepted": accepted}
+        more: dict[str, Any] = {"path1": path, "threshold": limit, "accepted": accepted}
         if settings.minutiae:
             more["minutiae"] = examined(result).record()
         print(json.dumps(result.record() | more, allow_nan=False))
         return
     several = len(settings.candidates) > 1
-    print(f"{result.name1}: {result.summary()}" if several else result.summary())
+    print(f"{one_field(path)}: {result.summary()}" if several else result.summary())
     if limit is not None:
         decision = "accepted" if accepted else "rejected"
         print(f"{decision} at FMR {settings.threshold:g}, whose threshold is {limit:.3f}")

@@ -20,6 +20,7 @@ from ifvit.commands.options import SHIPPED, WeightsOptions, check_all_read, read
 from ifvit.endings import flushed
 from ifvit.files import check_folder
 from ifvit.gallery.open_set import check_rate
+from ifvit.texts import one_field
 
 if TYPE_CHECKING:
     from ifvit.gallery.answers import SearchResult
@@ -80,21 +81,29 @@ def _print(probe: str, found: SearchResult, settings: Settings) -> None:
     flushed()
     if settings.evidence is not None:
         for one in found.candidates:
-            path = Path(settings.evidence) / f"{Path(probe).stem}_{one.id}.png"
+            path = Path(settings.evidence) / f"{_called(probe, settings.probes)}_{one.id}.png"
             draw_evidence(one.result, path)
+
+
+def _called(probe: str, probes: tuple[str, ...]) -> str:
+    """Return what pictures of a probe are called: its stem, numbered where others have it too."""
+    stem = Path(probe).stem
+    alike = [path for path in dict.fromkeys(probes) if Path(path).stem == stem]
+    return stem if len(alike) == 1 else f"{stem}.{1 + alike.index(probe)}"
 
 
 def _lines(probe: str, found: SearchResult) -> list[str]:
     """Return an answer as lines: who it is, then the candidates."""
+    called = one_field(probe)
     at = f"at FPIR {100 * found.fpir:g} %, {found.size} prints"
     if not found.decided:
         why = "the weights are not calibrated" if found.threshold is None else "no print is kept"
-        head = f"{probe}: undecided, since {why}; {found.size} prints"
+        head = f"{called}: undecided, since {why}; {found.size} prints"
     elif not found.found:
-        head = f"{probe}: nobody, {at}"
+        head = f"{called}: nobody, {at}"
     else:
         names = [one.subject or one.id for one in found.found]
-        head = f"{probe}: {', '.join(dict.fromkeys(names))}, {at}"
+        head = f"{called}: {', '.join(dict.fromkeys(names))}, {at}"
     if found.decided and found.threshold is not None:
         beyond = ", extrapolated" if found.threshold.extrapolated else ""
         head += f": score from {found.threshold.value:.3f}{beyond}"
@@ -102,6 +111,6 @@ def _lines(probe: str, found: SearchResult) -> list[str]:
     for rank, one in enumerate(found.candidates, 1):
         score = "-" if one.score is None else f"{one.score:.3f}"
         rates = rate_text(one.fmr), rate_text(one.fpir)
-        whose = one.id, one.subject, one.finger, one.name
+        whose = map(one_field, (one.id, one.subject, one.finger, one.name))
         lines.append("\t".join([str(rank), score, f"{one.map_score:.3f}", *rates, *whose]))
     return lines

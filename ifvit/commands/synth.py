@@ -34,8 +34,11 @@ def run(settings: Settings) -> None:
 
     out, columns = settings.out, settings.spec.impressions
     check_folder(out)
-    paths = write_dataset(out, settings.spec, progress)
     sheet = Path(out) / "contact_sheet.png"
-    shown = paths[: 8 * columns]
-    contact_sheet([read_image(p) for p in shown], [p.stem for p in shown], sheet, columns)
+
+    def overview(paths: list[Path]) -> None:
+        shown = paths[: 8 * columns]
+        contact_sheet([read_image(p) for p in shown], [p.stem for p in shown], sheet, columns)
+
+    paths = write_dataset(out, settings.spec, progress, overview)
     print(f"{len(paths)} prints in {out}; see {sheet}")

@@ -6,8 +6,6 @@ scans, and allocates tiles of any size that a TIFF asks for.
 
 from __future__ import annotations
 
-import os
-import re
 import zlib
 from pathlib import Path
 from typing import Protocol, runtime_checkable
@@ -16,14 +14,6 @@ from PIL import Image
 
 PNG_START = 8
 """Length of the signature in bytes (PNG, third edition, 5.2)."""
-
-MOST_PARTS = 1 << 16
-"""Largest number of chunks of a PNG: enough for the largest image, unpacked, in chunks of 2 kB."""
-
-LONGEST_START = 1 << 16
-"""Number of bytes, comments included, within which a PGM must give its size."""
-
-_COMMENT = re.compile(rb"#[^\n]*(\n|\Z)")
 
 MOST_SCANS = 64
 """Largest number of scans of a progressive JPEG; cameras and programs write ten to fifteen."""
@@ -68,35 +58,6 @@ def check_whole(file: BinaryFile, path: str | Path, image: Image.Image) -> None:
             _check_tiles(path, image)
     finally:
         file.seek(at)
-
-
-def check_start(file: BinaryFile, path: str | Path) -> None:
-    """Raise :class:`PrintError` for a file whose header alone would take minutes to read.
-
-    The position in the file is the same afterwards.
-    """
-    at = file.tell()
-    try:
-        start = file.read(LONGEST_START)
-        if start.startswith(b"\x89PNG"):
-            file.seek(at + PNG_START)
-            _check_parts(file, path)
-        # Type, width and height; in a bitmap (PBM) nothing more follows.
-        elif re.match(rb"P[1-6]\s", start) and len(_COMMENT.sub(b" ", start).split(None, 3)) < 3:
-            raise PrintError(
-                f"{path} does not tell its size within {LONGEST_START >> 10} kB: expected an "
-                "image; save it as PNG"
-            )
-    finally:
-        file.seek(at)
-
-
-def _check_parts(file: BinaryFile, path: str | Path) -> None:
-    for _ in range(MOST_PARTS):
-        if len(head := file.read(8)) < 8 or head[4:] == b"IEND":
-            return
-        file.seek(int.from_bytes(head[:4]) + 4, os.SEEK_CUR)
-    raise PrintError(f"{path} has more than {MOST_PARTS} parts: save it as PNG again")
 
 
 def _check_sums(file: BinaryFile, path: str | Path) -> None:

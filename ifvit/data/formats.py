@@ -29,12 +29,33 @@ OTHERS = {
     b"PK\x03\x04": "an archive",
     b"\x1f\x8b": "an archive",
     b"8BPS": "Photoshop",
-    b"DICM": "DICOM",
     b"FMR\x00": "a template of minutiae, ISO/IEC 19794-2",
     b"FIR\x00": "an ISO/IEC 19794-4 record",
     b"\x93NUMPY": "a NumPy array",
+    b"\x89HDF": "HDF5",
+    b"\xff\x0a": "JPEG XL",
+    b"\x00\x00\x00\x0cJXL ": "JPEG XL",
+    b"\xff\xd8\xff\xf7": "JPEG-LS",
+    b"1.001:": "an ANSI/NIST-ITL record",
+    b"SIMPLE  =": "FITS",
+    b"v/1\x01": "OpenEXR",
+    b"\x00\x00\x01\x00": "an icon",
+    b"DDS ": "DirectDraw",
+    b"7z\xbc\xaf": "an archive",
+    b"BZh": "an archive",
+    b"P7\n": "PAM",
+    b"<!DOCTYPE": "a web page",
+    b"<html": "a web page",
+    b"<svg": "SVG",
+    b"<?xml": "XML",
+    b"data:image": "text in base64",
+    b"version https://git-lfs": "a pointer of Git LFS: `git lfs pull` fetches the file",
 }
 """Names of formats that are not read, by their first bytes, for the error message."""
+
+
+DICOM = 128
+"""Bytes before the mark of a DICOM file (PS3.10, 7.1)."""
 
 
 def formats_of(file: BinaryFile, path: str | Path) -> tuple[str, ...]:
@@ -60,8 +81,10 @@ def formats_of(file: BinaryFile, path: str | Path) -> tuple[str, ...]:
 def other_format(file: BinaryFile) -> str:
     """Return in words which other format a file has, if its start shows that."""
     file.seek(0)
-    start = file.read(16)
+    start = file.read(DICOM + 4)
     known = [name for mark, name in OTHERS.items() if start.startswith(mark)]
+    if start[DICOM:] == b"DICM":
+        known.append("DICOM")
     if start[4:8] == b"ftyp":
         known.append("HEIF or AVIF")
     return f" ({known[-1]}; convert it to PNG)" if known else ""

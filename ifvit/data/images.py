@@ -16,16 +16,20 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from ifvit.data.apart import APART, decoded
 from ifvit.data.contrast import brought_to_usual, of_16_bit
-from ifvit.data.damage import BinaryFile, PrintError, check_start, check_whole
+from ifvit.data.damage import BinaryFile, PrintError, check_whole
 from ifvit.data.formats import EXPECTED, formats_of, other_format
+from ifvit.data.headers import check_start
 from ifvit.data.pages import seek_print
 from ifvit.data.raw_grey import raw_grey
 from ifvit.texts import shortened
 
 logger = logging.getLogger("ifvit")
 
-MOST_BYTES = 256 << 20
-"""Largest size of a file: more than an image of the largest size takes in colour at 16 bit."""
+MOST_BYTES = 160 << 20
+"""Largest size of a file: more than the largest image takes in colour with transparency at 16 bit."""
+
+LINES = 256
+"""Number of lines of a transparent image that are laid over white at a time."""
 
 MIN_SIDE, MAX_SIDE = 24, 4096
 """Sides in pixels of an image that is read. 24 px at 250 ppi are 2.4 mm, what a strip sensor shows,
@@ -35,12 +39,12 @@ and whether that is enough is asked in millimetres; 4096 px at 1000 ppi are 104 
 def read_image(path: str | Path) -> Float32[np.ndarray, "H W"]:
     """Decode an image file to grey values from 0 (black) to 1 (white).
 
-    The formats are PNG, TIFF, BMP, JPEG, JPEG 2000, PGM, GIF, WebP and WSQ, of 8 or 16 bit. Colour
-    becomes luma (ITU-R BT.601), transparency is laid over white. Of several pages the first that is
-    no smaller copy of another is read, with a warning where there are more. A pipe is read to its
-    end. Raises FileNotFoundError for a missing file, and ValueError where the file is no such
-    image, is damaged, needs a decoder that is not installed (WSQ), or has a side outside 24 to 4096
-    pixels; the size is read from the header, before anything is decoded.
+    PNG, TIFF, BMP, JPEG, JPEG 2000, PGM, GIF, WebP or WSQ, of 8 or 16 bit; colour becomes luma
+    (ITU-R BT.601), transparency is laid over white, and of a file of several pages or pictures the
+    first is read that is no smaller copy of another, with a warning where there are more. A
+    pipe is read to its end. Raises FileNotFoundError where there is no such file, and ValueError
+    where it is not such an image, is damaged, needs a decoder that is not installed (WSQ), or has a
+    side outside 24 to 4096 pixels; sizes are read from the header, before anything is decoded.
     """
     path = Path(path)
     _check_file(path)
@@ -64,8 +68,8 @@ def decode(file: BinaryFile, path: str | Path) -> Float32[np.ndarray, "H W"]:
     with _opened(file, path) as image:
         if (pages := seek_print(image)) > 1:
             logger.warning(
-                "%s has %d pages: page %d alone is read; save the one that is meant by itself",
-                *(path, pages, image.tell() + 1),
+                "%s has %s pages: page %d alone is read; save the one that is meant by itself",
+                *(path, "several" if image.format == "GIF" else pages, image.tell() + 1),
             )
         check_whole(file, path, image)
         _check_size(path, *image.size)
@@ -73,7 +77,12 @@ def decode(file: BinaryFile, path: str | Path) -> Float32[np.ndarray, "H W"]:
             file.seek(0)
             return grey(decoded(file.read(), str(image.format), image.size, path), path)
         values = raw_grey(file, image, path)
-        return grey(image, path) if values is None else brought_to_usual(values)
+        if values is None:
+            _check_depth(path, image)
+            values = _grey(image)
+    # What the decoder holds is several times the picture: it goes before copies are made.
+    del image
+    return brought_to_usual(values)
 
 
 def header_size(file: BinaryFile, path: str | Path) -> tuple[int, int]:
@@ -204,8 +213,18 @@ def _grey(image: Image.Image) -> np.ndarray:
     if image.mode in ("La", "RGBa"):
         image = image.convert(f"{image.mode[:-1]}A")  # whose grey was multiplied by its opacity
     if image.has_transparency_data:
-        white = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(white, image.convert("RGBA"))
-    elif image.mode not in ("1", "L", "RGB"):
+        return _on_white(image)
+    if image.mode not in ("1", "L", "RGB"):
         image = image.convert("RGB")  # palettes, CMYK and the like have no direct way to grey
     return np.asarray(image.convert("L")).astype(np.float32) / 255
+
+
+def _on_white(image: Image.Image) -> np.ndarray:
+    """Return the grey of a picture laid over white, some lines at a time: each takes four times."""
+    found = np.empty(image.size[::-1], np.float32)
+    for top in range(0, image.height, LINES):
+        part = image.crop((0, top, image.width, min(top + LINES, image.height))).convert("RGBA")
+        white = Image.new("RGBA", part.size, "white")
+        grey = Image.alpha_composite(white, part).convert("L")
+        found[top : top + LINES] = np.asarray(grey).astype(np.float32) / 255
+    return found

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.prints import Print, check_ppi
-from ifvit.texts import Row, find_file, read_table, shortened
+from ifvit.texts import Row, find_file, not_utf8, read_table, shortened
 
 logger = logging.getLogger("ifvit")
 
@@ -25,28 +25,37 @@ def read_manifest(file: Path, ppi: int | None = None) -> list[Print]:
     ``file`` is the path. ``ppi`` overrides the column. Raises ValueError that names line and
     column, and FileNotFoundError for a print that is not there.
     """
-    rows = read_table(file, ("finger",), EXPECTED)
-    header = list(rows[0].values) if rows else []
-    if rows and not {"path", "file"} & set(header):
-        raise ValueError(
-            f"{file}, line 1: no column path among {shortened(', '.join(header), 150)}; "
-            f"expected {EXPECTED}"
-        )
     if ppi is not None:
         check_ppi(ppi)
-        if "ppi" in header:
-            logger.warning("%s has a column ppi; read at %d ppi as asked", file, ppi)
-    prints = [_print(file, row, ppi) for row in rows]
+    prints: list[Print] = []
+    for row in read_table(file, ("finger",), EXPECTED):
+        if not prints:
+            _check_header(file, list(row.values), ppi)
+        prints.append(_print(file, row, ppi))
     if not prints:
         raise ValueError(f"{file} lists no prints: expected a line for each after the header")
     return prints
 
 
+def _check_header(file: Path, header: list[str], ppi: int | None) -> None:
+    if not {"path", "file"} & set(header):
+        raise ValueError(
+            f"{file}, line 1: no column path among {shortened(', '.join(header), 150)}; "
+            f"expected {EXPECTED}"
+        )
+    if ppi is not None and "ppi" in header:
+        logger.warning("%s has a column ppi; read at %d ppi as asked", file, ppi)
+
+
+def path_in(row: Row) -> str:
+    """Return how a row of a table calls a print's file; ``file`` is what `ifvit synth` says."""
+    return (row.values.get("path", "").strip() or row.values.get("file", "")).strip()
+
+
 def _print(file: Path, row: Row, ppi: int | None) -> Print:
     where = f"{file}, line {row.line}"
     values = {name: row.values.get(name, "").strip() for name in COLUMNS}
-    # What `ifvit synth` calls a print's path.
-    name = values["path"] or row.values.get("file", "").strip()
+    name = path_in(row)
     for column, value in (("path", name), ("finger", values["finger"])):
         if not value:
             raise ValueError(f"{where}: column {column} is empty; expected a value for every print")
@@ -54,7 +63,7 @@ def _print(file: Path, row: Row, ppi: int | None) -> Print:
     if path is None:
         raise FileNotFoundError(
             f"{where}: no such image: {shortened(str(file.parent / name), 250)}; paths are "
-            f"relative to the table's folder{_encoded(name)}"
+            f"relative to the table's folder{not_utf8(name)}"
         )
     return Print(
         dataset=values["dataset"] or file.stem,
@@ -63,11 +72,6 @@ def _print(file: Path, row: Row, ppi: int | None) -> Print:
         path=path,
         ppi=ppi if ppi is not None else _resolution(where, values["ppi"]),
     )
-
-
-def _encoded(name: str) -> str:
-    strange = any("\udc80" <= sign <= "\udcff" for sign in name)
-    return ", and its name is not UTF-8: save the table as CSV in UTF-8" if strange else ""
 
 
 def _resolution(where: str, text: str) -> int:

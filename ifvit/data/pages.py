@@ -1,4 +1,4 @@
-"""Which page of a TIFF is the print: scanners put smaller copies beside it."""
+"""Which page of a file is the print: scanners put smaller copies beside it in a TIFF."""
 
 from __future__ import annotations
 
@@ -8,6 +8,9 @@ from PIL import ExifTags, Image
 
 MOST_PAGES = 8
 """Largest number of pages that are searched for the print."""
+
+MOVING = ("GIF", "PNG", "WEBP")
+"""Formats of several pictures, one after the other. A camera's MPO has a smaller one or none."""
 
 COPY, OLD_COPY = 1, 2
 """Values by which tags mark a smaller copy of another page: bit 0 of NewSubfileType, and a value of
@@ -21,9 +24,12 @@ smaller copy of another."""
 def seek_print(image: Image.Image) -> int:
     """Go to the page of a TIFF that is the print; return how many pages could be one.
 
-    It is the first page that is no smaller copy of another, by its tags, or by its sides where it
-    has none. Other formats, and files of one page, stay as they are.
+    That is the first which is no smaller copy of another, by its tags, or by its sides where it has
+    none. Of a GIF, PNG or WebP that moves it is the first picture, and 2 of a GIF are at least so
+    many. Other formats, and files of one page, stay as they are.
     """
+    if image.format in MOVING and getattr(image, "is_animated", False):
+        return 2 if image.format == "GIF" else int(getattr(image, "n_frames", 2))
     if image.format != "TIFF":
         return 1
     sizes = dict(_pages(image))

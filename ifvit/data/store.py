@@ -26,7 +26,7 @@ logger = logging.getLogger("ifvit")
 
 READER = (
     *("images.py", "prints.py", "damage.py", "contrast.py"),
-    *("formats.py", "pages.py", "raw_grey.py", "apart.py"),
+    *("formats.py", "headers.py", "pages.py", "raw_grey.py", "apart.py"),
 )
 """The files of ``ifvit.data`` that decide what a decoded print looks like."""
 

@@ -81,6 +81,8 @@ def evaluate(config: EvaluateConfig) -> Path:
     and ValueError as the readers and loaders do, and ValueError where ``out`` holds the scores of
     another run, or where another process evaluates there.
     """
+    if config.workers is not None and config.workers < 1:
+        raise ValueError(f"--workers {config.workers}: expected at least 1")
     prints = read_dataset(config.dataset_root, config.ppi)
     warn_of_doubles(prints)
     warn_of_tags((item.path, item.ppi) for item in prints)

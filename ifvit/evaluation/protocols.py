@@ -13,7 +13,7 @@ import numpy as np
 
 from ifvit.data.prints import Print
 from ifvit.files import write_text
-from ifvit.texts import read_text, same_name, shortened
+from ifvit.texts import read_lines, same_name, shortened
 
 logger = logging.getLogger("ifvit")
 
@@ -161,8 +161,8 @@ def read_comparisons(path: str | Path, prints: Sequence[Print], root: str | Path
     index = _index([print_name(item, root) for item in prints])
     pairs: list[Pair] = []
     lines: dict[tuple[int, int], int] = {}
-    for number, line in enumerate(read_text(path, EXPECTED).split("\n"), start=1):
-        fields = _fields(line.rstrip("\r"))
+    for number, line in enumerate(read_lines(path, EXPECTED, "\n"), start=1):
+        fields = _fields(line.rstrip("\r\n"))
         if not fields:
             continue
         try:

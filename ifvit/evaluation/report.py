@@ -14,6 +14,7 @@ from ifvit.evaluation.bootstrap import Estimate, estimates
 from ifvit.evaluation.discard import DiscardCurve, discard_curve
 from ifvit.evaluation.page import page, picture, table
 from ifvit.evaluation.plots import det_plot, discard_plot, score_histogram
+from ifvit.evaluation.resume import warn_of_parts
 from ifvit.evaluation.scores import SCORES, ScoreRow, read_scores, split_scores
 from ifvit.files import write_result
 
@@ -138,7 +139,10 @@ def write_report(
     ``draw`` makes the pictures of the worst pairs; without it they are listed. Raises
     FileNotFoundError and ValueError as ``read_scores`` and :func:`summarise`.
     """
+    if worst < 0:
+        raise ValueError(f"--worst {worst}: expected a number of pairs, 0 or more")
     rows = read_scores(scores_csv)
+    warn_of_parts(scores_csv, rows)
     found = summarise(rows, worst=worst)
     out = Path(out)
     text = _render(found, rows, draw)

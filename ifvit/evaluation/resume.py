@@ -90,6 +90,24 @@ def begin(out: Path, run: dict[str, Any], pairs: Sequence[Pair], names: Sequence
     return Begun(rows, stale)
 
 
+def warn_of_parts(table: str | Path, rows: Sequence[ScoreRow]) -> None:
+    """Warn where a table does not have all comparisons of the run whose record lies beside it."""
+    record = Path(table).with_name(RUN_FILE)
+    if not record.is_file():
+        return
+    try:
+        whole = read_json(record, EXPECTED).get("comparisons")
+    except ValueError as error:
+        logger.warning("%s: whether %s is whole is not known", error, table)
+        return
+    if whole != len(rows):
+        logger.warning(
+            "%s has %d of %s comparisons, and the figures are of those alone: run the same "
+            "`ifvit evaluate` again, which goes on from there",
+            *(table, len(rows), whole),
+        )
+
+
 def write_record(path: Path, run: dict[str, Any]) -> None:
     """Write a run's record, whole or not at all."""
     write_text(path, json.dumps(run, indent=1) + "\n")

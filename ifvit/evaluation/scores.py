@@ -141,16 +141,19 @@ def write_scores(rows: Sequence[ScoreRow], path: str | Path) -> None:
 def read_scores(path: str | Path) -> list[ScoreRow]:
     """Read a table that :func:`write_scores` wrote; refuse anything it could not have written.
 
-    Raises FileNotFoundError, and ValueError, which names the line, for other columns, other values,
-    or scores out of range.
+    Raises FileNotFoundError, and ValueError that names the line for other columns, other values, or
+    scores out of range, or for a comparison that is there twice and would count as two.
     """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"no score table at {path}; write_scores makes one")
-    rows = []
+    rows, lines = [], dict[tuple[str, str], int]()
     for line, values in read_table(path, COLUMNS, f"the columns {', '.join(COLUMNS)}"):
         try:
-            rows.append(_row(values))
+            row = _row(values)
+            if (first := lines.setdefault((row.name0, row.name1), line)) != line:
+                raise ValueError(f"{row.name0} with {row.name1} is in line {first} already")
+            rows.append(row)
         except ValueError as error:
             raise ValueError(f"{path}, line {line}: {error}; write the table again") from error
     return rows

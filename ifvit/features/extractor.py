@@ -11,6 +11,7 @@ from jaxtyping import Float
 from ifvit.config import ModelConfig
 from ifvit.data.given import Ppi, PrintSource, each_ppi
 from ifvit.data.prints import warn_of_several
+from ifvit.data.tags import warn_once_of_tag
 from ifvit.features.enhancer import EnhancerName, source_of
 from ifvit.features.features import Features, read_features
 from ifvit.features.fit import FIT_CONFIG, Fit, FitConfig, fit_of
@@ -45,11 +46,14 @@ class Extractor:
         """Read and measure a print, from a file or in memory, once however often it is matched.
 
         ``ppi`` is its resolution, 500 if not given. Features are returned as they are; an image of
-        several fingers leads to a warning. Raises as :func:`read_features` does.
+        several fingers leads to a warning, and so does a file's tag of another resolution. Raises as
+        :func:`read_features` does.
         """
         if isinstance(given, Features):
             return given
         made = read_features(given, ppi, name)
+        if isinstance(given, str | Path):
+            warn_once_of_tag(given, ppi)
         called = str(given) if isinstance(given, str | Path) else made.name or "the print"
         warn_of_several(made.fingers, called)
         return made

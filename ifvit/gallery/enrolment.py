@@ -19,7 +19,7 @@ from ifvit.data.damage import BinaryFile
 from ifvit.data.given import PrintSource, name_of
 from ifvit.data.prints import check_ppi
 from ifvit.data.readers import read_dataset
-from ifvit.texts import find_file, read_table, shortened
+from ifvit.texts import Row, find_file, not_utf8, read_table, shortened
 
 TABLE_COLUMNS = ("path", "subject", "finger", "ppi")
 
@@ -86,15 +86,21 @@ def _folder(folder: str | Path, usual: Entry, ppi: int | None) -> Iterator[Entry
 def table_entries(table: str | Path, ppi: float | None = None) -> list[Entry]:
     """Return the prints of a CSV table: ``path``, absolute or relative to the table, and labels.
 
-    Raises FileNotFoundError and ValueError that name the line.
+    A table of `ifvit synth` is as good as its folder. Raises FileNotFoundError and ValueError that
+    name the line.
     """
     file, made = Path(table), []
-    for row in read_table(file, ("path",), EXPECTED):
+    for row in read_table(file, (), EXPECTED):
+        if "path" not in row.values:
+            return _data_set(file, row, ppi)
         values = {name: text.strip() for name, text in row.values.items()}
         where = f"{file}, line {row.line}"
-        path = find_file(file.parent, values["path"]) if values["path"] else None
+        name = values["path"]
+        path = find_file(file.parent, name) if name else None
         if path is None:
-            raise FileNotFoundError(f"{where}: no such image: {shortened(values['path'], 250)}")
+            hint = not_utf8(name)
+            raise FileNotFoundError(f"{where}: no such image: {shortened(name, 250)}{hint}")
+        _check_utf8(where, values)
         others = {n: v for n, v in values.items() if n and n not in TABLE_COLUMNS and v}
         resolution = ppi or _number(values.get("ppi", ""), where)
         whose = values.get("subject", ""), values.get("finger", "")
@@ -102,6 +108,29 @@ def table_entries(table: str | Path, ppi: float | None = None) -> list[Entry]:
     if not made:
         raise ValueError(f"{file} lists no prints: expected a line for each after the header")
     return made
+
+
+def _data_set(file: Path, row: Row, ppi: float | None) -> list[Entry]:
+    if not {"file", "finger"} <= set(row.values):
+        raise ValueError(
+            f"{file}, line 1: no column path among {shortened(', '.join(row.values), 150)}; "
+            f"expected {EXPECTED}"
+        )
+    usual = Entry(b"", ppi=float(ppi or REFERENCE_PPI))
+    made = _folder(file, usual, None if ppi is None else int(ppi))
+    # Called as the prints of the folder are, of which the table is another listing.
+    folder = os.path.basename(os.path.abspath(file.parent))
+    return [replace(one, subject=f"{folder}/{one.subject.partition('/')[2]}") for one in made]
+
+
+def _check_utf8(where: str, values: dict[str, str]) -> None:
+    """Raise ValueError for what would be kept as another text than was meant."""
+    for column, text in values.items():
+        if column != "path" and not_utf8(text):
+            raise ValueError(
+                f"{where}, column {column}: {shortened(text, 60)!r} is no UTF-8: save the table as "
+                "CSV in UTF-8"
+            )
 
 
 def _number(text: str, where: str) -> float:

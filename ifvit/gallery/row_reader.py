@@ -10,7 +10,7 @@ import pyarrow as pa
 from jaxtyping import Int8, UInt64
 
 from ifvit.gallery.engine import byte_matrix, engine_errors
-from ifvit.gallery.rows import LABELS, SCHEMA, Row, checksum, place, to_rows
+from ifvit.gallery.rows import LABELS, SCHEMA, Row, checksum, place, plain_text, to_rows
 from ifvit.gallery.sealing import Sealer
 
 FEW = 512
@@ -90,8 +90,9 @@ class RowReader:
         are none.
         """
         for column in ("id", "subject"):
-            where = f"{column} = {_quoted(name)}"
-            where += f" AND finger = {_quoted(finger)}" if finger else ""
+            # As it was enrolled: bytes that are no UTF-8 are spelled out in every column.
+            where = f"{column} = {_quoted(plain_text(name))}"
+            where += f" AND finger = {_quoted(plain_text(finger))}" if finger else ""
             with engine_errors(self.uri, "reading"):
                 query = self._table.search().where(where).select(["id"]).with_row_id(True)
                 found = query.to_arrow()["_rowid"].to_pylist() if name else []

@@ -22,7 +22,7 @@ import lancedb
 from ifvit.files import check_folder
 from ifvit.gallery.engine import engine_errors, is_remote, private_files
 from ifvit.gallery.row_reader import RowReader, among
-from ifvit.gallery.rows import SCHEMA, Row, to_table
+from ifvit.gallery.rows import SCHEMA, Row, plain_text, to_table
 from ifvit.gallery.sealing import CHECK, Sealer
 from ifvit.locks import folder_lock
 from ifvit.texts import parse_json
@@ -47,6 +47,10 @@ class Store(RowReader):
         """
         if not is_remote(uri):
             check_folder(uri, "the gallery")
+            if plain_text(uri) != uri:
+                raise ValueError(
+                    f"the gallery {uri}: its name is no UTF-8, which the engine asks for: rename it"
+                )
             if os.path.isdir(uri) and set(os.listdir(uri)) - {".lock", f"{TABLE}.lance"}:
                 raise ValueError(f"{uri} is no gallery, and not empty: expected an empty folder")
             os.makedirs(uri, mode=0o700, exist_ok=True)

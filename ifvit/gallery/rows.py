@@ -87,8 +87,11 @@ def print_id(digest: bytes, sealer: Sealer | None) -> str:
 
 
 def plain_text(text: str) -> str:
-    """Return text that every column can hold: bytes of a name that are not UTF-8 are escaped."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    """Return text that every column can hold: bytes of a name that is no UTF-8 are spelled out."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+    except UnicodeEncodeError:  # halves of signs that stand for no byte
+        return text.encode("utf-8", "backslashreplace").decode()
 
 
 def packed(template: Template) -> bytes:

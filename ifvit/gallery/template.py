@@ -41,6 +41,9 @@ LOW_QUALITY = 40.0
 UNIT = 0.03
 """How far from 1 the length of a cell may be: eight numbers, each rounded to a 127th."""
 
+FEW = 1024
+"""Templates that are checked at once."""
+
 EXPECTED = "templates, the .npz that `ifvit embed` writes"
 
 
@@ -179,11 +182,13 @@ def _checked(arrays: dict[str, np.ndarray], record: dict[str, Any]) -> Templates
     kinds = names.dtype.kind, cells.dtype, mask.dtype, index.dtype
     if kinds != ("U", np.dtype(np.int8), np.dtype(bool), np.dtype(np.int8)):
         raise ValueError(f"arrays of {', '.join(map(str, kinds))}")
-    lengths = np.linalg.norm(cells.astype(np.float32) / INT8, axis=-1)
-    if not (np.abs(lengths - mask) <= UNIT).all():
-        raise ValueError("cells that are no unit vectors")
-    # The index vector of a print that shows no ridges in its pose may be 0.
-    scaled = np.abs(index.astype(int)).max(axis=1) == INT8
+    for start in range(0, count, FEW):  # all at once they would take many times their size
+        few = slice(start, start + FEW)
+        lengths = np.linalg.norm(cells[few].astype(np.float32) / INT8, axis=-1)
+        if not (np.abs(lengths - mask[few]) <= UNIT).all():
+            raise ValueError("cells that are no unit vectors")
+    # Of a print whose pose shows no ridges nothing is known, and its vector may be 0.
+    scaled = np.abs(index.astype(np.int16)).max(axis=1) == INT8
     if not (scaled | ~mask.any(axis=(1, 2))).all():
         raise ValueError("index vectors that are not scaled to 127")
     if set(record) != {"version", "matcher_sha256"} or record["version"] != VERSION:

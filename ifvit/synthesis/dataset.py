@@ -84,15 +84,17 @@ def write_dataset(
     out: str | Path,
     spec: DatasetSpec,
     progress: Callable[[Iterable[Any], int], Iterable[Any]] = lambda items, total: items,
+    overview: Callable[[list[Path]], object] = lambda paths: None,
 ) -> list[Path]:
     """Write a data set to the folder ``out`` and return the prints' paths.
 
-    Raises ValueError where ``out`` holds a data set already. Files of a run that was stopped are
-    written again; those of another origin are kept under another name.
+    ``overview`` is called with them before the table is written, without which a set is not
+    finished. Raises ValueError where ``out`` holds a data set already, or prints that this one does
+    not have. Files of a run that was stopped are written again; those of another origin are kept
+    under another name.
     """
     out = Path(out)
-    if (out / "manifest.csv").exists():
-        raise ValueError(f"{out} holds a data set already: give another --out, or remove it first")
+    _check_place(out, spec)
     rows, paths = [], []
     items = make_dataset(spec)
     for finger, impression, master, params, made in progress(
@@ -110,9 +112,28 @@ def write_dataset(
     writer = csv.DictWriter(table, MANIFEST_FIELDS)
     writer.writeheader()
     writer.writerows(rows)
+    overview(paths)
     # Last: a folder without it is not finished.
     write_text(out / "manifest.csv", table.getvalue())
     return paths
+
+
+def _check_place(out: Path, spec: DatasetSpec) -> None:
+    """Raise ValueError where a folder holds a set, or what a run that was stopped left of one.
+
+    Of a larger set that is: its prints would be read as this one's.
+    """
+    if (out / "manifest.csv").exists():
+        raise ValueError(f"{out} holds a data set already: give another --out, or remove it first")
+    for path in sorted(out.glob("*_*.png")):
+        finger, _, impression = path.stem.partition("_")
+        if not (finger.isdecimal() and impression.isdecimal()):
+            continue
+        if int(finger) > spec.fingers or int(impression) > spec.impressions:
+            raise ValueError(
+                f"{out} holds prints of a larger set, such as {path.name}: give another --out, or "
+                "remove them first"
+            )
 
 
 def _png(grey: UInt8[np.ndarray, "H W"]) -> bytes:

@@ -37,6 +37,9 @@ COLLECTIONS = {nnx.Param: "params", nnx.BatchStat: "batch_stats"}
 
 FINE_LEVEL = "FineMatchingHead"
 
+MOST_HEADER = 4 << 20
+"""Bytes of names, shapes and settings; those of the weights that ship are some 50 kB."""
+
 HALF_ERROR = 2.0**-10
 """Largest change of a parameter by float16, as a share of the largest value in its tensor."""
 
@@ -213,6 +216,14 @@ def _open(path: str | Path) -> safe_open:
         raise ValueError(
             f"{path} is a PyTorch file, not a checkpoint of ifvit: "
             "expected a *.safetensors that `ifvit train-dense` or `ifvit train-match` wrote"
+        )
+    with open(path, "rb") as file:
+        told = int.from_bytes(file.read(8), "little")
+    # What is no checkpoint says anything here, and is told apart below.
+    if MOST_HEADER < told <= Path(path).stat().st_size:
+        raise ValueError(
+            f"{path} cannot be used: its header says {told / 1e6:.0f} MB of names and settings, "
+            f"expected at most {MOST_HEADER >> 20}"
         )
     try:
         return safe_open(path, framework="numpy")

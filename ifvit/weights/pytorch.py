@@ -5,19 +5,34 @@ PyTorch is needed for this alone, and imported only here: ``pip install 'ifvit[c
 
 from __future__ import annotations
 
+import io
+import pickletools  # nosec B403 - it reads the steps of a pickle, and takes none
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+import zipfile
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
+
+from ifvit.archives import MOST_UNPACKED, SPARE, check_directory
 
 WRAPPERS = ("state_dict", "model_state_dict", "model", "module", "net", "weights")
 """Keys under which trainers keep the state dict beside the optimiser's."""
 
 MOST_WRAPPERS = 4
 """Depth to which wrappers are searched: a dictionary in a pickle may contain itself."""
+
+MOST_STEPS, MOST_PICKLED = 500_000, 16 << 20
+"""Of a pickle, and its bytes: a tensor takes some forty steps, and a large model has thousands."""
+
+MAKERS = ("bytearray", "Counter")
+"""What PyTorch lets a pickle call that a checkpoint does not need, and that takes any memory."""
+
+MAGIC, LEGACY = b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.", 4
+"""How a file of PyTorch before 1.6 begins, and the pickles that follow."""
 
 SAFE_TORCH = (2, 6)
 """First safe version: before it, ``weights_only=True`` could run code (CVE-2025-32434)."""
@@ -30,13 +45,72 @@ def read_state_dict(path: Path) -> dict[str, np.ndarray]:
     or holds no named tensors.
     """
     torch = _torch(path)
+    _check_steps(path)
     try:
         with warnings.catch_warnings(action="ignore"):
             content = torch.load(path, map_location="cpu", weights_only=True)
     # A broken or hostile file makes PyTorch raise errors of any type, of which there is no list.
     except Exception as error:
         raise ValueError(_why_unreadable(path, str(error))) from error
-    return {name: _array(torch, path, name, t) for name, t in _unwrap(path, content).items()}
+    tensors = _unwrap(path, content)
+    # Of tensors without their bytes memory is asked for, and taken when they are first touched.
+    sizes = {name: t.numel() * t.element_size() for name, t in tensors.items()}
+    if sum(sizes.values()) > path.stat().st_size:
+        name = max(sizes, key=lambda one: sizes[one])
+        shape = "×".join(map(str, tensors[name].shape))
+        raise ValueError(
+            f"{path}: the tensor {name} ({shape}) and others are larger than the file: get it again"
+        )
+    return {name: _array(torch, path, name, t) for name, t in tensors.items()}
+
+
+def _check_steps(path: Path) -> None:
+    """Raise ValueError for a file that would build far more than a checkpoint has.
+
+    Its steps are counted before any is taken. What is damaged is left to PyTorch to say.
+    """
+    steps = 0
+    for pickled in _pickles(path):
+        try:
+            for step, given, _ in pickletools.genops(pickled):
+                steps += 1
+                if step.name == "GLOBAL" and str(given).split()[-1] in MAKERS:
+                    raise ValueError(_why_unreadable(path, f"GLOBAL {given.replace(' ', '.')}"))
+                if steps > MOST_STEPS:
+                    raise ValueError(
+                        _why_unreadable(path, f"more than {MOST_STEPS} steps to build it")
+                    )
+        except ValueError as error:
+            if str(path) in str(error):
+                raise
+            return
+
+
+def _pickles(path: Path) -> Iterator[IO[bytes]]:
+    """Yield what of a file would be unpickled."""
+    check_directory(path)
+    with open(path, "rb") as file:
+        if not zipfile.is_zipfile(file):
+            file.seek(0)
+            if file.read(len(MAGIC)) != MAGIC:
+                raise ValueError(_why_unreadable(path, "it does not begin as one"))
+            for _ in range(LEGACY):
+                yield file
+            return
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members, size = archive.infolist(), path.stat().st_size
+            for member in members:
+                if member.filename.endswith(".pkl") and member.file_size <= MOST_PICKLED:
+                    yield io.BytesIO(archive.read(member))
+    except (zipfile.BadZipFile, NotImplementedError, zlib.error, OSError, EOFError):
+        return
+    told = sum(member.file_size for member in members)
+    pickled = max((m.file_size for m in members if m.filename.endswith(".pkl")), default=0)
+    if told > MOST_UNPACKED * size + SPARE or pickled > MOST_PICKLED:
+        raise ValueError(
+            _why_unreadable(path, f"its header says {told / 1e6:.0f} MB in {size / 1e6:.1f} MB")
+        )
 
 
 def _torch(path: Path) -> Any:

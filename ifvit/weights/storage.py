@@ -5,6 +5,8 @@ from __future__ import annotations
 import zipfile
 from pathlib import Path
 
+from ifvit.archives import check_directory
+
 DENSE_FILE = "dense_reg_ckpt.safetensors"
 MATCHER_FILE = "matcher_ckpt.safetensors"
 
@@ -15,8 +17,10 @@ MODULE_OF = {"backbone": "dense_reg", "dense": "dense_reg", "pose": "matcher", "
 def foreign_kind(path: str | Path) -> str | None:
     """Name the other kind of weight file that ``path`` is: ``loftr``, ``pytorch`` or None.
 
-    Decided by what is inside, so that a renamed file is recognised too.
+    Decided by what is inside, so that a renamed file is recognised too. Raises ValueError as
+    :func:`ifvit.archives.check_directory`.
     """
+    check_directory(path)
     if not zipfile.is_zipfile(path):
         return None
     try:

@@ -20,7 +20,13 @@ from ifvit.data.readers import read_dataset
 from ifvit.evaluation.calibrate import calibrate
 from ifvit.evaluation.evaluate import _compare_anew, _Extracted, _go_on
 from ifvit.evaluation.protocols import Pair, all_pairs, print_name
-from ifvit.evaluation.resume import RUN_FILE, SCORES_FILE, begin, describe_run
+from ifvit.evaluation.resume import (
+    RUN_FILE,
+    SCORES_FILE,
+    begin,
+    describe_run,
+    warn_of_parts,
+)
 from ifvit.evaluation.scores import ScoreRow, read_scores, write_scores
 from ifvit.locks import folder_lock
 
@@ -239,7 +245,7 @@ def test_only_whole_tables_of_one_kind_calibrate(tmp_path):
         [replace(rows[0], name0="other.png"), *rows[1:]],
     ):
         write_scores(wrong, tmp_path / "copy" / SCORES_FILE)
-        with pytest.raises(ValueError, match="rows that are not those of its run"):
+        with pytest.raises(ValueError, match=r"rows that are not those of its run|already; write"):
             calibrate([tmp_path / "copy" / SCORES_FILE], out, WEIGHTS["matcher_ckpt_sha256"])
     write_scores(
         [*rows[:-1], replace(rows[-1], score=float("inf"))], tmp_path / "copy" / SCORES_FILE
@@ -314,3 +320,21 @@ def test_a_threshold_lets_no_more_pass_than_it_says_after_the_file(tmp_path, see
         passed = sum(score >= found.threshold(rate) for score in scores)
         assert (passed + 1) / 200 <= rate + 1e-12 or rate == 1.0
         assert passed == min(int(rate * 200 + 1e-9) - 1, 199)
+
+
+@pytest.mark.parametrize("stop", [1, 5, 14, None])
+@pytest.mark.parametrize("record", ["whole", "damaged", "none"])
+def test_figures_of_a_part_say_so(tmp_path, caplog, stop, record):
+    """A run that was stopped has a table like any other, and `ifvit report` reads it."""
+    run(made_set(tmp_path / "a" / "set", 0), tmp_path / "out", stop=stop)
+    table = tmp_path / "out" / SCORES_FILE
+    if record == "damaged":
+        table.with_name(RUN_FILE).write_text('{"comparisons":')
+    elif record == "none":
+        table.with_name(RUN_FILE).unlink()
+    caplog.clear()
+    warn_of_parts(table, read_scores(table))
+    said = caplog.text
+    if record == "whole":
+        assert (f"has {stop} of 15 comparisons" in said) == (stop is not None)
+    assert bool(said) == (record == "damaged" or (record == "whole" and stop is not None))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -164,3 +166,75 @@ def test_without_the_extra_the_way_out_is_named() -> None:
     code = "import sys; sys.modules['lancedb'] = None\nimport ifvit; ifvit.Gallery"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stderr.splitlines()[-1].endswith("pip install 'ifvit[gallery]'")
+
+
+ODD = (b"Jos\xe9", "Jos\u00e9".encode(), "\u6307".encode(), b"it's", b"a\\b", b"\xff\xfe")
+"""Names as shells of any encoding give them."""
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_whoever_was_enrolled_is_found_by_the_same_name(folder, capsys, name) -> None:
+    whose = os.fsdecode(name)
+    run(capsys, "enroll", "g", "set/1_1.png", "--subject", whose, "--finger", whose)
+    run(capsys, "enroll", "g", "set/2_1.png", "--subject", "somebody", "--finger", whose)
+    assert main(["verify", "g", whose, "set/1_2.png", "--finger", whose]) in (0, 2)
+    assert "nobody" not in (said := capsys.readouterr().err) and "failed" not in said
+    assert run(capsys, "remove", "g", whose, "--finger", whose)[0].startswith("1 prints removed")
+    assert "nobody in the gallery" in complaint(capsys, "remove", "g", whose)
+
+
+@pytest.mark.parametrize("verb", [["enroll", "{}", "set"], ["serve", "--gallery", "{}"]])
+def test_a_folder_that_the_engine_cannot_name_is_refused_in_words(folder, capsys, verb) -> None:
+    given = [word.format(os.fsdecode(b"g\xff")) for word in verb]
+    assert "its name is no UTF-8" in complaint(capsys, *given)
+
+
+@pytest.mark.parametrize("column", ["subject", "finger", "note"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252", "latin-1", "cp850"])
+def test_a_table_is_kept_as_it_was_meant_or_refused(folder, capsys, column, encoding) -> None:
+    Path("t.csv").write_bytes(f"path,{column}\nset/1_1.png,Jos\u00e9\n".encode(encoding))
+    if encoding.startswith("utf"):
+        run(capsys, "enroll", "g", "--table", "t.csv")
+        assert "Jos\u00e9" in json.dumps(
+            run(capsys, "list", "g", "--json"), ensure_ascii=False
+        ) or ("Jos\\u00e9" in run(capsys, "list", "g", "--json")[0])
+    else:
+        said = complaint(capsys, "enroll", "g", "--table", "t.csv")
+        assert (
+            f"t.csv, line 2, column {column}" in said and "save the table as CSV in UTF-8" in said
+        )
+
+
+def test_the_table_of_a_synthetic_set_is_as_good_as_its_folder(folder, capsys) -> None:
+    """As `ifvit synth` writes it, with another column for the files."""
+    prints = sorted(Path("set").glob("*.png"))
+    lines = [f"{p.name},{p.stem[0]},{p.stem[2]},loop,optical,0.0,0,500" for p in prints]
+    header = "file,finger,impression,pattern,sensor,rotation_deg,seed,ppi"
+    Path("set", "manifest.csv").write_text("\n".join([header, *lines]) + "\n", encoding="utf-8")
+    for gallery, given in (("g", ["set"]), ("h", ["--table", "set/manifest.csv"])):
+        run(capsys, "enroll", gallery, *given)
+    listed = [
+        [row.split("\t")[:4] for row in run(capsys, "list", gallery)] for gallery in ("g", "h")
+    ]
+    assert listed[0] == listed[1]
+
+
+def test_prints_of_one_name_in_two_folders_are_told_apart(folder, capsys) -> None:
+    run(capsys, "enroll", "g", "set", "--keep-prints")
+    for name in ("a", "b"):
+        Path(name).mkdir()
+        shutil.copy(Path("set", "1_1.png" if name == "a" else "2_1.png"), Path(name, "p.png"))
+    run(capsys, "search", "g", "a/p.png", "b/p.png", "--top", "1", "--evidence", "seen")
+    assert len(list(Path("seen").iterdir())) == 2
+    assert {path.name.partition("_")[0] for path in Path("seen").iterdir()} == {"p.1", "p.2"}
+
+
+@pytest.mark.parametrize("sign", "\t\n\r\x0b\x1b\x85\u2028")
+def test_a_line_is_a_print_whatever_its_name(folder, capsys, sign) -> None:
+    """Tabs and ends of lines within names would shift the columns of what a script reads."""
+    name = f"n{sign}a.png"
+    shutil.copy("set/1_1.png", name)
+    assert len(run(capsys, "enroll", "g", name)[0].split("\t")) == 3
+    (line,) = run(capsys, "list", "g")
+    assert line.count("\t") == 4 and line.replace("\t", "").isprintable()
+    assert run(capsys, "search", "g", name)[0].startswith("n\\")

@@ -109,3 +109,22 @@ def test_prints_of_another_origin_are_kept_aside(tmp_path, print_spec):
     (tmp_path / "manifest.csv").unlink()  # written last: as if the run had been stopped before
     assert [path.read_bytes() for path in write_dataset(tmp_path, spec)] == made
     assert len(list(tmp_path.iterdir())) == len(paths) + 3
+
+
+@pytest.mark.parametrize("left", ["4_1.png", "1_3.png", "12_8.png"])
+def test_what_a_larger_set_left_is_not_read_as_this_ones(tmp_path, left):
+    """A run that was stopped has no table yet, and its prints are named like any other's."""
+    (tmp_path / left).touch()
+    with pytest.raises(ValueError, match=f"larger set, such as {left}"):
+        write_dataset(tmp_path, DatasetSpec(fingers=3, impressions=2))
+
+
+def test_a_set_is_finished_by_its_table_after_all_else(tmp_path):
+    spec, seen = DatasetSpec(fingers=1, impressions=1), []
+
+    def overview(paths):
+        seen.extend(path.name for path in paths)
+        assert not (tmp_path / "manifest.csv").exists()
+
+    write_dataset(tmp_path, spec, overview=overview)
+    assert seen == ["1_1.png"]
