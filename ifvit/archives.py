@@ -16,7 +16,7 @@ import numpy as np
 from ifvit.files import check_exists
 
 MOST_UNPACKED = 3
-"""Largest number of bytes to which a byte of a file may unpack: arrays of floats hardly compress."""
+"""Most bytes to which a byte of a file may unpack: arrays of floats hardly compress."""
 
 MOST_DIRECTORY = 4 << 20
 """Bytes of an archive's list of what is in it, of some hundred each."""

@@ -158,8 +158,10 @@ def read_table(path: str | Path, required: Sequence[str], expected: str) -> Iter
     start, empty = next(lines, ""), 0
     before = int(bool(re.fullmatch(r"sep=.[\r\n]*", start)))  # a line that Excel writes for itself
     held = [] if before else [start]
-    while not "".join(held[-1:]).strip() and len(held) <= MOST_EMPTY and (line := next(lines, "")):
-        held.append(line)
+    while (
+        not "".join(held[-1:]).strip() and len(held) <= MOST_EMPTY and (further := next(lines, ""))
+    ):
+        held.append(further)
     delimiter = max(",;\t", key="".join(held[-1:]).count)
     reader = csv.reader(chain(held, lines), delimiter=delimiter, strict=True)
     header: list[str] | None = None

@@ -26,7 +26,7 @@ from ifvit.texts import shortened
 logger = logging.getLogger("ifvit")
 
 MOST_BYTES = 160 << 20
-"""Largest size of a file: more than the largest image takes in colour with transparency at 16 bit."""
+"""Largest size of a file: more than the largest image in colour, transparent and of 16 bit."""
 
 LINES = 256
 """Number of lines of a transparent image that are laid over white at a time."""

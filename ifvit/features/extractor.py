@@ -46,8 +46,8 @@ class Extractor:
         """Read and measure a print, from a file or in memory, once however often it is matched.
 
         ``ppi`` is its resolution, 500 if not given. Features are returned as they are; an image of
-        several fingers leads to a warning, and so does a file's tag of another resolution. Raises as
-        :func:`read_features` does.
+        several fingers leads to a warning, and so does a file's tag of another resolution. Raises
+        as :func:`read_features` does.
         """
         if isinstance(given, Features):
             return given

@@ -75,7 +75,9 @@ def _check_steps(path: Path) -> None:
             for step, given, _ in pickletools.genops(pickled):
                 steps += 1
                 if step.name == "GLOBAL" and str(given).split()[-1] in MAKERS:
-                    raise ValueError(_why_unreadable(path, f"GLOBAL {given.replace(' ', '.')}"))
+                    raise ValueError(
+                        _why_unreadable(path, f"GLOBAL {str(given).replace(' ', '.')}")
+                    )
                 if steps > MOST_STEPS:
                     raise ValueError(
                         _why_unreadable(path, f"more than {MOST_STEPS} steps to build it")
