@@ -30,13 +30,13 @@ test: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=10
 
-# One at a time to a process, those of a group (`xdist_group`) all to the same.
+# By one process: Ray, kills and the largest prints want the machine for themselves.
 test-slow: $(VENV)/.installed-dev
-	$(BIN)/pytest -m slow -n $(WORKERS) --dist loadgroup --durations=10
+	$(BIN)/pytest -m slow --durations=10
 
 # The same with a thousand prints, all sizes and two hundred kills, of which test-slow takes a part.
 test-long: $(VENV)/.installed-dev
-	IFVIT_LONG=1 IFVIT_KILLS=200 $(BIN)/pytest -m slow -n $(WORKERS) --dist loadgroup
+	IFVIT_LONG=1 IFVIT_KILLS=200 $(BIN)/pytest -m slow
 
 wheel-check:
 	PYTHON=$(PYTHON) tests/check_wheel.sh
