@@ -8,7 +8,6 @@ import os
 import platform
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,6 @@ from jaxtyping import install_import_hook
 # Compiling, not computing, is what takes the time here. To be set before jax is imported, which
 # jaxtyping does not do; a test run with the compiler at its best: JAX_DISABLE_MOST_OPTIMIZATIONS=0.
 os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
-
-# The older of two code generators of XLA's takes half as long. A version that does not know the
-# option ends the process, so that only those get it that are known to have it.
-EMITTERS, XLA_FLAGS = "--xla_cpu_use_fusion_emitters", os.environ.get("XLA_FLAGS", "")
-if EMITTERS not in XLA_FLAGS and version("jaxlib").startswith("0.10."):
-    os.environ["XLA_FLAGS"] = f"{XLA_FLAGS} {EMITTERS}=false".strip()
 
 
 def compiled_folder() -> Path:

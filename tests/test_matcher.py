@@ -86,8 +86,8 @@ def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: n
     assert result.coverage is not None and 0 < result.coverage <= 1
     assert result.overlap_mm2 is not None and result.overlap_mm2 > 0
     assert result.block_share is not None and 0 < result.block_share <= 1
-    others = 0.25 * result.ridge_ncc + 0.10 * result.block_share + 0.25 * result.coverage
-    assert result.score == pytest.approx(0.40 * result.map_score + others, abs=1e-6)
+    others = 0.25 * result.ridge_ncc + 0.05 * result.block_share + 0.20 * result.coverage
+    assert result.score == pytest.approx(0.50 * result.map_score + others, abs=1e-6)
     assert -1.0 <= result.index_score <= 1.0
     assert -1.0 <= result.score <= 1.0
     assert result.num_inliers > 30

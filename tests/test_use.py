@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 import ifvit
+from ifvit.commands.match import _called
 
 WITHOUT_JAX = """
 import sys
@@ -42,6 +43,11 @@ def test_prints_are_matched_registered_and_embedded_without_jax(tmp_path) -> Non
         "rejected",
     ]
     assert (tmp_path / "m.png").exists() and (tmp_path / "t.npz").exists()
+
+
+def test_files_of_one_name_are_called_by_their_paths() -> None:
+    assert _called(["a/1.png", "b/2.png"]) == ["1.png", "2.png"]
+    assert _called(["a/1.png", "b/1.png", "b/2.png"]) == ["a/1.png", "b/1.png", "2.png"]
 
 
 def test_one_print_is_matched_with_several_the_best_first(tmp_path) -> None:

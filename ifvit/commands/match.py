@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from tyro.conf import Positional
@@ -81,8 +82,9 @@ def run(settings: Settings) -> None:
     if settings.threshold is not None and matcher.decision.impostor is not None:
         limit = matcher.decision.threshold(settings.threshold)
     # Printed first, since what follows can fail.
+    called = _called(compared)
     for place, result in zip(order, results, strict=True):
-        _print(result, compared[place], settings, limit)
+        _print(result, compared[place], called[place], settings, limit)
     if settings.threshold is not None and limit is None:
         raise ValueError(_uncalibrated(settings))
     if settings.out is not None and results:
@@ -107,7 +109,16 @@ def _draw_stages(
     )
 
 
-def _print(result: MatchResult, path: str, settings: Settings, limit: float | None) -> None:
+def _called(paths: list[str]) -> list[str]:
+    """Return each file's name, or its path where files of two folders have one name."""
+    names = [Path(path).name for path in paths]
+    both = zip(paths, names, strict=True)
+    return [name if names.count(name) == 1 else path for path, name in both]
+
+
+def _print(
+    result: MatchResult, path: str, called: str, settings: Settings, limit: float | None
+) -> None:
     accepted = None if limit is None else result.ok and result.score >= limit
     if settings.json:
         more: dict[str, Any] = {"path1": path, "threshold": limit, "accepted": accepted}
@@ -116,7 +127,7 @@ def _print(result: MatchResult, path: str, settings: Settings, limit: float | No
         print(json.dumps(result.record() | more, allow_nan=False))
         return
     several = len(settings.candidates) > 1
-    print(f"{one_field(path)}: {result.summary()}" if several else result.summary())
+    print(f"{one_field(called)}: {result.summary()}" if several else result.summary())
     if limit is not None:
         decision = "accepted" if accepted else "rejected"
         print(f"{decision} at FMR {settings.threshold:g}, whose threshold is {limit:.3f}")
