@@ -10,6 +10,7 @@ the generalized Pareto distribution", Technometrics 29(3), 1987.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -53,13 +54,17 @@ class Tail:
         self.rule, self.floor = rule, 1 / (len(impostor) + 1)
         self.start = float(np.quantile(impostor, 1 - rule.share)) if len(impostor) else np.inf
         self.highest = float(impostor.max()) if len(impostor) else np.inf
-        excess = np.sort(impostor[impostor > self.start] - self.start)
-        self.known = len(excess) >= rule.fewest
+        self._excess, self._seed = np.sort(impostor[impostor > self.start] - self.start), seed
+        self.known = len(self._excess) >= rule.fewest
         if self.known:
-            rng = np.random.default_rng(seed)
-            again = rng.choice(excess, (rule.resampled, len(excess)))
-            self.shape, self.scale = fitted(excess)
-            self._fits = fitted(np.sort(again, axis=-1))
+            self.shape, self.scale = fitted(self._excess)
+
+    @cached_property
+    def _fits(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return the fits to resampled scores, made once a rate is asked for that needs them."""
+        rng = np.random.default_rng(self._seed)
+        again = rng.choice(self._excess, (self.rule.resampled, len(self._excess)))
+        return fitted(np.sort(again, axis=-1))
 
     def fmr(self, score: float) -> Beyond | None:
         """Return the false match rate of accepting a score that no impostor reached.

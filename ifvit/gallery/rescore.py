@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from itertools import pairwise
 
 from ifvit.comparison.result import MatchResult
 from ifvit.data.given import grey_values
-from ifvit.data.store import cores
 from ifvit.features.features import Features, features_of
 from ifvit.gallery.made_by import made_by
 from ifvit.gallery.row_store import Store
 from ifvit.gallery.rows import Row
 from ifvit.gallery.search import Found
 from ifvit.matcher import Matcher
+from ifvit.runtime.threads import in_parallel
 
 logger = logging.getLogger("ifvit")
 
@@ -41,9 +40,8 @@ class Rescorer:
         A print that cannot be read, since a later version refuses it, leads to a warning.
         """
         rows = self._store.rows_at(numbers)
-        with ThreadPoolExecutor(cores()) as pool:
-            made = zip(numbers, pool.map(self._measured, rows), strict=True)
-            return {number: features for number, features in made if features is not None}
+        made = zip(numbers, in_parallel(self._measured, rows), strict=True)
+        return {number: features for number, features in made if features is not None}
 
     def _measured(self, row: Row) -> Features | None:
         if row.image is None:

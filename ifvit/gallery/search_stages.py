@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, runtime_checkable
 
 from ifvit.comparison.result import MatchResult
-from ifvit.data.store import cores
 from ifvit.features.coder import Template
 from ifvit.features.features import Features
 from ifvit.gallery.enrolment import Entry
@@ -16,6 +14,7 @@ from ifvit.gallery.rescore import Rescorer
 from ifvit.gallery.row_store import Store
 from ifvit.gallery.search import Found, Snapshot, shortlist
 from ifvit.matcher import Matcher
+from ifvit.runtime.threads import in_parallel
 
 
 @runtime_checkable
@@ -34,8 +33,7 @@ class Stages(Protocol):
 
 def read_here(matcher: Matcher, entries: Sequence[Entry]) -> list[Read | Unread]:
     """Read and embed prints that are to be enrolled, on all cores of this machine."""
-    with ThreadPoolExecutor(cores()) as pool:
-        return list(pool.map(lambda entry: read_print(matcher, entry), entries))
+    return in_parallel(lambda entry: read_print(matcher, entry), entries)
 
 
 class Embedded:

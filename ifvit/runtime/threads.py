@@ -6,10 +6,11 @@ suffice and no processes are needed.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
+
+from ifvit.data.store import cores
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -20,5 +21,5 @@ def in_parallel(work: Callable[[T], R], of: Sequence[T]) -> list[R]:
 
     Raises the error of the first item that fails.
     """
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, max(len(of), 1))) as pool:
+    with ThreadPoolExecutor(min(cores(), max(len(of), 1))) as pool:
         return list(pool.map(work, of))

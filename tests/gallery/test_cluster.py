@@ -20,9 +20,6 @@ from ifvit.gallery.gallery import Gallery
 from ifvit.gallery.made_by import made_by
 from ifvit.gallery.search import shortlist
 
-# One Ray for all of them.
-pytestmark = pytest.mark.xdist_group("ray")
-
 KEY = bytes(range(32))
 FINGERS = 41
 

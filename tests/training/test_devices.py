@@ -44,11 +44,6 @@ import jax
 print("devices", jax.device_count(), "of process", jax.process_index())
 """
 
-SIMULATED = "--xla_force_host_platform_device_count"
-
-# What one test has compiled the others find.
-pytestmark = pytest.mark.xdist_group("devices")
-
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory):
@@ -59,7 +54,7 @@ def start(cache: Path, module: str, folder: Path, devices: int, **options) -> su
     """Train in a process of its own with so many simulated devices."""
     environment = {
         **os.environ,
-        "XLA_FLAGS": f"{os.environ.get('XLA_FLAGS', '')} {SIMULATED}={devices}",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }
