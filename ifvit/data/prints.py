@@ -64,7 +64,7 @@ def resample(
 
     A point (x, y) moves to ((x + 0.5)·s - 0.5, (y + 0.5)·s - 0.5) with s = to_ppi / ppi, up to
     the rounding of the sides to whole pixels. Shrinking averages areas, so that ridges do not
-    alias; growing is bicubic. Values stay within 0..1. Raises ValueError as :func:`check_ppi`.
+    alias; growing is by Lanczos' filter. Values stay within 0..1. Raises ValueError as :func:`check_ppi`.
     """
     check_ppi(ppi)
     check_ppi(to_ppi)
@@ -73,7 +73,7 @@ def resample(
     scale = to_ppi / ppi
     height, width = (max(1, round(side * scale)) for side in image.shape)
     how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LANCZOS4
-    # Bicubic interpolation overshoots at the edges of ridges.
+    # Lanczos' filter overshoots at the edges of ridges.
     return np.clip(cv2.resize(image, (width, height), interpolation=how), 0, 1).astype(np.float32)
 
 

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int8
 from ifvit.config import ModelConfig
 from ifvit.features.features import Features
 from ifvit.features.fit import FIT_CONFIG, FitConfig, drawn_at
-from ifvit.features.network_view import frame_foreground, network_input
+from ifvit.features.network_view import Canvas, canvas_of, network_input
 from ifvit.features.pose import Pose, pose_at, upright
 from ifvit.features.quality import print_quality
 from ifvit.geometry.grid import frame_side
@@ -102,9 +102,9 @@ class Coder:
         scale = template_scale(features.period.px, self.fit_config)
         fit = drawn_at(scale, self._loose.canvas, self._loose)
         frame = features.drawn(fit)
-        mask = frame_foreground(frame[None], self._loose)[0]
-        pose = self.pose(frame, mask)
-        posed, shown = self._posed(frame, mask, pose)
+        canvas = canvas_of(frame[None], self._loose)
+        pose = self.pose(frame, canvas)
+        posed, shown = self._posed(frame, canvas.frame_mask(self._loose)[0], pose)
         cells, index = self.engine.code(posed, shown)
         core = features.placed(fit).on_print(np.asarray(pose.core[0], float))
         top, cells_shown = np.abs(index[0]).max(), int(shown[0].sum())
@@ -118,25 +118,25 @@ class Coder:
             quality=print_quality(features.evidence, cells_shown) if features.ridges.any() else 0.0,
         )
 
-    def pose(self, frame: Float[np.ndarray, "S S"], mask: Bool[np.ndarray, "S S"]) -> Pose:
+    def pose(self, frame: Float[np.ndarray, "S S"], canvas: Canvas) -> Pose:
         """Return the pose of a print on the large canvas (:data:`LOOSE`), pixels of its frame.
 
-        For a turned print the direction is the mean of two predictions, the second one of the print
-        drawn upright: what a network predicts for one finger depends a little on its rotation.
+        ``canvas`` is the frame reduced to the network's resolution. For a turned print the
+        direction is the mean of two predictions, the second one of the print drawn upright: what a
+        network predicts for one finger depends a little on its rotation.
         """
-        first = self._seen(frame, mask)
+        first = self._seen(*canvas.network_input)
         angle = float(np.rad2deg(first.rotation[0]))
         if abs(angle) < TURNED_DEG:
             return first
-        middle = (len(frame) - 1) / 2
+        middle, mask = (len(frame) - 1) / 2, canvas.frame_mask(self._loose)[0]
         turned = warp(frame, mask, similarity(angle, (middle, middle))[None])
-        second = self._seen(*(one[0] for one in turned))
+        second = self._seen(*network_input(*turned, self._loose))
         upright_again = second._replace(rotation=second.rotation + first.rotation)
         return first.with_direction_of(upright_again)
 
-    def _seen(self, frame: Float[np.ndarray, "S S"], mask: Bool[np.ndarray, "S S"]) -> Pose:
-        found = self.engine.pose(*network_input(frame[None], mask[None], self._loose))
-        return pose_at(*found, self._loose)
+    def _seen(self, view: Float[np.ndarray, "1 H W"], cells: Bool[np.ndarray, "1 h w"]) -> Pose:
+        return pose_at(*self.engine.pose(view, cells), self._loose)
 
     def _posed(
         self, frame: Float[np.ndarray, "S S"], mask: Bool[np.ndarray, "S S"], pose: Pose

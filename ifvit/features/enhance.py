@@ -105,12 +105,12 @@ def enhance(image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int
     image = library.where(mask, image, 0.0)
     orientation, coherence = flow(image, mask, ppi)
     period = ridge_period(image, mask, ppi)
-    ridges = oriented_filter(image, orientation, period)
+    ridges = oriented_filter(image, orientation, period, mask)
     sigma = CONTRAST_SIGMA_PX * ppi / REFERENCE_PPI
     share = library.maximum(gaussian_blur(mask.astype(image.dtype), sigma), 1e-3)
-    power = gaussian_blur(library.where(mask, ridges**2, 0.0), sigma) / share
+    power = gaussian_blur(ridges**2, sigma) / share
     even = ridges / library.sqrt(power + NOISE**2)
-    return Enhanced(library.where(mask, even, 0.0), orientation, period, coherence)
+    return Enhanced(even, orientation, period, coherence)
 
 
 def unfiltered(image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int) -> Enhanced:

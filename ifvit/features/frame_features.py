@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.config import ModelConfig
-from ifvit.features.network_view import Shown, enhanced_view, frame_foreground
+from ifvit.features.network_view import Shown, canvas_of, enhanced, enhanced_view
 from ifvit.features.pose import upright_of
 
 
@@ -46,9 +46,12 @@ def frame_features(
 ) -> FrameFeatures:
     """Find the foreground of a grey frame, and its ridges: those of the contextual filter, or those
     of ``source``."""
-    mask = frame_foreground(frame[None], config)
-    shown = frame if source is None else source
-    made = enhanced_view(shown[None], mask, config, filtered=source is None)
+    canvas = canvas_of(frame[None], config)
+    mask = canvas.frame_mask(config)
+    if source is None:
+        made = enhanced(canvas.view, canvas.mask, config)
+    else:
+        made = enhanced_view(source[None], mask, config, filtered=False)
     ridges = Ridges(made.image[0], made.mask[0])
     return FrameFeatures(frame, mask[0], ridges, made.orientation[0], made.coherence[0], source)
 

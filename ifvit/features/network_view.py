@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.features.enhance import enhance, unfiltered
-from ifvit.features.normalise import foreground, normalise
+from ifvit.features.normalise import Contrast, contrast, foreground, normalise
 from ifvit.geometry.arrays import Arrays
 from ifvit.geometry.filters import shrink
 from ifvit.geometry.grid import cell_mask
@@ -24,20 +24,46 @@ class Shown(NamedTuple):
     coherence: Float[Any, "*B H W"]
 
 
+class Canvas(NamedTuple):
+    """Grey prints at the network's resolution, their foreground, and their local statistics."""
+
+    image: Float[Any, "B H W"]
+    mask: Bool[Any, "B H W"]
+    local: Contrast
+
+    @property
+    def view(self) -> Float[Any, "B H W"]:
+        """Return the prints normalised, 0 outside the foreground."""
+        return normalise(self.image, self.mask, self.local)
+
+    @property
+    def network_input(self) -> tuple[Float[Any, "B H W"], Bool[Any, "B h w"]]:
+        """Return the prints as an engine takes them, as :func:`network_input` does."""
+        return self.view, cell_mask(self.mask)
+
+    def frame_mask(self, model: ModelConfig) -> Bool[Any, "B S S"]:
+        """Return the foreground of the frames, in their pixels at 500 ppi."""
+        factor = REFERENCE_PPI // model.ppi
+        return self.mask.repeat(factor, axis=1).repeat(factor, axis=2)
+
+
+def canvas_of(frames: Float[Arrays, "B S S"], model: ModelConfig) -> Canvas:
+    """Reduce grey frames at 500 ppi to the network's resolution and find their foreground there."""
+    canvas = shrink(frames, REFERENCE_PPI // model.ppi)
+    local = contrast(canvas, model.ppi)
+    return Canvas(canvas, foreground(local, model.ppi), local)
+
+
 def prepare(
     frames: Float[Arrays, "B S S"], model: ModelConfig
 ) -> tuple[Float[Arrays, "B H W"], Bool[Arrays, "B h w"]]:
     """Turn frames at 500 ppi into the network's input: normalised canvases and cell masks."""
-    canvas = shrink(frames, REFERENCE_PPI // model.ppi)
-    mask = foreground(canvas, model.ppi)
-    return normalise(canvas, mask, model.ppi), cell_mask(mask)
+    return canvas_of(frames, model).network_input
 
 
 def frame_foreground(frames: Float[Arrays, "B S S"], model: ModelConfig) -> Bool[Arrays, "B S S"]:
     """Return the foreground of frames at 500 ppi, found at the network's resolution."""
-    factor = REFERENCE_PPI // model.ppi
-    mask = foreground(shrink(frames, factor), model.ppi)
-    return mask.repeat(factor, axis=1).repeat(factor, axis=2)
+    return canvas_of(frames, model).frame_mask(model)
 
 
 def network_view(
@@ -46,7 +72,8 @@ def network_view(
     """Reduce grey prints at 500 ppi to the network's canvas and normalise them there."""
     factor = REFERENCE_PPI // config.ppi
     coarse_mask = shrink(mask.astype(image.dtype), factor) > 0.5
-    return normalise(shrink(image, factor), coarse_mask, config.ppi), coarse_mask
+    canvas = shrink(image, factor)
+    return normalise(canvas, coarse_mask, contrast(canvas, config.ppi)), coarse_mask
 
 
 def network_input(
@@ -66,5 +93,16 @@ def enhanced_view(
     """Return prints at 500 ppi on the network's canvas, their ridges enhanced by the contextual
     filter where ``filtered``, else as they are."""
     view, coarse_mask = network_view(image, mask, config)
-    made = (enhance if filtered else unfiltered)(view, coarse_mask, config.ppi)
-    return Shown(made.image, coarse_mask, made.orientation, made.coherence)
+    return enhanced(view, coarse_mask, config, filtered)
+
+
+def enhanced(
+    view: Float[Arrays, "B H W"],
+    mask: Bool[Arrays, "B H W"],
+    config: ModelConfig,
+    filtered: bool = True,
+) -> Shown:
+    """Return normalised prints on the network's canvas with their ridges enhanced, as
+    :func:`enhanced_view` does for those at 500 ppi."""
+    made = (enhance if filtered else unfiltered)(view, mask, config.ppi)
+    return Shown(made.image, mask, made.orientation, made.coherence)

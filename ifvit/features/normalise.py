@@ -6,6 +6,8 @@ real ones from files. Images are (B, H, W) in [0, 1], ridges dark.
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from jaxtyping import Bool, Float
 
 from ifvit.geometry.arrays import Arrays, library_of
@@ -21,23 +23,30 @@ LEAST_CONTRAST = 0.02
 """Local standard deviation, of grey values in [0, 1], below which nothing is taken for ridges."""
 
 
-def _statistics(image: Float[Arrays, "B H W"], ppi: int) -> tuple[Arrays, Arrays]:
-    """Return local mean and standard deviation."""
+class Contrast(NamedTuple):
+    """The local statistics of prints (B, H, W): both foreground and normalisation need them."""
+
+    mean: Float[Any, "B H W"]
+    deviation: Float[Any, "B H W"]
+
+
+def contrast(image: Float[Arrays, "B H W"], ppi: int) -> Contrast:
+    """Return local mean and standard deviation of images at ``ppi``."""
     library = library_of(image)
     sigma = WINDOW_MM * ppi / 25.4
     mean = gaussian_blur(image, sigma)
     variance = gaussian_blur(library.square(image - mean), sigma)
-    return mean, library.sqrt(library.maximum(variance, 0.0) + 1e-8)
+    return Contrast(mean, library.sqrt(library.maximum(variance, 0.0) + 1e-8))
 
 
-def foreground(image: Float[Arrays, "B H W"], ppi: int) -> Bool[Arrays, "B H W"]:
+def foreground(local: Contrast, ppi: int) -> Bool[Any, "B H W"]:
     """Return the mask of pixels that show ridges: where local contrast is strong.
 
-    ``ppi`` is the image's resolution. The threshold is relative to the print's own contrast, so
-    faint prints keep theirs; a blank image has no foreground.
+    ``local`` are the statistics of images at ``ppi``. The threshold is relative to the print's own
+    contrast, so faint prints keep theirs; a blank image has no foreground.
     """
-    _, deviation = _statistics(image, ppi)
-    library = library_of(image)
+    deviation = local.deviation
+    library = library_of(deviation)
     # The deviation is smooth already, so that its maximum is no outlier.
     strong = deviation.max((1, 2), keepdims=True)
     rough = deviation > library.maximum(FOREGROUND_CONTRAST * strong, LEAST_CONTRAST)
@@ -46,11 +55,13 @@ def foreground(image: Float[Arrays, "B H W"], ppi: int) -> Bool[Arrays, "B H W"]
 
 
 def normalise(
-    image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int
+    image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], local: Contrast
 ) -> Float[Arrays, "B H W"]:
-    """Return the image with local mean 0 and local deviation 1 in the foreground, 0 outside it."""
-    mean, deviation = _statistics(image, ppi)
+    """Return the image with local mean 0 and local deviation 1 in the foreground, 0 outside it.
+
+    ``local`` are the image's statistics (:func:`contrast`).
+    """
     library = library_of(image)
     # The floor keeps the noise of flat patches, of wet or missing skin, from being amplified.
-    scaled = (image - mean) / (deviation + 0.03)
+    scaled = (image - local.mean) / (local.deviation + 0.03)
     return library.where(mask, library.clip(scaled, -3, 3), 0.0)

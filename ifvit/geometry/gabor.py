@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 from ifvit.geometry.arrays import Arrays, library_of, product
 
@@ -102,18 +102,27 @@ def oriented_filter(
     image: Float[Arrays, "*B H W"],
     orientation: Float[Arrays, "*B H W"],
     period: Float[Arrays, "*B H W"],
+    mask: Bool[Arrays, "*B H W"],
 ) -> Float[Arrays, "*B H W"]:
     """Filter an image once along its ridges, whose orientation and period are known.
 
     All shapes are (..., H, W). ``orientation`` is the direction along the ridge in radians,
     ``period`` is in pixels, at most ``2 RADIUS / 3``, so that the filter holds three half-waves.
+    Outside the ``mask`` the result is 0: there NumPy computes as little as possible.
     """
-    height, library = image.shape[-2], library_of(image)
-    step = ROWS if library is np else height
-    padded = _padded(image)
-    made = []
-    for top in range(0, height, step):
-        rows = slice(top, top + step)
-        taps = gabor_taps(orientation[..., rows, :], period[..., rows, :])
-        made.append(_applied(padded[..., top : top + taps.shape[-2] + 2 * RADIUS, :], taps))
-    return library.concatenate(made, axis=-2)
+    library = library_of(image)
+    if library is not np:
+        made = _applied(_padded(image), gabor_taps(orientation, period))
+        return library.where(mask, made, 0.0)
+    padded, made = _padded(image), np.zeros_like(image)
+    shown = mask.any(axis=tuple(range(mask.ndim - 2)))
+    for top in range(0, image.shape[-2], ROWS):
+        columns = np.flatnonzero(shown[top : top + ROWS].any(axis=0))
+        if not len(columns):
+            continue
+        here = slice(top, top + ROWS), slice(columns[0], columns[-1] + 1)
+        taps = gabor_taps(orientation[..., *here], period[..., *here])
+        height, width = taps.shape[-2:]
+        around = padded[..., top : top + height + 2 * RADIUS, columns[0] :]
+        made[..., *here] = _applied(around[..., : width + 2 * RADIUS], taps)
+    return np.where(mask, made, np.float32(0))

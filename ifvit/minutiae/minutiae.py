@@ -19,7 +19,7 @@ from jaxtyping import Bool, Float, Int
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.features.enhance import enhance
-from ifvit.features.normalise import normalise
+from ifvit.features.normalise import contrast, normalise
 from ifvit.geometry.filters import shrink
 from ifvit.minutiae.structures import spurious
 
@@ -140,7 +140,7 @@ def _enhanced(image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"]) 
     ppi = REFERENCE_PPI // FACTOR
     small = shrink(np.pad(image, more, "edge")[None].astype(np.float32), FACTOR)
     mask = shrink(np.pad(ridges, more)[None].astype(np.float32), FACTOR) > 0.5
-    made = enhance(normalise(small, mask, ppi), mask, ppi)
+    made = enhance(normalise(small, mask, contrast(small, ppi)), mask, ppi)
     doubled = 2 * made.orientation
     values = made.image, np.cos(doubled), np.sin(doubled), made.coherence
     shown, cos, sin, coherence = (_enlarged(one[0], image.shape) for one in values)

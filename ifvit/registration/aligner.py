@@ -110,9 +110,13 @@ class Aligner:
         turned = self.look(pair, rotations(angles, pair.frame0.image.shape[0]))
         if alignment := self.brief(pair, turned, settings.clear):
             return alignment
-        found = self.search(pair, joined(found, turned), settings.followed)
-        if alignment := self.brief(pair, found, settings.clear_again):
-            return alignment
+        found = joined(found, turned)
+        if clear(most_confident(found, 1), settings.faint):
+            found = self.search(pair, found, settings.followed)
+            if alignment := self.brief(pair, found, settings.clear_again):
+                return alignment
+        else:
+            found = most_confident(found, 1)
         return self.placed(pair, found, self.refined(pair, found, self.refine_config))
 
     def brief(self, pair: DrawnPair, found: Hypotheses, enough: float) -> Alignment | None:

@@ -9,6 +9,7 @@ from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.features.coder import INT8, TURNED_DEG, Coder, template_scale
 from ifvit.features.features import features_of
 from ifvit.features.fit import FIT_CONFIG
+from ifvit.features.network_view import canvas_of
 from ifvit.features.pose import Pose, core_place, pose_at, upright
 from ifvit.geometry.grid import frame_side
 from ifvit.geometry.transforms import apply, similarity
@@ -98,7 +99,6 @@ def test_a_turned_print_is_looked_at_upright_too(
     side = frame_side(coder._loose)
     frame = np.ones((side, side), np.float32)
     frame[: ridge_print.shape[0], : ridge_print.shape[1]] = ridge_print
-    mask = frame < 0.9
     first = Pose(np.array([[30.0, 40.0]]), np.deg2rad([20.0]), np.array([0.9]))
     second = Pose(np.array([[50.0, 50.0]]), np.deg2rad([-6.0]), np.array([0.3]))
     answers, asked = [first, second], []
@@ -108,18 +108,20 @@ def test_a_turned_print_is_looked_at_upright_too(
         return answers[len(asked) - 1]
 
     monkeypatch.setattr(coder, "_seen", seen)
-    found = coder.pose(frame, mask)
+    found = coder.pose(frame, canvas_of(frame[None], coder._loose))
     np.testing.assert_array_equal(found.core, first.core)
     mean = (0.9 * np.exp(1j * np.deg2rad(20)) + 0.3 * np.exp(1j * np.deg2rad(14))) / 2
     np.testing.assert_allclose(
         [found.rotation[0], found.confidence[0]], [np.angle(mean), abs(mean)]
     )
     # The second look is at the print turned back: turned by 20° again, it is the first.
-    again = similarity(-20.0, ((side - 1) / 2,) * 2)
-    image, shown = (one[0] for one in warp(*asked[1], again[None]))
-    inner = mask & shown
-    assert inner.sum() > 0.8 * mask.sum()
-    assert np.abs(image - frame)[inner].mean() < 0.5 * np.abs(asked[1][0] - frame)[inner].mean()
+    (before,), (turned,) = (view for view, _ in asked)
+    middle = (len(before) - 1) / 2
+    (again,), (shown,) = warp(turned, turned != 0, similarity(-20.0, (middle, middle))[None])
+    inner = (before != 0) & shown
+    assert inner.sum() > 0.7 * (before != 0).sum()
+    apart, unturned = np.abs(again - before)[inner], np.abs(turned - before)[inner]
+    assert apart.mean() < 0.5 * unturned.mean()
 
 
 def test_an_upright_print_is_looked_at_once(coder: Coder, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,4 +129,4 @@ def test_an_upright_print_is_looked_at_once(coder: Coder, monkeypatch: pytest.Mo
     looks = []
     monkeypatch.setattr(coder, "_seen", lambda *given: looks.append(given) or found)
     frame = np.zeros((frame_side(coder._loose),) * 2, np.float32)
-    assert coder.pose(frame, frame > 0) is found and len(looks) == 1
+    assert coder.pose(frame, canvas_of(frame[None], coder._loose)) is found and len(looks) == 1

@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ifvit.features.normalise import foreground, normalise
+from ifvit.features.normalise import contrast, foreground, normalise
 
 PPI = 250
 SIDE = 96
@@ -22,6 +22,11 @@ def half() -> np.ndarray:
     return np.where(np.arange(SIDE) < SIDE // 2, ridges(), np.float32(1.0))
 
 
+def shown(image):
+    """The foreground by the image's own contrast."""
+    return foreground(contrast(image, PPI), PPI)
+
+
 @pytest.fixture(scope="module", params=[np, jnp], ids=["numpy", "jax"])
 def library(request):
     """Prints in use are NumPy's, those of training JAX's: one formula for both."""
@@ -31,14 +36,14 @@ def library(request):
 @pytest.mark.parametrize("level", [0.0, 0.5, 1.0])
 def test_a_blank_image_has_no_foreground(library, level):
     image = library.full((2, SIDE, SIDE), level, np.float32)
-    mask = foreground(image, PPI)
+    mask = shown(image)
     assert mask.shape == image.shape and not mask.any()
-    assert not normalise(image, mask, PPI).any()
+    assert not normalise(image, mask, contrast(image, PPI)).any()
 
 
 def test_faint_noise_is_no_foreground():
     noise = 0.9 + 0.01 * np.random.default_rng(0).normal(size=(1, SIDE, SIDE))
-    assert not foreground(noise.astype(np.float32), PPI).any()
+    assert not shown(noise.astype(np.float32)).any()
 
 
 @pytest.mark.parametrize("amplitude", [0.45, 0.06])
@@ -46,22 +51,22 @@ def test_foreground_is_the_half_with_ridges(library, amplitude):
     """Faint ridges on their own grey background, too: the threshold is the print's own."""
     left = np.arange(SIDE) < SIDE // 2
     image = np.where(left, ridges(amplitude), np.float32(0.5))
-    mask = np.asarray(foreground(library.asarray(image), PPI))[0]
+    mask = np.asarray(shown(library.asarray(image)))[0]
     # The window's standard deviation is 7 pixels; strong ridges spread further than weak ones.
     assert mask[:, : SIDE // 2 - 3].all() and not mask[:, SIDE // 2 + 12 :].any()
 
 
 def test_foreground_treats_each_image_on_its_own():
     both = np.concatenate([half(), half()[:, :, ::-1]])
-    mask = foreground(both, PPI)
-    np.testing.assert_array_equal(mask[0], np.asarray(foreground(both[:1], PPI))[0])
+    mask = shown(both)
+    np.testing.assert_array_equal(mask[0], np.asarray(shown(both[:1]))[0])
     np.testing.assert_array_equal(mask[1], mask[0][:, ::-1])
 
 
 @pytest.mark.parametrize(("amplitude", "level"), [(0.45, 0.5), (0.2, 0.7)])
 def test_ridges_have_mean_0_and_deviation_1_whatever_their_contrast(library, amplitude, level):
     image = library.asarray(ridges(amplitude, level))
-    out = np.asarray(normalise(image, library.ones(image.shape, bool), PPI))
+    out = np.asarray(normalise(image, library.ones(image.shape, bool), contrast(image, PPI)))
     inner = out[0, 12:-12, 12:-12]
     assert abs(inner.mean()) < 0.02
     # The floor under the deviation, 0.03, takes its share: more of weak ridges.
@@ -72,5 +77,5 @@ def test_ridges_have_mean_0_and_deviation_1_whatever_their_contrast(library, amp
 
 def test_nothing_outside_the_foreground():
     image = half()
-    out = normalise(image, foreground(image, PPI), PPI)
+    out = normalise(image, shown(image), contrast(image, PPI))
     assert not out[0, :, SIDE // 2 + 12 :].any()

@@ -34,10 +34,18 @@ def test_taps_answer_to_their_own_wave_and_not_to_a_constant():
     assert strength(wave(theta, 2.2 * period)) < 0.6 * own
 
 
-def test_rows_filtered_some_at_a_time_are_those_of_the_whole_in_jax():
+def test_what_numpy_leaves_out_is_only_what_the_mask_does():
     rng = np.random.default_rng(0)
     image = rng.normal(size=(2, 43, 30)).astype(np.float32)
     orientation = rng.uniform(0, np.pi, image.shape).astype(np.float32)
     period = rng.uniform(3, 6.5, image.shape).astype(np.float32)
-    expected = jax.jit(oriented_filter)(*map(jnp.asarray, (image, orientation, period)))
-    np.testing.assert_allclose(oriented_filter(image, orientation, period), expected, atol=1e-5)
+    mask = np.zeros(image.shape, bool)
+    mask[0, 19:37, 4:25] = mask[1, 22:43, 11:] = True
+    mask[0, 20, 9] = False
+    given = image, orientation, period, mask
+    expected = jax.jit(oriented_filter)(*map(jnp.asarray, given))
+    made = oriented_filter(*given)
+    np.testing.assert_allclose(made, expected, atol=1e-5)
+    assert made[mask].all() and not made[~mask].any()
+    whole = oriented_filter(image, orientation, period, np.ones_like(mask))
+    np.testing.assert_allclose(made, np.where(mask, whole, 0), atol=1e-6)
