@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import cv2
@@ -16,7 +17,7 @@ from jaxtyping import Bool, Float32, Int32
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
 from ifvit.data.damage import PrintError
-from ifvit.data.images import read_image
+from ifvit.data.images import MAX_SIDE, read_image
 
 logger = logging.getLogger("ifvit")
 
@@ -48,12 +49,27 @@ class Print:
     """Resolution of the file in pixels per inch."""
 
 
-def check_ppi(ppi: float) -> None:
-    """Raise ValueError for a resolution outside 100 to 4000 pixels per inch."""
-    if not MIN_PPI <= ppi <= MAX_PPI:
+def check_ppi(ppi: object) -> None:
+    """Raise ValueError for what is no number from 100 to 4000, pixels per inch."""
+    if not isinstance(ppi, Real) or not MIN_PPI <= float(ppi) <= MAX_PPI:
         raise ValueError(
-            f"a resolution of {ppi} ppi cannot be right: expected {MIN_PPI} to {MAX_PPI} ppi, and "
-            "500 for most sensors; set it with --ppi"
+            f"a resolution of {ppi!r} ppi cannot be right: expected {MIN_PPI} to {MAX_PPI} ppi, "
+            "and 500 for most sensors; set it with --ppi"
+        )
+
+
+def check_extent(shape: tuple[int, ...], ppi: float, name: str | Path) -> None:
+    """Raise ValueError, naming the print, for a side of more than 208 mm at this resolution.
+
+    Everything is measured at 500 ppi, so that what an image takes depends on its millimetres.
+    Raises as :func:`check_ppi` too.
+    """
+    check_ppi(ppi)
+    if max(shape) * REFERENCE_PPI > MAX_SIDE * ppi:
+        longest = 25.4 * max(shape) / ppi
+        raise PrintError(
+            f"{name} is {longest:.0f} mm long at {ppi:g} ppi: expected one finger, in an image of "
+            f"at most {25.4 * MAX_SIDE / REFERENCE_PPI:.0f} mm; cut it out, or correct --ppi"
         )
 
 
@@ -212,7 +228,9 @@ def load_canvas(
 def _image_and_ridges(
     path: str | Path, ppi: float | None, to_ppi: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    image = resample(read_image(path), REFERENCE_PPI if ppi is None else ppi, to_ppi)
+    pixels, own = read_image(path), REFERENCE_PPI if ppi is None else ppi
+    check_extent(pixels.shape, own, path)
+    image = resample(pixels, own, to_ppi)
     return image, check_ridges(ridge_area(image, to_ppi), path)
 
 
