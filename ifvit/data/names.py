@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ifvit.data.damage import PrintError
+from ifvit.data.formats import EXTENSIONS
 from ifvit.data.prints import Print
 
 logger = logging.getLogger("ifvit")
@@ -148,6 +150,29 @@ def _of_capture(columns: Sequence[tuple[str, ...]], place: int) -> bool:
     # The last part is the impression, whatever stands before it.
     before = set(columns[place - 1]) if 0 < place < len(columns) - 1 else set()
     return any(words and all(map(CONDITIONS.fullmatch, words)) for words in (values, before))
+
+
+def is_lost(entry: os.DirEntry) -> bool:
+    """Return whether an entry of a folder is a link that leads nowhere, or to itself."""
+    return entry.is_symlink() and not os.path.exists(entry)
+
+
+def warn_of_lost_links(folders: Iterable[Path]) -> None:
+    """Warn of images that are missing from folders, because their links lead nowhere.
+
+    Tools that keep large data elsewhere (git-annex, DVC) leave such links.
+    """
+    lost = [
+        entry.path
+        for folder in folders
+        for entry in os.scandir(folder)
+        if entry.name.lower().endswith(EXTENSIONS) and is_lost(entry)
+    ]
+    if lost:
+        logger.warning(
+            "%s leads nowhere, as do %d more links to images: they are left out; fetch the files",
+            *(min(lost), len(lost) - 1),
+        )
 
 
 def warn_of_doubles(prints: Sequence[Print]) -> None:

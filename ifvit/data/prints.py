@@ -16,8 +16,8 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.data.damage import PrintError
-from ifvit.data.images import MAX_SIDE, read_image
+from ifvit.data.damage import PrintError, check_extent
+from ifvit.data.images import read_image
 
 logger = logging.getLogger("ifvit")
 
@@ -55,21 +55,6 @@ def check_ppi(ppi: object) -> None:
         raise ValueError(
             f"a resolution of {ppi!r} ppi cannot be right: expected {MIN_PPI} to {MAX_PPI} ppi, "
             "and 500 for most sensors; set it with --ppi"
-        )
-
-
-def check_extent(shape: tuple[int, ...], ppi: float, name: str | Path) -> None:
-    """Raise ValueError, naming the print, for a side of more than 208 mm at this resolution.
-
-    Everything is measured at 500 ppi, so that what an image takes depends on its millimetres.
-    Raises as :func:`check_ppi` too.
-    """
-    check_ppi(ppi)
-    if max(shape) * REFERENCE_PPI > MAX_SIDE * ppi:
-        longest = 25.4 * max(shape) / ppi
-        raise PrintError(
-            f"{name} is {longest:.0f} mm long at {ppi:g} ppi: expected one finger, in an image of "
-            f"at most {25.4 * MAX_SIDE / REFERENCE_PPI:.0f} mm; cut it out, or correct --ppi"
         )
 
 
@@ -229,6 +214,7 @@ def _image_and_ridges(
     path: str | Path, ppi: float | None, to_ppi: float
 ) -> tuple[np.ndarray, np.ndarray]:
     pixels, own = read_image(path), REFERENCE_PPI if ppi is None else ppi
+    check_ppi(own)
     check_extent(pixels.shape, own, path)
     image = resample(pixels, own, to_ppi)
     return image, check_ridges(ridge_area(image, to_ppi), path)

@@ -20,10 +20,11 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI
+from ifvit.data.damage import check_extent
 from ifvit.data.given import PrintSource, grey_values, name_of
 from ifvit.data.prints import (
     border_grey,
-    check_extent,
+    check_ppi,
     check_ridges,
     cropped,
     resample,
@@ -175,6 +176,7 @@ def read_features(given: PrintSource, ppi: float | None = None, name: str = "") 
     shown_as = name_of(given, name)
     pixels = grey_values(given, called)
     own = REFERENCE_PPI if ppi is None else ppi
+    check_ppi(own)
     check_extent(pixels.shape, own, called)
     image = resample(pixels, own, REFERENCE_PPI)
     ridges, fingers = ridges_and_fingers(image, REFERENCE_PPI)
