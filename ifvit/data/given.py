@@ -91,7 +91,8 @@ def each_ppi(ppi: object) -> tuple[float | None, float | None]:
 
 
 def _listed(ppi: object) -> tuple[Any, ...]:
-    return tuple(ppi) if isinstance(ppi, Sequence | np.ndarray) and np.ndim(ppi) else ()
+    listed = isinstance(ppi, Sequence | np.ndarray) and not isinstance(ppi, str | bytes)
+    return tuple(ppi) if listed and np.ndim(ppi) == 1 else ()  # type: ignore[arg-type, call-overload]
 
 
 def _grey_array(given: np.ndarray, name: str) -> Float32[np.ndarray, "H W"]:

@@ -152,27 +152,20 @@ def _of_capture(columns: Sequence[tuple[str, ...]], place: int) -> bool:
     return any(words and all(map(CONDITIONS.fullmatch, words)) for words in (values, before))
 
 
-def is_lost(entry: os.DirEntry) -> bool:
-    """Return whether an entry of a folder is a link that leads nowhere, or to itself."""
-    return entry.is_symlink() and not os.path.exists(entry)
-
-
-def warn_of_lost_links(folders: Iterable[Path]) -> None:
-    """Warn of images that are missing from folders, because their links lead nowhere.
+def present(entries: Iterable[os.DirEntry]) -> list[os.DirEntry]:
+    """Return a folder's entries without links that lead nowhere; warn where these are of images.
 
     Tools that keep large data elsewhere (git-annex, DVC) leave such links.
     """
-    lost = [
-        entry.path
-        for folder in folders
-        for entry in os.scandir(folder)
-        if entry.name.lower().endswith(EXTENSIONS) and is_lost(entry)
-    ]
-    if lost:
+    listed = list(entries)
+    lost = [entry for entry in listed if entry.is_symlink() and not os.path.exists(entry)]
+    images = [entry.path for entry in lost if entry.name.lower().endswith(EXTENSIONS)]
+    if images:
         logger.warning(
-            "%s leads nowhere, as do %d more links to images: they are left out; fetch the files",
-            *(min(lost), len(lost) - 1),
+            "%d links to images lead nowhere, such as %s: they are left out; fetch their files",
+            *(len(images), min(images)),
         )
+    return [entry for entry in listed if entry not in lost]
 
 
 def warn_of_doubles(prints: Sequence[Print]) -> None:

@@ -20,7 +20,7 @@ from ifvit.config import REFERENCE_PPI
 from ifvit.data.formats import EXTENSIONS
 from ifvit.data.layouts import LAYOUTS, Named, named_prints
 from ifvit.data.manifest import read_manifest
-from ifvit.data.names import check_no_division, check_one_finger, is_lost, warn_of_lost_links
+from ifvit.data.names import check_no_division, check_one_finger, present
 from ifvit.data.prints import Print, check_ppi
 
 logger = logging.getLogger("ifvit")
@@ -66,14 +66,12 @@ def read_dataset(root: str | Path, ppi: int | None = None) -> list[Print]:
         raise ValueError(
             f"{root} is a file: expected a folder of prints, or a .csv; give the folder it is in"
         )
-    tree = {root: _listing(root)[0]}
-    found = _fvc_layout(root, tree[root])
+    found = _fvc_layout(root, _listing(root)[0])
     if not found:
         tree = _walk(root)
         found = _published_layout(root, tree) or _folder_layout(root, tree)
         if not found:
             raise ValueError(_unrecognised(root, tree))
-    warn_of_lost_links(tree)
     resolution = _resolution(root, ppi, next(iter(found)).ppi)
     name = Path(os.path.abspath(root)).name
     prints = _sorted_without_duplicates(
@@ -145,7 +143,7 @@ def _walk(root: Path) -> Tree:
 def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return the images in a folder, and the folders; sorted."""
     with os.scandir(folder) as entries:
-        listed = [entry for entry in entries if not is_lost(entry)]
+        listed = present(entries)
     images = sorted(Path(entry.path) for entry in listed if _is_image(entry))
     return images, sorted(Path(entry.path) for entry in listed if entry.is_dir())
 
