@@ -36,7 +36,6 @@ def test_no_line_is_narrower_than_it_can_be(columns, monkeypatch, capsys):
         said = capsys.readouterr()
         longest = max(map(len, (said.out + said.err).splitlines()))
         assert longest >= min(NARROWEST, 30)
-    import os
 
     assert os.environ["COLUMNS"] == columns
 

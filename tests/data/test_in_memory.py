@@ -64,7 +64,7 @@ def layouts() -> dict[str, np.ndarray]:
         "columns first": np.asfortranarray(GREY),
         "every second": wide[:, ::2],
         "a field": fields["grey"],
-        "matrix": np.matrix(GREY),
+        "matrix": GREY.view(np.matrix),
         "masked nowhere": np.ma.masked_array(GREY),
         "big-endian": GREY.astype(">u2") * 257,
         "read only": np.frombuffer(GREY.tobytes(), np.uint8).reshape(GREY.shape),
