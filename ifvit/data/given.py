@@ -86,13 +86,15 @@ def each_ppi(ppi: object) -> tuple[float | None, float | None]:
     both = (ppi, ppi) if ppi is None or isinstance(ppi, Real) else _listed(ppi)
     if len(both) != 2 or not all(one is None or isinstance(one, Real) for one in both):
         raise ValueError(f"ppi {ppi!r}: expected one number, or one for each of the two prints")
-    first, second = (one.item() if isinstance(one, np.generic) else one for one in both)
+    first, second = (
+        one if one is None or isinstance(one, int | float) else float(one) for one in both
+    )
     return first, second
 
 
 def _listed(ppi: object) -> tuple[Any, ...]:
     listed = isinstance(ppi, Sequence | np.ndarray) and not isinstance(ppi, str | bytes)
-    return tuple(ppi) if listed and np.ndim(ppi) == 1 else ()  # type: ignore[arg-type, call-overload]
+    return tuple(ppi) if listed and np.ndim(ppi) == 1 else ()  # type: ignore[arg-type]
 
 
 def _grey_array(given: np.ndarray, name: str) -> Float32[np.ndarray, "H W"]:
