@@ -215,13 +215,12 @@ def cache_folder() -> Path | None:
     named = os.environ.get("IFVIT_CACHE", "")
     if named.lower() == "off":
         return None
-    if named:
-        return Path(named).absolute()
-    if kept := os.environ.get("XDG_CACHE_HOME"):
-        return Path(kept, "ifvit").absolute()
+    kept = os.environ.get("XDG_CACHE_HOME")
+    folder = Path(named) if named else Path(kept or "~/.cache", "ifvit")
     try:
-        return Path("~", ".cache", "ifvit").expanduser().absolute()
-    except RuntimeError:  # no HOME, and no entry among the users
+        # A ~ is the shell's, and what sets a variable for a service or a container is no shell.
+        return folder.expanduser().absolute()
+    except (RuntimeError, FileNotFoundError):  # no home, or no working folder any more
         return None
 
 

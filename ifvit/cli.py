@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import os
+import shutil
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_type_hints
 
@@ -23,6 +26,9 @@ EXTRA_OF = dict.fromkeys(("jax", "flax", "optax", "orbax", "onnx"), "train") | {
 }
 """Packages that a plain installation lacks, and the extra that brings each."""
 
+NARROWEST = 40
+"""Columns of the narrowest terminal that help is laid out for."""
+
 OUTPUTS = ("out", "output", "stages", "checkpoint_dir")
 """Fields that name files a command writes; all other fields with files name those it reads."""
 
@@ -32,6 +38,25 @@ def parse(verb: str, arguments: list[str]) -> Any:
 
     Raises ValueError for a verb or a preset that does not exist.
     """
+    with _wide_enough():
+        return _parsed(verb, arguments)
+
+
+@contextmanager
+def _wide_enough() -> Iterator[None]:
+    """Let a narrow terminal count as one of 40 columns: below ten, tyro breaks lines for ever."""
+    kept = os.environ.get("COLUMNS")
+    if shutil.get_terminal_size().columns < NARROWEST:
+        os.environ["COLUMNS"] = str(NARROWEST)
+    try:
+        yield
+    finally:
+        os.environ.pop("COLUMNS", None)
+        if kept is not None:
+            os.environ["COLUMNS"] = kept
+
+
+def _parsed(verb: str, arguments: list[str]) -> Any:
     import tyro
 
     from ifvit.commands import command

@@ -78,10 +78,21 @@ def explained(error: BaseException) -> str:
         return "out of memory: give smaller images or a smaller --batch-size, or use more memory"
     if asked := _missing_device(error):
         return f"JAX_PLATFORMS is {asked!r}, and there is no such device here: unset it, or set cpu"
+    if isinstance(error, FileNotFoundError) and _is_nowhere():
+        return "the folder that this command was started in is gone: start it in another"
     if isinstance(error, ValueError | OSError) and not isinstance(error, UnicodeError) and text:
         return text
     advice = f"this was not foreseen; {DEBUG}=1 shows where it arose"
     return f"{shortened(f'{kind}: {text}', 380)} ({advice})"
+
+
+def _is_nowhere() -> bool:
+    """Return whether the working folder was removed, so that no relative path leads anywhere."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
 
 
 def _missing_device(error: BaseException) -> str:

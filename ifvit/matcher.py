@@ -15,6 +15,7 @@ from ifvit.features.enhancer import EnhancerName
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
 from ifvit.features.fit import FIT_CONFIG, FitConfig, of_one_canvas
+from ifvit.numpy_settings import usual_float_errors
 from ifvit.registration.align import ALIGN_CONFIG, AlignConfig, align_config_of
 from ifvit.registration.aligner import Aligner
 from ifvit.registration.pairing import OrderedPair, core_on_core, in_order
@@ -114,6 +115,7 @@ class Matcher:
         """
         return cls.from_checkpoints(*named_files(name))
 
+    @usual_float_errors()
     def extract(
         self, given: PrintSource | Features, ppi: float | None = None, name: str = ""
     ) -> Features:
@@ -125,6 +127,7 @@ class Matcher:
         """
         return self.extractor.extract(given, ppi, name)
 
+    @usual_float_errors()
     def embed(self, prints: Sequence[PrintSource | Features]) -> list[Template]:
         """Return the templates of prints, to be stored and searched.
 
@@ -133,6 +136,7 @@ class Matcher:
         """
         return [self.coder.template(self.extract(one)) for one in prints]
 
+    @usual_float_errors()
     def match(
         self, print0: PrintSource | Features, print1: PrintSource | Features, *, ppi: Ppi = None
     ) -> MatchResult:
@@ -146,6 +150,7 @@ class Matcher:
         in_parallel(lambda one: self._prepare(one, pair), pair.prints)
         return self._matched(pair)
 
+    @usual_float_errors()
     def match_many(
         self,
         probe: PrintSource | Features,
@@ -169,6 +174,7 @@ class Matcher:
 
         return in_parallel(one, range(len(candidates)))
 
+    @usual_float_errors()
     def match_pairs(self, pairs: Sequence[tuple[Features, Features]]) -> list[MatchResult]:
         """Match pairs of prints, each as :meth:`match` does, on all cores."""
         return in_parallel(lambda pair: self._matched(in_order(*pair, self.extractor)), pairs)

@@ -18,6 +18,7 @@ from ifvit.data.given import Ppi, PrintSource
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.features import Features
 from ifvit.files import write_result
+from ifvit.numpy_settings import usual_float_errors
 from ifvit.registration.aligner import Aligner
 from ifvit.registration.alignment import Alignment
 from ifvit.weights.pretrained import pretrained_files
@@ -100,6 +101,7 @@ def _loaded(dense_ckpt: Path, enhancer: EnhancerName, _written: int) -> Aligner:
     return Aligner.from_checkpoint(dense_ckpt, enhancer)
 
 
+@usual_float_errors()
 def register(
     print0: PrintSource,
     print1: PrintSource,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ifvit.cache import MAPPED, SUFFIX, Cache, key_of, user_cache
+from ifvit.cache import MAPPED, SUFFIX, Cache, cache_folder, key_of, user_cache
 
 ONE = {"a": np.arange(64, dtype=np.int8), "b": np.full((2, 3), 0.5, np.float32)}
 NOISE = np.random.default_rng(0).integers(256, size=(8, 1000), dtype=np.uint8)
@@ -205,6 +205,26 @@ def test_where_the_users_cache_is(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     cache = user_cache()
     assert cache is not None and cache.root == tmp_path / ".cache" / "ifvit"
+
+
+@pytest.mark.parametrize("variable", ["IFVIT_CACHE", "XDG_CACHE_HOME"])
+def test_a_tilde_is_the_home_though_no_shell_read_it(tmp_path, monkeypatch, variable):
+    for name in ("IFVIT_CACHE", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv(variable, "~/kept")
+    folder = cache_folder()
+    assert folder is not None and folder.is_relative_to(tmp_path / "kept")
+
+
+def test_without_a_working_folder_there_is_no_relative_cache(tmp_path, monkeypatch):
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    monkeypatch.setenv("IFVIT_CACHE", "kept")
+    assert cache_folder() is None
+    monkeypatch.setenv("IFVIT_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "0", "nan", "inf"])

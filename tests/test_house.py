@@ -31,6 +31,7 @@ ORDER = (
         "cache",
         "shapes",
         "jax_settings",
+        "numpy_settings",
     ),
     ("geometry",),
     ("synthesis",),
@@ -52,7 +53,7 @@ ORDER = (
     ("training",),
     ("export",),
     ("service",),
-    ("demo", "endings", "verbs", "commands", "cli"),
+    ("demo", "endings", "verbs", "commands", "cli", "__main__"),
 )
 RANK = {name: rank for rank, names in enumerate(ORDER) for name in names}
 

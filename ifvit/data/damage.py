@@ -24,6 +24,9 @@ TILE_WIDTH, TILE_LENGTH = 322, 323
 MOST_PIXELS = 4096 * 4096
 """Largest number of pixels of a tile: that of the largest image that is read."""
 
+MOST_MM = 209
+"""Length in mm of an image's longest side: that of the largest image that is read, at 500 ppi."""
+
 PARTS = 1 << 20
 """Bytes read in one go."""
 
@@ -58,6 +61,19 @@ def check_whole(file: BinaryFile, path: str | Path, image: Image.Image) -> None:
             _check_tiles(path, image)
     finally:
         file.seek(at)
+
+
+def check_extent(shape: tuple[int, ...], ppi: float, path: str | Path) -> None:
+    """Raise :class:`PrintError` for sides (pixels) too long for one finger at a resolution.
+
+    All prints are measured at 500 ppi, so that what one takes depends on its millimetres.
+    """
+    longest = 25.4 * max(shape) / ppi
+    if longest > MOST_MM:
+        raise PrintError(
+            f"{path} is {longest:.0f} mm long at {ppi:g} ppi: expected one finger, in an image of "
+            f"at most {MOST_MM} mm; cut it out, or correct --ppi"
+        )
 
 
 def _check_sums(file: BinaryFile, path: str | Path) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Sequence
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,10 @@ from ifvit.data.contrast import brought_to_usual, of_16_bit
 from ifvit.data.damage import BinaryFile, PrintError
 from ifvit.data.images import MAX_SIDE, MIN_SIDE, decode, grey, read_image
 
-PrintSource = str | Path | bytes | BinaryFile | Image.Image | np.ndarray
+PrintSource = str | os.PathLike | bytes | BinaryFile | Image.Image | np.ndarray
 """The forms of a print that :func:`grey_values` reads."""
 
-Ppi = float | tuple[float | None, float | None] | None
+Ppi = float | np.number | np.ndarray | Sequence[float | None] | None
 """The resolution of two prints, or a pair with that of each; None means 500."""
 
 
@@ -30,8 +32,8 @@ def grey_values(given: PrintSource | object, name: str) -> Float32[np.ndarray, "
     errors call it. Raises FileNotFoundError and ValueError as :func:`read_image` does, and
     ValueError for an array of other shape, type or values.
     """
-    if isinstance(given, str | Path):
-        return read_image(given)
+    if isinstance(given, str | os.PathLike):
+        return read_image(as_path(given))
     if isinstance(given, np.ndarray):
         return _grey_array(given, name)
     if isinstance(given, Image.Image):
@@ -39,14 +41,35 @@ def grey_values(given: PrintSource | object, name: str) -> Float32[np.ndarray, "
     if isinstance(given, bytes | bytearray | memoryview):
         return decode(io.BytesIO(given), name)
     if isinstance(given, BinaryFile):
-        # Read whole: not every stream can go back to its start.
-        if not isinstance(data := given.read(), bytes | bytearray):
-            raise PrintError(f"{name} is open as text: expected a file opened by open(path, 'rb')")
-        return decode(io.BytesIO(data), name)
+        return decode(io.BytesIO(_read(given, name)), name)
     raise PrintError(
         f"{name} is of type {type(given).__name__}: expected a path, the bytes of an image file, "
         "an open binary file, a PIL image or a NumPy array (H, W)"
     )
+
+
+def _read(file: BinaryFile, name: str) -> bytes:
+    """Read an open file whole, since not every stream can go back to its start."""
+    expected = "expected a file opened by open(path, 'rb')"
+    try:
+        data: object = file.read()
+    except (OSError, ValueError) as error:  # closed, or open for writing
+        raise PrintError(f"{name} cannot be read ({error}): {expected}") from error
+    if not isinstance(data, bytes | bytearray):
+        raise PrintError(f"{name} is open as text: {expected}")
+    if not data:
+        raise PrintError(
+            f"{name} is an open file with nothing left to read: go back to its start by seek(0), "
+            "or give its path"
+        )
+    return bytes(data)
+
+
+def as_path(given: Any) -> Any:
+    """Return the path that an object stands for, such as ``os.scandir``'s; others as they are."""
+    if isinstance(given, str | Path) or not isinstance(given, os.PathLike):
+        return given
+    return Path(os.fsdecode(given))
 
 
 def name_of(given: Any, otherwise: str = "") -> str:
@@ -55,18 +78,34 @@ def name_of(given: Any, otherwise: str = "") -> str:
     return Path(path).name if isinstance(path, str | Path) else otherwise
 
 
-def each_ppi(ppi: Ppi | Sequence[float]) -> tuple[float | None, float | None]:
-    """Return the resolutions of two prints; raises ValueError for none or three of them."""
-    if ppi is None or isinstance(ppi, int | float):
-        return ppi, ppi
-    both = tuple(ppi)
-    if len(both) != 2:
-        raise ValueError(f"ppi {ppi}: expected one resolution, or one for each of the two prints")
-    return both[0], both[1]
+def each_ppi(ppi: object) -> tuple[float | None, float | None]:
+    """Return the resolutions of two prints, from one number or two, of whatever type.
+
+    Raises ValueError for anything else, such as three numbers, or text.
+    """
+    both = (ppi, ppi) if ppi is None or isinstance(ppi, Real) else _listed(ppi)
+    if len(both) != 2 or not all(one is None or isinstance(one, Real) for one in both):
+        raise ValueError(f"ppi {ppi!r}: expected one number, or one for each of the two prints")
+    first, second = (
+        one if one is None or isinstance(one, int | float) else float(one) for one in both
+    )
+    return first, second
 
 
-def _grey_array(values: np.ndarray, name: str) -> Float32[np.ndarray, "H W"]:
+def _listed(ppi: object) -> tuple[Any, ...]:
+    listed = isinstance(ppi, Sequence | np.ndarray) and not isinstance(ppi, str | bytes)
+    return tuple(ppi) if listed and np.ndim(ppi) == 1 else ()  # type: ignore[arg-type]
+
+
+def _grey_array(given: np.ndarray, name: str) -> Float32[np.ndarray, "H W"]:
     """Return grey values in [0, 1] from an array that holds them in one of the usual ways."""
+    if np.ma.is_masked(given):
+        raise PrintError(
+            f"{name} is an array with masked values: expected all of them; fill the masked ones "
+            "with the value of white"
+        )
+    # Products of a np.matrix are others, and a masked array's percentiles are not of its data.
+    values = np.asarray(given)
     if values.ndim != 2 or min(values.shape) < MIN_SIDE or max(values.shape) > MAX_SIDE:
         raise PrintError(
             f"{name} is an array of shape {values.shape}: expected grey values (H, W), sides of "
@@ -85,4 +124,5 @@ def _grey_array(values: np.ndarray, name: str) -> Float32[np.ndarray, "H W"]:
             f"{name} has grey values from {low:g} to {high:g}: expected [0, 1], ridges dark; "
             "divide by the value of white"
         )
-    return brought_to_usual(np.asarray(values, np.float32))
+    # A copy: a camera's buffer holds the next print while this one is still being matched.
+    return brought_to_usual(np.array(values, np.float32, order="C"))

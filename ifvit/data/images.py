@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float32
-from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageFile, ImageOps, UnidentifiedImageError
 
 from ifvit.data.apart import APART, decoded
 from ifvit.data.contrast import brought_to_usual, of_16_bit
@@ -27,6 +27,9 @@ logger = logging.getLogger("ifvit")
 
 MOST_BYTES = 160 << 20
 """Largest size of a file: more than the largest image in colour, transparent and of 16 bit."""
+
+PILLOW_PIXELS = 89_478_485
+"""Pixels from which Pillow warns, by its default; twice as many are an error."""
 
 LINES = 256
 """Number of lines of a transparent image that are laid over white at a time."""
@@ -98,20 +101,27 @@ def _opened(file: BinaryFile, path: str | Path) -> Iterator[Image.Image]:
     """Open an image of a known format; whatever goes wrong inside becomes a :class:`PrintError`."""
     formats = formats_of(file, path)
     check_start(file, path)
-    with _PILLOW_QUIET:
+    with _decoding(path):
         try:
             with Image.open(file, formats=formats) as image:  # type: ignore[arg-type]
                 yield image
-        except PrintError:
-            raise
-        except Image.DecompressionBombError as error:
-            # Pillow stops at 179 megapixels, before the size can be asked for.
-            raise PrintError(_too_large(path, "hundreds of megapixels")) from error
         except UnidentifiedImageError as error:
             raise PrintError(
                 f"{path} is not an image that can be read{other_format(file)}: expected a "
                 f"{EXPECTED}"
             ) from error
+
+
+@contextmanager
+def _decoding(path: str | Path) -> Iterator[None]:
+    with _PILLOW_AS_USUAL:
+        try:
+            yield
+        except PrintError:
+            raise
+        except Image.DecompressionBombError as error:
+            # Pillow stops at 179 megapixels, before the size can be asked for.
+            raise PrintError(_too_large(path, "hundreds of megapixels")) from error
         except Exception as error:  # decoders raise nearly any type on damaged bytes
             reason = shortened(str(error) or type(error).__name__, 150)
             raise PrintError(
@@ -124,14 +134,21 @@ def grey(image: Image.Image, path: str | Path) -> Float32[np.ndarray, "H W"]:
     """Return the grey values of a picture of Pillow's, as :func:`read_image`."""
     _check_size(path, *image.size)
     _check_depth(path, image)
-    return brought_to_usual(_grey(image))
+    # A picture reads its file when it is first used, and two threads may have been given the same.
+    with _decoding(path), _ONE_PICTURE:
+        values = _grey(image)
+    return brought_to_usual(values)
 
 
-class _Quiet:
-    """Suppress Pillow's warnings of large or oddly tagged files: what matters raises an error.
+_ONE_PICTURE = threading.Lock()
 
-    Python's filters of warnings are shared by all threads, so that the last thread to leave
-    restores the filters that the first one found.
+
+class _AsUsual:
+    """Let Pillow work as the readers expect, whatever the program has set for its own images.
+
+    Files that are cut short are errors, and Pillow's own limit is far above what is read. Warnings
+    of large or oddly tagged files are suppressed: what matters raises an error. All three are
+    shared by all threads, so that the last thread to leave restores what the first one found.
     """
 
     def __init__(self) -> None:
@@ -143,6 +160,9 @@ class _Quiet:
                 self._kept = warnings.catch_warnings()
                 self._kept.__enter__()
                 warnings.filterwarnings("ignore", module=r"PIL\.")
+                self._found = ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS
+                ImageFile.LOAD_TRUNCATED_IMAGES = False
+                Image.MAX_IMAGE_PIXELS = PILLOW_PIXELS
             self._inside += 1
 
     def __exit__(self, *_: object) -> None:
@@ -150,9 +170,10 @@ class _Quiet:
             self._inside -= 1
             if not self._inside:
                 self._kept.__exit__(None, None, None)
+                ImageFile.LOAD_TRUNCATED_IMAGES, Image.MAX_IMAGE_PIXELS = self._found
 
 
-_PILLOW_QUIET = _Quiet()
+_PILLOW_AS_USUAL = _AsUsual()
 
 
 def _check_file(path: Path) -> None:

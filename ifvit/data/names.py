@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ifvit.data.damage import PrintError
+from ifvit.data.formats import EXTENSIONS
 from ifvit.data.prints import Print
 
 logger = logging.getLogger("ifvit")
@@ -148,6 +150,22 @@ def _of_capture(columns: Sequence[tuple[str, ...]], place: int) -> bool:
     # The last part is the impression, whatever stands before it.
     before = set(columns[place - 1]) if 0 < place < len(columns) - 1 else set()
     return any(words and all(map(CONDITIONS.fullmatch, words)) for words in (values, before))
+
+
+def present(entries: Iterable[os.DirEntry]) -> list[os.DirEntry]:
+    """Return a folder's entries without links that lead nowhere; warn where these are of images.
+
+    Tools that keep large data elsewhere (git-annex, DVC) leave such links.
+    """
+    listed = list(entries)
+    lost = [entry for entry in listed if entry.is_symlink() and not os.path.exists(entry)]
+    images = [entry.path for entry in lost if entry.name.lower().endswith(EXTENSIONS)]
+    if images:
+        logger.warning(
+            "%d links to images lead nowhere, such as %s: they are left out; fetch their files",
+            *(len(images), min(images)),
+        )
+    return [entry for entry in listed if entry not in lost]
 
 
 def warn_of_doubles(prints: Sequence[Print]) -> None:

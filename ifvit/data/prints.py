@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 
 import cv2
@@ -15,7 +16,7 @@ import numpy as np
 from jaxtyping import Bool, Float32, Int32
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.data.damage import PrintError
+from ifvit.data.damage import PrintError, check_extent
 from ifvit.data.images import read_image
 
 logger = logging.getLogger("ifvit")
@@ -48,12 +49,12 @@ class Print:
     """Resolution of the file in pixels per inch."""
 
 
-def check_ppi(ppi: float) -> None:
-    """Raise ValueError for a resolution outside 100 to 4000 pixels per inch."""
-    if not MIN_PPI <= ppi <= MAX_PPI:
+def check_ppi(ppi: object) -> None:
+    """Raise ValueError for what is no number from 100 to 4000, pixels per inch."""
+    if not isinstance(ppi, Real) or not MIN_PPI <= float(ppi) <= MAX_PPI:
         raise ValueError(
-            f"a resolution of {ppi} ppi cannot be right: expected {MIN_PPI} to {MAX_PPI} ppi, and "
-            "500 for most sensors; set it with --ppi"
+            f"a resolution of {ppi!r} ppi cannot be right: expected {MIN_PPI} to {MAX_PPI} ppi, "
+            "and 500 for most sensors; set it with --ppi"
         )
 
 
@@ -64,7 +65,8 @@ def resample(
 
     A point (x, y) moves to ((x + 0.5)·s - 0.5, (y + 0.5)·s - 0.5) with s = to_ppi / ppi, up to
     the rounding of the sides to whole pixels. Shrinking averages areas, so that ridges do not
-    alias; growing is by Lanczos' filter. Values stay within 0..1. Raises ValueError as :func:`check_ppi`.
+    alias; growing is by Lanczos' filter. Values stay within 0..1. Raises ValueError as
+    :func:`check_ppi`.
     """
     check_ppi(ppi)
     check_ppi(to_ppi)
@@ -212,7 +214,10 @@ def load_canvas(
 def _image_and_ridges(
     path: str | Path, ppi: float | None, to_ppi: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    image = resample(read_image(path), REFERENCE_PPI if ppi is None else ppi, to_ppi)
+    pixels, own = read_image(path), REFERENCE_PPI if ppi is None else ppi
+    check_ppi(own)
+    check_extent(pixels.shape, own, path)
+    image = resample(pixels, own, to_ppi)
     return image, check_ridges(ridge_area(image, to_ppi), path)
 
 

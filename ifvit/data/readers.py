@@ -20,7 +20,7 @@ from ifvit.config import REFERENCE_PPI
 from ifvit.data.formats import EXTENSIONS
 from ifvit.data.layouts import LAYOUTS, Named, named_prints
 from ifvit.data.manifest import read_manifest
-from ifvit.data.names import check_no_division, check_one_finger
+from ifvit.data.names import check_no_division, check_one_finger, present
 from ifvit.data.prints import Print, check_ppi
 
 logger = logging.getLogger("ifvit")
@@ -50,9 +50,8 @@ def read_dataset(root: str | Path, ppi: int | None = None) -> list[Print]:
     the resolution known by the data set's name (:func:`known_ppi`) or its files'; without any it is
     500. No image is opened here: see :func:`ifvit.data.store.read_canvases`.
 
-    Raises FileNotFoundError where ``root`` does not exist, and ValueError where no layout is
-    found, where two files claim the same impression, where ``root`` holds several data sets, or
-    for a ``ppi`` that cannot be right.
+    Raises FileNotFoundError where ``root`` does not exist, and ValueError where no layout is found,
+    for two files of the same impression, for several data sets, and for an impossible ``ppi``.
     """
     root = Path(root)
     if root.is_file() and root.suffix.lower() == ".csv":
@@ -130,9 +129,7 @@ def _walk(root: Path) -> Tree:
 
     Links to folders are followed, each folder once.
     """
-    found: Tree = {}
-    seen: set[Path] = set()
-    to_see = [root]
+    found, seen, to_see = Tree(), set[Path](), [root]
     while to_see:
         folder = to_see.pop()
         real = folder.resolve()
@@ -146,7 +143,7 @@ def _walk(root: Path) -> Tree:
 def _listing(folder: Path) -> tuple[list[Path], list[Path]]:
     """Return the images in a folder, and the folders; sorted."""
     with os.scandir(folder) as entries:
-        listed = list(entries)
+        listed = present(entries)
     images = sorted(Path(entry.path) for entry in listed if _is_image(entry))
     return images, sorted(Path(entry.path) for entry in listed if entry.is_dir())
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -106,8 +106,10 @@ def fewer_impostors(pairs: Sequence[Pair], count: int) -> list[Pair]:
 def protocol_pairs(prints: Sequence[Print], protocol: str, root: str | Path) -> list[Pair]:
     """Return the comparisons of ``fvc``, ``all``, or of a list in a file.
 
-    ``root`` is the data set's folder, which names in a list are relative to. Raises as the three.
+    ``root`` is the data set's folder, which names in a list are relative to. Raises as the three,
+    and ValueError for a print or a finger whose name no table can hold.
     """
+    check_listed([*(print_name(item, root) for item in prints), *(p.finger for p in prints)])
     if protocol == "fvc":
         _check_complete(prints)
         return fvc_pairs(prints)
@@ -132,6 +134,12 @@ def print_name(item: Print, root: str | Path) -> str:
     return (item.path.relative_to(folder) if inside else item.path).as_posix()
 
 
+def check_listed(names: Iterable[str]) -> None:
+    """Raise ValueError for a name that no line of a table or a list can hold."""
+    if wrong := [name for name in sorted(set(names)) if set(name) & set("\t\n\r")]:
+        raise ValueError(f"{wrong[0]!r} cannot be listed: rename it without tabs and line breaks")
+
+
 def write_comparisons(
     path: str | Path, pairs: Sequence[Pair], prints: Sequence[Print], root: str | Path
 ) -> None:
@@ -140,9 +148,7 @@ def write_comparisons(
     Raises ValueError for a name that holds a tab or a line break.
     """
     names = [print_name(item, root) for item in prints]
-    used = {names[index] for pair in pairs for index in (pair.index0, pair.index1)}
-    if wrong := [name for name in sorted(used) if set(name) & set("\t\n\r")]:
-        raise ValueError(f"{wrong[0]!r} cannot be listed: rename it without tabs and line breaks")
+    check_listed(names[index] for pair in pairs for index in (pair.index0, pair.index1))
     lines = [
         f"{names[pair.index0]}\t{names[pair.index1]}\t{'genuine' if pair.genuine else 'impostor'}\n"
         for pair in pairs

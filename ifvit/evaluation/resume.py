@@ -15,6 +15,7 @@ from ifvit.data.prints import Print
 from ifvit.evaluation.protocols import Pair
 from ifvit.evaluation.scores import COLUMNS, ScoreRow, read_scores
 from ifvit.files import keep_earlier, write_text
+from ifvit.temporary import sweep
 from ifvit.texts import read_json
 
 logger = logging.getLogger("ifvit")
@@ -74,6 +75,8 @@ def begin(out: Path, run: dict[str, Any], pairs: Sequence[Pair], names: Sequence
     ValueError where the folder holds another run.
     """
     record, table = out / RUN_FILE, out / SCORES_FILE
+    # Where all rows are there the table is not written again, which would sweep beside it.
+    sweep(table)
     earlier = _earlier(record)
     if earlier is None:
         keep_earlier(table)

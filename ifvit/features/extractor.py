@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from ifvit.config import ModelConfig
-from ifvit.data.given import Ppi, PrintSource, each_ppi
+from ifvit.data.given import Ppi, PrintSource, as_path, each_ppi
 from ifvit.data.prints import warn_of_several
 from ifvit.data.tags import warn_once_of_tag
 from ifvit.features.enhancer import EnhancerName, source_of
@@ -51,10 +51,11 @@ class Extractor:
         """
         if isinstance(given, Features):
             return given
-        made = read_features(given, ppi, name)
-        if isinstance(given, str | Path):
-            warn_once_of_tag(given, ppi)
-        called = str(given) if isinstance(given, str | Path) else made.name or "the print"
+        source: PrintSource = as_path(given)
+        made = read_features(source, ppi, name)
+        if isinstance(source, str | Path):
+            warn_once_of_tag(source, ppi)
+        called = str(source) if isinstance(source, str | Path) else made.name or "the print"
         warn_of_several(made.fingers, called)
         return made
 
@@ -64,6 +65,9 @@ class Extractor:
         """Read and measure two prints; ``ppi`` is the resolution of both, or a pair of two. Raises
         as ``extract`` does."""
         ppi0, ppi1 = each_ppi(ppi)
+        if given0 is given1 and ppi0 == ppi1:  # an open file, for one, can be read only once
+            same = self.extract(given0, ppi0, "print 0")
+            return same, same
         both = (given0, ppi0, "print 0"), (given1, ppi1, "print 1")
         first, second = in_parallel(lambda one: self.extract(*one), both)
         return first, second

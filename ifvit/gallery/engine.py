@@ -19,6 +19,11 @@ def is_remote(uri: str) -> bool:
     return "://" in uri
 
 
+def engine_uri(uri: str) -> str:
+    """Return a gallery's place for the engine, which takes a leading ``~`` for somebody's home."""
+    return uri if is_remote(uri) else os.path.abspath(uri)
+
+
 def byte_matrix(column: pa.Array) -> Int8[np.ndarray, "P E"]:
     """Return a column of bytes as a matrix; raises ValueError where their lengths differ."""
     if not len(column):

@@ -10,7 +10,7 @@ from ifvit.gallery.audit import log, now
 from ifvit.gallery.enrolment import LOWEST_QUALITY, Entry, image_file
 from ifvit.gallery.reading import Read, Unread
 from ifvit.gallery.row_store import Store
-from ifvit.gallery.rows import Row, plain_text, print_id
+from ifvit.gallery.rows import Row, label_text, plain_text, print_id
 
 COMMIT = 32
 """Number of prints in one commit: a process that is killed loses the work on at most so many."""
@@ -95,8 +95,8 @@ class Enroller:
             id=id,
             template=one.template,
             made_by=self._made_by,
-            subject=plain_text(one.entry.subject),
-            finger=plain_text(one.entry.finger),
+            subject=label_text(one.entry.subject),
+            finger=label_text(one.entry.finger),
             name=plain_text(one.entry.name),
             ppi=float(one.entry.ppi),
             enrolled=now(),
@@ -107,7 +107,9 @@ class Enroller:
 
 def _again(name: str, id: str, entry: Entry, subject: str, finger: str, enrolled: str) -> Enrolled:
     """Return the outcome for a print that is already there, perhaps as somebody else's."""
-    if (plain_text(entry.subject), plain_text(entry.finger)) == (subject, finger):
+    if (label_text(entry.subject), label_text(entry.finger)) == tuple(
+        map(label_text, (subject, finger))
+    ):
         return Enrolled(name, id, "known", f"this very print was enrolled on {enrolled}")
     whose = " ".join(filter(None, (subject or "nobody by name", finger)))
     return Enrolled(

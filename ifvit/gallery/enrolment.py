@@ -16,7 +16,7 @@ from PIL import Image
 
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.damage import BinaryFile
-from ifvit.data.given import PrintSource, name_of
+from ifvit.data.given import PrintSource, as_path, name_of
 from ifvit.data.prints import check_ppi
 from ifvit.data.readers import read_dataset
 from ifvit.texts import Row, find_file, not_utf8, read_table, shortened
@@ -58,7 +58,7 @@ def entries(
     if ppi is not None:
         check_ppi(ppi)
     usual = Entry(b"", subject, finger, float(ppi or REFERENCE_PPI), "", metadata or {})
-    for number, one in enumerate(given):
+    for number, one in enumerate(map(as_path, given)):
         if isinstance(one, Entry):
             yield one
         elif isinstance(one, str | Path) and os.path.isdir(one):

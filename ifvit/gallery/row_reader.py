@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -10,7 +11,16 @@ import pyarrow as pa
 from jaxtyping import Int8, UInt64
 
 from ifvit.gallery.engine import byte_matrix, engine_errors
-from ifvit.gallery.rows import LABELS, SCHEMA, Row, checksum, place, plain_text, to_rows
+from ifvit.gallery.rows import (
+    LABELS,
+    SCHEMA,
+    Row,
+    checksum,
+    label_text,
+    place,
+    plain_text,
+    to_rows,
+)
 from ifvit.gallery.sealing import Sealer
 
 FEW = 512
@@ -90,9 +100,8 @@ class RowReader:
         are none.
         """
         for column in ("id", "subject"):
-            # As it was enrolled: bytes that are no UTF-8 are spelled out in every column.
-            where = f"{column} = {_quoted(plain_text(name))}"
-            where += f" AND finger = {_quoted(plain_text(finger))}" if finger else ""
+            where = _is_called(column, name)
+            where += f" AND {_is_called('finger', finger)}" if finger else ""
             with engine_errors(self.uri, "reading"):
                 query = self._table.search().where(where).select(["id"]).with_row_id(True)
                 found = query.to_arrow()["_rowid"].to_pylist() if name else []
@@ -190,6 +199,16 @@ class RowReader:
                 if checksum(row) != row["checksum"]:
                     wrong.append(row["id"])
         return wrong
+
+
+def _is_called(column: str, name: str) -> str:
+    """Return a filter in SQL for a name, in either of Unicode's forms: older rows have any.
+
+    Bytes that are no UTF-8 are spelled out in every column.
+    """
+    plain = plain_text(name)
+    forms = dict.fromkeys((plain, label_text(name), unicodedata.normalize("NFD", plain)))
+    return f"{column} IN ({', '.join(map(_quoted, forms))})"
 
 
 def _quoted(text: str) -> str:

@@ -12,6 +12,7 @@ import hashlib
 import json
 import os
 import shutil
+import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import timedelta
@@ -20,7 +21,7 @@ from pathlib import Path
 import lancedb
 
 from ifvit.files import check_folder
-from ifvit.gallery.engine import engine_errors, is_remote, private_files
+from ifvit.gallery.engine import engine_errors, engine_uri, is_remote, private_files
 from ifvit.gallery.row_reader import RowReader, among
 from ifvit.gallery.rows import SCHEMA, Row, plain_text, to_table
 from ifvit.gallery.sealing import CHECK, Sealer
@@ -51,6 +52,11 @@ class Store(RowReader):
                 raise ValueError(
                     f"the gallery {uri}: its name is no UTF-8, which the engine asks for: rename it"
                 )
+            if strange := [s for s in uri if s == "?" or unicodedata.category(s) == "Cc"]:
+                raise ValueError(
+                    f"the gallery {uri}: its name holds {strange[0]!r}, from which on the engine "
+                    "reads no name: rename it"
+                )
             if os.path.isdir(uri) and set(os.listdir(uri)) - {".lock", f"{TABLE}.lance"}:
                 raise ValueError(f"{uri} is no gallery, and not empty: expected an empty folder")
             os.makedirs(uri, mode=0o700, exist_ok=True)
@@ -58,7 +64,7 @@ class Store(RowReader):
         check = base64.b64encode(sealer.sealed(CHECKED[1], CHECKED[0].encode())) if sealer else b""
         header = json.dumps({"version": 1, "check": check.decode()})
         with private_files(), engine_errors(uri, "making the gallery"):
-            made = lancedb.connect(uri).create_table(
+            made = lancedb.connect(engine_uri(uri)).create_table(
                 TABLE, schema=SCHEMA.with_metadata({"ifvit": header}), exist_ok=True
             )
         return cls(uri, made, sealer)
@@ -71,7 +77,7 @@ class Store(RowReader):
                 f"{uri} is no gallery: expected one that `ifvit enroll {uri} PRINTS` has made"
             )
         with engine_errors(uri, "opening"):
-            table = lancedb.connect(uri).open_table(TABLE)
+            table = lancedb.connect(engine_uri(uri)).open_table(TABLE)
             header = parse_json((table.schema.metadata or {}).get(b"ifvit", b"").decode() or "{}")
         if header.get("version") != 1:
             raise ValueError(f"{uri} is a gallery of another version of ifvit: expected version 1")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -92,6 +93,14 @@ def plain_text(text: str) -> str:
         return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
     except UnicodeEncodeError:  # halves of signs that stand for no byte
         return text.encode("utf-8", "backslashreplace").decode()
+
+
+def label_text(text: str) -> str:
+    """Return a subject or a finger as it is kept: an accented letter as one sign (Unicode's NFC).
+
+    A name that is typed and the same name of a folder can differ in that, and look alike.
+    """
+    return unicodedata.normalize("NFC", plain_text(text))
 
 
 def packed(template: Template) -> bytes:

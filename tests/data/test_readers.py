@@ -174,6 +174,19 @@ def test_a_tree_is_listed_once_through_links_and_loops(tmp_path, monkeypatch):
     assert len(below) == len(set(below)) == 5
 
 
+@pytest.mark.parametrize("layout", ["{}_{}.png", "finger {}/{}.png"])
+@pytest.mark.parametrize("target", ["nowhere.png", "itself"])
+def test_links_that_lead_nowhere_are_left_out_with_a_warning(tmp_path, caplog, layout, target):
+    names = [layout.format(finger, impression) for finger in (1, 2) for impression in (1, 2)]
+    make(tmp_path, *names)
+    for finger in (1, 2):
+        link = tmp_path / layout.format(finger, 3)
+        link.symlink_to(link.name if target == "itself" else target)
+    assert len(read_dataset(tmp_path)) == 4
+    told = [one.getMessage() for one in caplog.records if "lead nowhere" in one.getMessage()]
+    assert sum(int(text.split()[0]) for text in told) == 2 and str(tmp_path) in told[0]
+
+
 def test_real_sets(ifvit_data):
     for name, ppi in [("fvc2002_db1_b", 500), ("fvc2004_db3_b", 512), ("fvc2000_db2_b", 500)]:
         prints = read_dataset(ifvit_data / name)

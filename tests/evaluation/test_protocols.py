@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from ifvit.data.prints import Print
-from ifvit.evaluation.protocols import all_pairs, fewer_impostors, fvc_pairs
+from ifvit.evaluation.protocols import all_pairs, fewer_impostors, fvc_pairs, protocol_pairs
 
 
 def prints(fingers: int, impressions: int) -> list[Print]:
@@ -55,3 +55,18 @@ def test_fewer_impostors_keeps_all_genuine_ones_and_the_same_choice() -> None:
     assert fewer_impostors(every, 1000) == every
     with pytest.raises(ValueError, match="expected at least 1"):
         fewer_impostors(every, 0)
+
+
+@pytest.mark.parametrize("sign", ["\n", "\r", "\r\n", "\t"])
+@pytest.mark.parametrize("protocol", ["fvc", "all"])
+def test_what_no_table_can_hold_is_refused_before_the_work(protocol, sign, tmp_path) -> None:
+    """Its scores would be written, and then read by nothing."""
+
+    def prints(name: str, finger: str) -> list[Print]:
+        return [Print("set", finger, str(n), tmp_path / f"{n}{name}.png", 500) for n in range(3)]
+
+    assert protocol_pairs(prints(" , \"'#", "a b"), protocol, tmp_path)
+    for wrong in (prints(f"a{sign}b", "1"), prints("a", f"1{sign}2")):
+        with pytest.raises(ValueError, match=r"cannot be listed: rename it") as caught:
+            protocol_pairs(wrong, protocol, tmp_path)
+        assert "\n" not in str(caught.value)

@@ -140,6 +140,18 @@ def test_a_changed_print_is_compared_anew_and_only_it(tmp_path):
     assert (out / SCORES_FILE).read_bytes() == whole
 
 
+@pytest.mark.parametrize("stop", [0, 1, None])
+def test_what_killed_runs_left_beside_a_table_is_swept(tmp_path, stop):
+    """One killed while it wrote, and the next before it swept: then nothing writes the table."""
+    root, out = made_set(tmp_path / "set", 0), tmp_path / "out"
+    run(root, out, stop=stop)
+    left = [out / f".{name}.99999.{'ab' * 8}.tmp" for name in (SCORES_FILE, RUN_FILE)]
+    for path in left:
+        path.write_bytes(b"half")
+    run(root, out)
+    assert not [path for path in left if path.exists()]
+
+
 def test_a_mended_print_loses_its_failed_rows(tmp_path):
     """Though its size and its date are those of before."""
     root, out = made_set(tmp_path / "set", 0), tmp_path / "out"
