@@ -111,18 +111,23 @@ def oriented_filter(
     Outside the ``mask`` the result is 0: there NumPy computes as little as possible.
     """
     library = library_of(image)
-    if library is not np:
-        made = _applied(_padded(image), gabor_taps(orientation, period))
-        return library.where(mask, made, 0.0)
+    if library is np:
+        return _within(image, orientation, period, mask)
+    made = _applied(_padded(image), gabor_taps(orientation, period))
+    return library.where(mask, made, 0.0)
+
+
+def _within(image: Any, orientation: Any, period: Any, mask: Any) -> Any:
+    """Filter NumPy's images some rows at a time, and of these the columns that show anything."""
     padded, made = _padded(image), np.zeros_like(image)
-    shown = mask.any(axis=tuple(range(mask.ndim - 2)))
-    for top in range(0, image.shape[-2], ROWS):
+    shown = mask.reshape(-1, *mask.shape[-2:]).any(axis=0)
+    for top in range(0, len(shown), ROWS):
         columns = np.flatnonzero(shown[top : top + ROWS].any(axis=0))
         if not len(columns):
             continue
-        here = slice(top, top + ROWS), slice(columns[0], columns[-1] + 1)
-        taps = gabor_taps(orientation[..., *here], period[..., *here])
+        here = ..., slice(top, top + ROWS), slice(columns[0], columns[-1] + 1)
+        taps = gabor_taps(orientation[here], period[here])
         height, width = taps.shape[-2:]
         around = padded[..., top : top + height + 2 * RADIUS, columns[0] :]
-        made[..., *here] = _applied(around[..., : width + 2 * RADIUS], taps)
+        made[here] = _applied(around[..., : width + 2 * RADIUS], taps)
     return np.where(mask, made, np.float32(0))
