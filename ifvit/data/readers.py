@@ -43,7 +43,7 @@ _FVC_BASE = re.compile(r"(?:fvc[ _-]?(20[0-9]{2})[ _-]*)?db[ _-]?([1-4])(?:[ _-]
 def read_dataset(root: str | Path, ppi: int | None = None) -> list[Print]:
     """List the prints under ``root``, sorted naturally by finger and impression.
 
-    They are tried in this order: FVC names, where finger and impression are numbers, so that ``01_2``
+    Tried in this order are FVC names, where finger and impression are numbers, so that ``01_2``
     and ``1_10`` are of the same finger; the names of published sets, in any folder below; one
     folder per finger, whose name is the finger and the file's name the impression. A ``root`` that
     is a ``.csv`` file is a manifest (:func:`ifvit.data.manifest.read_manifest`). ``ppi`` overrides
@@ -106,7 +106,8 @@ def split_fingers(
     """Divide prints into training and validation, which gets ``holdout`` whole fingers.
 
     The division is a pure function of the fingers' names and ``seed``. Both lists are sorted
-    naturally, whatever the order of ``prints``. Raises ValueError where no finger would be left to train on.
+    naturally, whatever the order of ``prints``. Raises ValueError where no finger
+    would be left to train on.
     """
     fingers = sorted({(p.dataset, p.finger) for p in prints})
     if not 0 <= holdout < len(fingers):

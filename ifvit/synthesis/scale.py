@@ -52,9 +52,9 @@ def people_period(key: PRNGKeyArray) -> Float[Array, ""]:
     """Draw the mean ridge period of the finger with this key as people have them, px.
 
     Men, women and children have the shares :data:`SHARES`. A child's breadth follows its age,
-    months = 614 · mm - 112 (Kamp et al., "Discovering childhood", American Antiquity 64(2), 1999): 0.28 mm
-    at five years, 0.42 at twelve. That breadth tells age and sex is the subject of Kralik and
-    Novotny, "Epidermal ridge breadth: an indicator of age and sex in paleodermatoglyphics",
+    months = 614 · mm - 112 (Kamp et al., "Discovering childhood", American Antiquity 64(2), 1999):
+    0.28 mm at five years, 0.42 at twelve. That breadth tells age and sex is the subject of Kralik
+    and Novotny, "Epidermal ridge breadth: an indicator of age and sex in paleodermatoglyphics",
     Variability and Evolution 11, 2003.
     """
     k = jax.random.split(jax.random.fold_in(key, 5), 3)
