@@ -105,9 +105,8 @@ def split_fingers(
 ) -> tuple[list[Print], list[Print]]:
     """Divide prints into training and validation, which gets ``holdout`` whole fingers.
 
-    The division is a pure function of the fingers' names and ``seed``. Both lists are sorted
-    naturally, whatever the order of ``prints``. Raises ValueError where no finger
-    would be left to train on.
+    The division depends on the fingers' names and ``seed`` only, and both lists are sorted
+    naturally. Raises ValueError where no finger would be left to train on.
     """
     fingers = sorted({(p.dataset, p.finger) for p in prints})
     if not 0 <= holdout < len(fingers):
