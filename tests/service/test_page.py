@@ -261,7 +261,7 @@ def test_tiny_rates_are_powers_of_ten(visit):
           return [0.012, 2e-5, 6.4e-10, 3e-14, 0].map(tiny);
         }"""
     )
-    assert texts == ["1 %", "0.002 %", "6 · 10⁻⁸ %", "3 · 10⁻¹² %", "0 %"]
+    assert texts == ["1 %", "0.002 %", "6·10⁻⁸\u00a0%", "3·10⁻¹²\u00a0%", "0 %"]
 
 
 def test_what_is_no_print_is_told_with_what_to_do(visit):
