@@ -6,6 +6,9 @@ waits as it was told. The same work by as many threads in one process, without H
 before and after. Memory is the resident memory of the service, sampled every second; its first
 quarter of the time is left out, in which buffers grow to their sizes. Clients share the cores with
 the service: on few cores the share of the throughput is a lower bound.
+
+``python benchmarks/service_load.py --starts 5 --gallery DIR`` measures instead how long a service
+takes from its start to its first answer, a match, with and without a gallery, by turns.
 """
 
 from __future__ import annotations
@@ -71,11 +74,11 @@ def measured_alone(threads: int, seconds: float) -> float:
 
 
 @contextmanager
-def service(threads: int) -> Iterator[tuple[str, int, float]]:
+def service(threads: int, *options: str) -> Iterator[tuple[str, int, float]]:
     """Run `ifvit serve`; yields its URL, its process, and the seconds from start to an answer."""
     start = time.perf_counter()
     command = [sys.executable, "-m", "ifvit.cli", "serve", "--port", "0"]
-    command += ["--threads", str(threads)]
+    command += ["--threads", str(threads), *options]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
     ) as process:
@@ -106,6 +109,29 @@ def resident_mb(process: int) -> float:
     """Return a process's resident memory."""
     status = Path(f"/proc/{process}/status").read_text(encoding="utf-8")
     return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) / 1024  # type: ignore[index]
+
+
+def processor_s(process: int) -> float:
+    """Return the seconds of processors that a process has taken."""
+    fields = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def starts(count: int, threads: int, gallery: str) -> None:
+    """Print how long starts take, by the clock and of processors, with and without a gallery."""
+    found: dict[str, list[tuple[float, float]]] = {}
+    for _ in range(count):
+        for options in ([], ["--gallery", gallery] if gallery else None):
+            if options is not None:
+                with service(threads, *options) as (_, process, first):
+                    what = "with the gallery" if options else "without a gallery"
+                    found.setdefault(what, []).append((first, processor_s(process)))
+    for what, times in found.items():
+        wall, cpu = zip(*times, strict=True)
+        print(
+            f"start to first answer {what}: {min(wall):.2f} to {max(wall):.2f} s, median "
+            f"{statistics.median(wall):.2f} s, of processors {statistics.median(cpu):.2f} s"
+        )
 
 
 def load(url: str, process: int, clients: int, seconds: float) -> tuple[dict, list[float]]:
@@ -157,11 +183,16 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=120)
     parser.add_argument("--threads", type=int, default=cores())
     parser.add_argument("--alone", action="store_true", help="only the calls without a service")
+    parser.add_argument("--starts", type=int, default=0, help="only this many starts of each kind")
+    parser.add_argument("--gallery", default="", help="a gallery to start with, for --starts")
     args = parser.parse_args()
     if args.alone:
         print(alone(args.threads, args.seconds))
         return
     print(f"{cores()} cores, {args.threads} threads, load average {os.getloadavg()[0]:.1f}")
+    if args.starts:
+        starts(args.starts, args.threads, args.gallery)
+        return
     before = measured_alone(args.threads, args.seconds / 2)
     with service(args.threads) as (url, process, first):
         print(f"start to first answer: {first:.2f} s")

@@ -1,7 +1,7 @@
 """Text as others write it: lists, tables and records, each read in one way and named in errors.
 
-Bytes of names that are no UTF-8 stay what they are (Python's ``surrogateescape``), so that a file
-of any name can be listed.
+Bytes of names that are no UTF-8 are kept (Python's ``surrogateescape``), so that a file of any
+name can be listed.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ from typing import Any, Literal, NamedTuple
 from ifvit.files import check_exists
 
 MOST_BYTES = 1 << 30
-"""A table of ten million comparisons; nothing larger is text that was meant to be read."""
+"""Largest size of a table or a list in bytes: that of ten million comparisons."""
 
 MOST_AT_ONCE = 32 << 20
-"""Of text that is held as a whole: a million scores of a calibration, to the last digit."""
+"""Largest size of a text that is held as a whole, in bytes: a calibration of a million scores."""
 
 MOST_LINE = 1 << 20
-"""Characters of a line of a table or a list."""
+"""Largest number of characters in a line of a table or a list."""
 
 MOST_EMPTY = 100_000
-"""Lines without anything in a table."""
+"""Largest number of empty lines in a table."""
 
 MOST_UNPACKED = 160_000_000
-"""Bytes that a JSON text may take as Python's objects, of which four million numbers take fewer."""
+"""Most bytes that a JSON text may take as Python's objects: over four million numbers."""
 
 BYTES_OF = {",": 32, "[": 64, "{": 240, ":": 130}
-"""What each of these in a JSON text stands for: a number, a list, an object, one of its entries."""
+"""Bytes for each of these characters in a JSON text: of a number, a list, an object, an entry."""
 
 MARKS = {
     codecs.BOM_UTF8: "utf-8-sig",
@@ -44,7 +44,7 @@ MARKS = {
 }
 
 LONGEST = 500
-"""Characters of a message that somebody reads."""
+"""Largest number of characters of a message that somebody reads."""
 
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -79,7 +79,7 @@ def read_text(path: str | Path, expected: str) -> str:
 def read_lines(path: str | Path, expected: str, newline: str = "") -> Iterator[str]:
     """Yield the lines of a text of any length, with their ends, as :func:`read_text` reads it.
 
-    ``newline`` as Python's ``open`` has it. Raises as :func:`read_text`, and ValueError for a line
+    ``newline`` is that of Python's ``open``. Raises as :func:`read_text`, and ValueError for a line
     that has no end.
     """
     for number, line in enumerate(_pieces(path, expected, MOST_BYTES, newline, MOST_LINE + 1), 1):
@@ -93,7 +93,7 @@ def read_lines(path: str | Path, expected: str, newline: str = "") -> Iterator[s
 def _pieces(
     path: str | Path, expected: str, most: int, newline: str = "", longest: int = -1
 ) -> Iterator[str]:
-    """Yield a text's lines, or of longer ones the first ``longest`` characters and then others."""
+    """Yield a text's lines; those of more than ``longest`` characters come in parts."""
     check_exists(path, expected)
     if (size := Path(path).stat().st_size) > most:
         raise ValueError(f"{path} has {size / 1e6:.0f} MB: expected {expected}")
@@ -130,8 +130,8 @@ def read_json(path: str | Path, expected: str) -> dict[str, Any]:
 def parse_json(text: str, *, finite: bool = True) -> dict[str, Any]:
     """Return the object that a JSON text holds; raises ValueError for anything else.
 
-    NaN and infinity are no JSON, though Python reads and writes them; refused where ``finite``. So
-    is a text whose values would take far more memory than itself.
+    NaN and infinity, which Python reads and writes, are no JSON and are refused where ``finite``. A
+    text whose values would take far more memory than itself is refused too.
     """
     unpacked = sum(text.count(sign) * size for sign, size in BYTES_OF.items())
     if unpacked > MOST_UNPACKED:
@@ -187,8 +187,8 @@ def read_table(path: str | Path, required: Sequence[str], expected: str) -> Iter
 def find_file(folder: Path, name: str) -> Path | None:
     """Return the file that a list calls ``name``, relative to a folder or absolute; None if none.
 
-    As it is written, or else with the slashes of another system, or in the other of Unicode's two
-    forms of a letter with an accent: one system writes é as one sign, another as two.
+    The name is tried as it is written, with the slashes of another system, and in both of Unicode's
+    forms of a letter with an accent: one system writes é as one character, another as two.
     """
     for one in dict.fromkeys((name, name.replace("\\", "/"))):
         forms: tuple[Literal["NFC", "NFD"] | None, ...] = (None, "NFC", "NFD")
@@ -200,7 +200,7 @@ def find_file(folder: Path, name: str) -> Path | None:
 
 
 def not_utf8(text: str) -> str:
-    """Return what to say of a table's text that holds bytes of another encoding; empty for none."""
+    """Return a remark on a table's text that holds bytes of another encoding, or an empty text."""
     strange = any("\udc80" <= sign <= "\udcff" for sign in text)
     return ", and its name is not UTF-8: save the table as CSV in UTF-8" if strange else ""
 

@@ -1,8 +1,8 @@
 """Data sets on disk: from file names to fingers and impressions.
 
-Understood are the FVC's flat folder of ``FINGER_IMPRESSION.ext``, which ``ifvit synth`` writes too,
-the published sets of :mod:`ifvit.data.layouts`, one folder per finger, and a CSV manifest. A
-listing depends on the names alone, never on the order in which the file system hands them out.
+It reads the FVC's flat folder of ``FINGER_IMPRESSION.ext``, which ``ifvit synth`` writes too, the
+published sets of :mod:`ifvit.data.layouts`, one folder per finger, and a CSV manifest. A listing
+depends on the names alone, never on the order in which the file system returns them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ KNOWN_PPI = {
     ("2006", "1"): 250,
     ("2006", "2"): 569,
 }
-"""(year, data base) of the FVC sets that are not of 500 ppi, from the tables of the organisers."""
+"""Resolution of FVC sets not of 500 ppi, by year and data base, from the organisers' tables."""
 
 _FVC_NAME = re.compile(r"([0-9]+)_([0-9]{1,4})")
 """An impression is a short number: 20240101_120000 is a date and a time of day."""
@@ -43,12 +43,12 @@ _FVC_BASE = re.compile(r"(?:fvc[ _-]?(20[0-9]{2})[ _-]*)?db[ _-]?([1-4])(?:[ _-]
 def read_dataset(root: str | Path, ppi: int | None = None) -> list[Print]:
     """List the prints under ``root``, sorted naturally by finger and impression.
 
-    Looked for in this order: FVC names, where finger and impression are numbers, so that ``01_2``
+    Tried in this order are FVC names, where finger and impression are numbers, so that ``01_2``
     and ``1_10`` are of the same finger; the names of published sets, in any folder below; one
     folder per finger, whose name is the finger and the file's name the impression. A ``root`` that
     is a ``.csv`` file is a manifest (:func:`ifvit.data.manifest.read_manifest`). ``ppi`` overrides
-    the resolution known by the data set's name (:func:`known_ppi`) or its files'; without any it is
-    500. No image is opened here: see :func:`ifvit.data.store.read_canvases`.
+    the resolution that the name of the data set (:func:`known_ppi`) or of its files tells; without
+    any it is 500. No image is opened here: see :func:`ifvit.data.store.read_canvases`.
 
     Raises FileNotFoundError where ``root`` does not exist, and ValueError where no layout is found,
     for two files of the same impression, for several data sets, and for an impossible ``ppi``.
@@ -102,10 +102,10 @@ def known_ppi(root: str | Path) -> int | None:
 def split_fingers(
     prints: Sequence[Print], holdout: int, seed: int
 ) -> tuple[list[Print], list[Print]]:
-    """Divide prints into training and validation, ``holdout`` whole fingers in the latter.
+    """Divide prints into training and validation, which gets ``holdout`` whole fingers.
 
-    A pure function of the fingers' names and ``seed``; both lists are sorted naturally, whatever
-    the order of ``prints``. Raises ValueError where no finger would be left to train on.
+    The division depends on the fingers' names and ``seed`` only, and both lists are sorted
+    naturally. Raises ValueError where no finger would be left to train on.
     """
     fingers = sorted({(p.dataset, p.finger) for p in prints})
     if not 0 <= holdout < len(fingers):
@@ -251,7 +251,7 @@ def _natural_order(item: Print) -> tuple:
 
 
 def _natural(name: str) -> tuple:
-    """Sort key in which 2 comes before 10 and, the number being equal, 1 before 01."""
+    """Return a sort key in which 2 comes before 10 and, the number being equal, 1 before 01."""
     parts = [part for part in re.split(r"([0-9]+)", name) if part]
     key = tuple((0, int(part), "") if part.isdecimal() else (1, 0, part.lower()) for part in parts)
     return (key, len(name), name)

@@ -1,17 +1,48 @@
-"""LanceDB as a gallery uses it: its errors in one line, its files for their owner alone."""
+"""LanceDB as a gallery uses it: imported sparingly, its errors in one line, its files private."""
 
 from __future__ import annotations
 
 import errno
+import importlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec, module_from_spec
+from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Int8
 
 from ifvit.texts import shortened
+
+CATALOGUE = "lance_namespace_urllib3_client"
+"""The client of Lance's catalogues over HTTP: LanceDB imports it, and a gallery has no use for it.
+More than half of the time that LanceDB takes to load goes into it."""
+
+
+class _Later(ModuleType):
+    """A package whose own file runs when it is first asked for a name that it does not have."""
+
+    def __getattr__(self, name: str) -> Any:
+        self.__class__ = ModuleType  # type: ignore[assignment]
+        self.__spec__.loader.exec_module(self)  # type: ignore[union-attr]
+        return getattr(self, name)
+
+
+def import_lancedb() -> ModuleType:
+    """Import LanceDB, and of the package ``CATALOGUE`` only the modules that LanceDB names.
+
+    Whoever uses that package afterwards finds all of it. Raises ImportError where LanceDB is not
+    installed.
+    """
+    if CATALOGUE not in sys.modules and (spec := find_spec(CATALOGUE)) is not None:
+        package = module_from_spec(spec)
+        package.__class__ = _Later
+        sys.modules[CATALOGUE] = package
+    return importlib.import_module("lancedb")
 
 
 def is_remote(uri: str) -> bool:

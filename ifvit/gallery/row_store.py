@@ -18,15 +18,21 @@ from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 from pathlib import Path
 
-import lancedb
-
 from ifvit.files import check_folder
-from ifvit.gallery.engine import engine_errors, engine_uri, is_remote, private_files
+from ifvit.gallery.engine import (
+    engine_errors,
+    engine_uri,
+    import_lancedb,
+    is_remote,
+    private_files,
+)
 from ifvit.gallery.row_reader import RowReader, among
 from ifvit.gallery.rows import SCHEMA, Row, plain_text, to_table
 from ifvit.gallery.sealing import CHECK, Sealer
 from ifvit.locks import folder_lock
 from ifvit.texts import parse_json
+
+lancedb = import_lancedb()
 
 TABLE = "prints"
 

@@ -75,7 +75,7 @@ def draw_conditions(
     """Draw an impression's conditions: none where it is not ``hard``.
 
     Scars of the finger and the unit of its ``sensor`` descend from the finger's key, and so are the
-    same in all its impressions. Strips are of sensors that the finger ``sweeps`` over.
+    same in all its impressions. Only sensors that the finger ``sweeps`` over have strips.
     """
     k = jax.random.split(key, 12)
     uniform, bernoulli, normal = jax.random.uniform, jax.random.bernoulli, jax.random.normal
@@ -145,7 +145,7 @@ def _draw_marks(key: PRNGKeyArray) -> Strokes:
 
 
 def _waves(points: Float[Array, "*P 2"]) -> Float[Array, "*P"]:
-    """Return two waves that do not fit each other: along them no scar's edge is straight."""
+    """Return two waves whose lengths do not fit, so that no scar's edge is straight."""
     x, y = points[..., 0], points[..., 1]
     return jnp.sin(x / 17 + y / 31) + 0.3 * jnp.sin(y / 6.1 - x / 7.3)
 
@@ -153,7 +153,7 @@ def _waves(points: Float[Array, "*P 2"]) -> Float[Array, "*P"]:
 def covered(
     strokes: Strokes, points: Float[Array, "*P 2"], waves: Float[Array, "*P"] | float = 0.0
 ) -> Float[Array, "*P"]:
-    """Return the sum of the strokes that cover points, each by its strength, bent by ``waves``."""
+    """Return the sum of the strengths of strokes, bent by ``waves``, that cover points."""
     x, y = points[..., 0], points[..., 1]
     cos, sin = jnp.cos(strokes.angle), jnp.sin(strokes.angle)
     total = jnp.zeros_like(x)
@@ -176,7 +176,7 @@ def moisture(
     """Return what drops, dots, worn skin and scars add to how firmly the skin touches.
 
     ``q`` are the frame's pixels from its centre, ``on_master`` the same on the master, ``pores``
-    1 where a pore opens. In units of relief.
+    1 where a pore opens. The result is in units of relief.
     """
     shape = (q.shape[0], q.shape[1])
     k = jax.random.split(conditions.key, 3)
@@ -209,7 +209,7 @@ def marked(
 def strip_shift(conditions: Conditions, q: Float[Array, "*P 2"]) -> Float[Array, "*P 2"]:
     """Return how far strips displace points along x; their y, which decides it, stays.
 
-    So that subtracting it at a displaced point brings that back, exactly.
+    Subtracting the shift at a displaced point therefore gives the original point, exactly.
     """
     strip = jnp.floor(q[..., 1] / conditions.strip_height).astype(int) + STRIPS // 2
     shift = conditions.strip_offset[jnp.clip(strip, 0, STRIPS - 1)]

@@ -45,7 +45,7 @@ MANIFEST_FIELDS = (
 def draw_print(
     spec: DatasetSpec, finger: Int[Array, ""] | int, impression: Int[Array, ""] | int
 ) -> ImpressionParams:
-    """Draw the impression of a finger that a data set has; both numbers as the generator counts."""
+    """Draw the impression of a finger that a data set has; both numbers are the generator's."""
     key = finger_key(spec.seed, finger)
     params = draw_impression(key, impression, hard=spec.hard)
     if spec.people:
@@ -119,9 +119,9 @@ def write_dataset(
 
 
 def _check_place(out: Path, spec: DatasetSpec) -> None:
-    """Raise ValueError where a folder holds a set, or what a run that was stopped left of one.
+    """Raise ValueError where a folder holds a data set, or prints of a larger one.
 
-    Of a larger set that is: its prints would be read as this one's.
+    A run that was stopped may have left them, and they would be read as prints of this set.
     """
     if (out / "manifest.csv").exists():
         raise ValueError(f"{out} holds a data set already: give another --out, or remove it first")

@@ -45,7 +45,7 @@ class ImpressionParams(NamedTuple):
     pressure: Float[Array, "*B"]
     """Added to the relief before contact is decided: ridges swell (> 0) or thin (< 0)."""
     dryness: Float[Array, "*B"]
-    """0 to 1: how much of the ridges breaks into dots."""
+    """Share of the ridges that breaks into dots, 0 to 1."""
     noise_key: PRNGKeyArray
     """Source of grain, stains, scratches and sensor noise."""
     turn: Float[Array, "*B"]
@@ -56,7 +56,7 @@ class ImpressionParams(NamedTuple):
     unevenness: Float[Array, "*B"]
     """How much pressure and moisture vary over the print."""
     wet: Float[Array, "*B"]
-    """Pressure added where sweat gathers, most at its middle: from 1 on valleys fill there."""
+    """Pressure added where sweat gathers, most at its middle; from 1 on it fills the valleys."""
     wet_centre: Float[Array, "*B 2"]
     wet_radius: Float[Array, "*B"]
     sweep_stretch: Float[Array, "*B"]
@@ -158,7 +158,7 @@ def lipschitz(params: ImpressionParams) -> Float[Array, ""]:
 
 
 def _placement(key: PRNGKeyArray) -> Float[Array, "2"]:
-    """Draw where the finger is set down: near its middle, or, one in five, by a side or an end."""
+    """Draw where the finger is placed: near its middle or, one in five, on a side or an end."""
     near = jnp.clip(jax.random.normal(key, (2,)), -2, 2) * jnp.array([18.0, 32.0])
     far_key, side_key, which_key = jax.random.split(jax.random.fold_in(key, 1), 3)
     far = jax.random.uniform(far_key, (2,), minval=30.0, maxval=jnp.array([80.0, 100.0]))
@@ -169,7 +169,7 @@ def _placement(key: PRNGKeyArray) -> Float[Array, "2"]:
 
 
 def _wet_spot(key: PRNGKeyArray) -> dict[str, Array]:
-    """Draw where sweat has filled the valleys: nowhere on seven prints of ten."""
+    """Draw where sweat has filled the valleys, on three of ten prints."""
     k = jax.random.split(key, 4)
     strength = jax.random.uniform(k[0], minval=0.6, maxval=2.0)
     return {
@@ -180,7 +180,7 @@ def _wet_spot(key: PRNGKeyArray) -> dict[str, Array]:
 
 
 def _sweep(key: PRNGKeyArray, sweeps: Bool[Array, ""]) -> dict[str, Array]:
-    """Draw how a sweep sensor misjudges the finger's speed: not at all where it is none."""
+    """Draw how a sweep sensor misjudges the finger's speed; other sensors make no such error."""
     k = jax.random.split(key, 3)
     normal = jnp.clip(jax.random.normal(k[0], (2,)), -2, 2)
     return {

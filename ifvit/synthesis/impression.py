@@ -68,7 +68,7 @@ def wetness(
 def to_master(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P 2"]:
-    """Map points of a frame of ``shape`` (H, W) to the master, exactly. (x, y), px at 500 ppi."""
+    """Map points (x, y) of a frame of ``shape`` (H, W) to the master, exactly; px at 500 ppi."""
     q = on_sensor(params, points, shape)
     if params.conditions is not None:
         q = q + strip_shift(params.conditions, q)
@@ -86,7 +86,8 @@ def from_master(
 ) -> Float[Array, "*P 2"]:
     """Invert :func:`to_master`, to far below a hundredth of a pixel.
 
-    The gentle displacement by fixed-point iteration, force by Newton's method, strips exactly.
+    Fixed-point iteration inverts the gentle displacement, and Newton's method the force; strips are
+    inverted exactly.
     """
     centre = _centre(MASTER_SHAPE)
     target = _rotate(points - params.offset - centre, -params.rotation)
@@ -128,7 +129,7 @@ def window_depth(
 def in_contact(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Bool[Array, "*P"]:
-    """Tell where the finger touches, the sensor sees it and the master covers it."""
+    """Return where the finger touches, the sensor sees it and the master covers it."""
     master = to_master(params, points, shape)
     height, width = MASTER_SHAPE
     covered = (master >= 2).all(-1) & (master[..., 0] <= width - 3) & (master[..., 1] <= height - 3)

@@ -27,9 +27,9 @@ interpolated, and a growth step costs a fourteenth."""
 
 PERIOD_GRAIN = 0.12
 PERIOD_GRAIN_PX = 20
-"""Random variation of the ridge period, from one millimetre (20 px at 500 ppi) to the next: where
-ridges drift apart one begins, where they crowd one ends. With it masters have the minutiae that
-fingers have, about 0.25 to the square millimetre (``docs/results/synthesis.md``)."""
+"""Size of the grains in which the ridge period varies at random, px at 500 ppi: one millimetre. A
+ridge begins where ridges diverge, and one ends where they converge. Masters then have the minutiae
+that fingers have, about 0.25 to the square millimetre (``docs/results/synthesis.md``)."""
 
 
 class Master(NamedTuple):
@@ -65,7 +65,7 @@ def make_master(key: PRNGKeyArray) -> Master:
 def grown_relief(key: PRNGKeyArray) -> Float[Array, "H W"]:
     """Return a finger's ridges as they have grown, in [-1, 1], before creases and pores.
 
-    At 500 ppi; where its ridges end and fork is where the finger's minutiae are.
+    The relief is at 500 ppi. The finger's minutiae are where its ridges end and fork.
     """
     flow_key, seed_key, *_ = _keys(key)
     return _grown(draw_flow(flow_key), seed_key)

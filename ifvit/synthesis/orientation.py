@@ -25,7 +25,7 @@ classification", J. Artificial Neural Networks 1(2), 1994); their whorls, 27.9 %
 into whorls and double loops."""
 
 FAR = 1e3
-"""Where a singularity is put that a class does not have: so far away that it bends nothing."""
+"""Place of a singularity that a class does not have: so far away that it bends no ridge."""
 
 
 class Flow(NamedTuple):
@@ -68,7 +68,7 @@ def draw_flow(key: PRNGKeyArray) -> Flow:
 
 
 def _arch_strength(key: PRNGKeyArray, pattern: Int[Array, ""]) -> Float[Array, ""]:
-    """Slope of the arching term: it makes a plain arch, and rounds the other classes' tips."""
+    """Return the slope of the arching term: a plain arch is made by it, other tips are rounded."""
     low, high = jnp.where(pattern == 0, 0.45, 0.15), jnp.where(pattern == 0, 1.1, 0.45)
     return jax.random.uniform(key, minval=low, maxval=high)
 
@@ -76,7 +76,7 @@ def _arch_strength(key: PRNGKeyArray, pattern: Int[Array, ""]) -> Float[Array, "
 def _singularities(
     key: PRNGKeyArray, pattern: Int[Array, ""]
 ) -> tuple[Float[Array, "2 2"], Float[Array, "2 2"]]:
-    """Return the class's loops and deltas as (x, y) in mm; absent ones at ``FAR``, in pairs."""
+    """Return the class's loops and deltas, in pairs of (x, y) in mm; absent ones are at ``FAR``."""
     u = jax.random.uniform(key, (10,), minval=-1.0, maxval=1.0)
     core = jnp.stack([1.2 * u[0], -0.5 + 1.5 * u[1]])
     nowhere = jnp.array([0.0, FAR])
@@ -105,7 +105,8 @@ def orientation_field(
 ) -> Float[Array, "H W"]:
     """Return the direction along the ridges at points (x, y) in mm.
 
-    Radians modulo π, in image coordinates: the ridge runs along (cos θ, sin θ), y down.
+    The direction is in radians modulo π, in image coordinates: the ridge runs along
+    (cos θ, sin θ), y down.
     """
 
     def turn(point: Float[Array, 2], axis: float, roundness: Array | float) -> Array:

@@ -15,8 +15,8 @@ from jaxtyping import Array, Float
 from ifvit.geometry.gabor import apply_taps, gabor_taps
 
 STEPS = 12
-"""Steps of growth. Minutiae of opposite sign meet and vanish as it goes on, so that there are few:
-a finger has more than long growth leaves (``docs/results/synthesis.md``)."""
+"""Number of steps of growth. They are few because minutiae of opposite sign meet and vanish during
+growth: a finger has more than long growth leaves (``docs/results/synthesis.md``)."""
 
 SOFT_GAIN = 2.0
 """Gain while ridges find their places. A hard saturation here would lock them to the pixel grid."""

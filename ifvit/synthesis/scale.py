@@ -22,18 +22,19 @@ ADULTS_MM = ((0.475, 0.03), (0.42, 0.03))
 """Mean and standard deviation of the ridge breadth, from the middle of one valley to that of the
 next, of men and of women: means of 0.46 to 0.48 and of 0.41 to 0.43 mm (Ohler and Cummins, "Sexual
 differences in breadths of epidermal ridges on finger tips and palms", American Journal of Physical
-Anthropology 29, 1942). The spread is ours: it lets a sixth of either overlap the other's mean."""
+Anthropology 29, 1942). The spread is our assumption: a sixth of either lies beyond the
+other's mean."""
 
 CHILD_AGES = (5.0, 12.0)
 
 PEOPLE_MM = (0.28, 0.66)
-"""What no finger's mean period leaves: 5.5 to 13 px."""
+"""Limits of a finger's mean period: 5.5 to 13 px."""
 
 
 def own_period(key: PRNGKeyArray) -> Float[Array, ""]:
     """Return the mean ridge period that the finger with this key has as it is grown, px.
 
-    Drawn anew from the master's own flow key, so that no master need be at hand.
+    It is drawn anew from the key of the master's flow, so that no master is needed.
     """
     flow_key = jax.random.split(jax.random.fold_in(key, 0), 4)[0]
     return draw_flow(flow_key).period * PX_PER_MM
@@ -42,7 +43,7 @@ def own_period(key: PRNGKeyArray) -> Float[Array, ""]:
 def period_between(key: PRNGKeyArray, limits: tuple[float, float]) -> Float[Array, ""]:
     """Draw the mean ridge period of the finger with this key between two limits, px.
 
-    Log-uniform: as many fingers from 6 to 7 px as from 9 to 10.5.
+    It is log-uniform: as many fingers have 6 to 7 px as have 9 to 10.5.
     """
     return log_uniform(jax.random.fold_in(key, 4), limits)
 
@@ -50,10 +51,10 @@ def period_between(key: PRNGKeyArray, limits: tuple[float, float]) -> Float[Arra
 def people_period(key: PRNGKeyArray) -> Float[Array, ""]:
     """Draw the mean ridge period of the finger with this key as people have them, px.
 
-    Of men, women and children by their :data:`SHARES`. A child's breadth follows its age, months =
-    614 · mm - 112 (Kamp et al., "Discovering childhood", American Antiquity 64(2), 1999): 0.28 mm
-    at five years, 0.42 at twelve. That breadth tells age and sex is the subject of Kralik and
-    Novotny, "Epidermal ridge breadth: an indicator of age and sex in paleodermatoglyphics",
+    Men, women and children have the shares :data:`SHARES`. A child's breadth follows its age,
+    months = 614 · mm - 112 (Kamp et al., "Discovering childhood", American Antiquity 64(2), 1999):
+    0.28 mm at five years, 0.42 at twelve. That breadth tells age and sex is the subject of Kralik
+    and Novotny, "Epidermal ridge breadth: an indicator of age and sex in paleodermatoglyphics",
     Variability and Evolution 11, 2003.
     """
     k = jax.random.split(jax.random.fold_in(key, 5), 3)

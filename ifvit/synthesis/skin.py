@@ -17,7 +17,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, PRNGKeyArray
 
 MOST_STRAIN = 0.5
-"""The smallest singular value of the braked map's Jacobian is at least one less this: skin is
+"""The smallest singular value of the braked map's Jacobian is at least 1 minus this: skin is
 stretched to twice its length at most, and never folds."""
 
 MOST_SPREAD = 0.13
@@ -110,7 +110,8 @@ def calm(lipschitz: Float[Array, ""], hard: Bool[Array, ""]) -> Float[Array, ""]
 def follows(force: Force, q: Float[Array, "*P 2"]) -> Float[Array, "*P"]:
     """Return how far skin at points ``q`` follows the finger: 0 where it sticks, 1 where it slips.
 
-    ½ (1 - cos(π s / k)), s the distance from the ellipse in its own radii, k the plasticity.
+    The result is ½ (1 - cos(π s / k)): s is the distance from the ellipse in its own radii, and k
+    the plasticity.
     """
     ratio = (q - force.centre) / force.radii
     # Clipped before the root: its derivative has no value at the middle.
@@ -136,8 +137,8 @@ def forced(force: Force, q: Float[Array, "*P 2"]) -> Float[Array, "*P 2"]:
 def released(force: Force, points: Float[Array, "*P 2"]) -> Float[Array, "*P 2"]:
     """Invert :func:`forced` by Newton's method: fixed-point steps would not converge.
 
-    Exact in the first step where there is no force. A step is 30 px at most, so that none leaves
-    the neighbourhood in which the Jacobian tells the way.
+    Where there is no force the first step is exact. A step is 30 px at most, so that none leaves
+    the neighbourhood in which the Jacobian shows the direction.
     """
 
     def step(_: Array | int, q: Array) -> Array:

@@ -26,7 +26,7 @@ from ifvit.training.pictures import match_pictures
 from ifvit.training.run import open_run
 from ifvit.training.steps import cell_hits, dense_step
 from ifvit.training.task import Lineage, task_of
-from ifvit.weights.describe import parameter_summary
+from ifvit.weights.describe import log_parameters
 from ifvit.weights.loftr import load_loftr_weights
 from ifvit.weights.storage import DENSE_FILE
 from ifvit.weights.transfer import load_module1_start
@@ -122,10 +122,9 @@ def train_dense(
     path = Path(config.run.checkpoint_dir) / DENSE_FILE
     with open_run(config, path, lambda metrics: metrics["val_cell_accuracy"]) as run:
         chosen = sources or dense_sources(config)
-        rest = "all else" if lineage else "all weights"
-        logger.info(
-            "Module 1, %s from seed %d\n%s", rest, config.run.seed, parameter_summary(model)
-        )
+        drawn = "parts that were not loaded" if lineage else "all parts"
+        logger.info("Module 1; %s are drawn from seed %d", drawn, config.run.seed)
+        log_parameters(model)
         task = task_of(DenseTask(model, config), config, chosen, lineage, path)
         return fit(task, config, run, {"lineage": list(lineage)})
 

@@ -23,7 +23,7 @@ from ifvit.training.print_steps import LOSSES, LossSettings, PrintTrainer, print
 from ifvit.training.run import open_run
 from ifvit.training.task import Lineage, task_of
 from ifvit.training.validation import verify
-from ifvit.weights.describe import parameter_summary
+from ifvit.weights.describe import log_parameters
 from ifvit.weights.storage import MATCHER_FILE
 from ifvit.weights.transfer import (
     load_module1_backbone_weights,
@@ -101,7 +101,8 @@ def train_match(
         num_classes = check_classes(config, fingers)
         model, lineage = start_weights(config)
         own = MatchTask(model, config, num_classes)
-        logger.info("Module 2, %d identities\n%s", num_classes, parameter_summary(model))
+        logger.info("Module 2, %d identities", num_classes)
+        log_parameters(model)
         task = task_of(own, config, (train, held), lineage, path)
         return fit(task, config, run, {"lineage": list(lineage)})
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -14,10 +15,18 @@ from ifvit.weights.loftr import lineage_of, read_loftr
 from ifvit.weights.metadata import Metadata
 from ifvit.weights.storage import foreign_kind
 
+logger = logging.getLogger("ifvit")
+
 
 def parameter_summary(module: nnx.Module) -> str:
     """Return a table of a model's top-level parts with their arrays and parameters, and totals."""
     return "\n".join(_table(_count(module, nnx.Param)))
+
+
+def log_parameters(module: nnx.Module) -> None:
+    """Log that table, a record for each line: the command line shows a record as one line."""
+    for line in parameter_summary(module).splitlines():
+        logger.info("  %s", line)
 
 
 def describe(path: str | Path) -> str:

@@ -168,6 +168,20 @@ def test_without_the_extra_the_way_out_is_named() -> None:
     assert done.stderr.splitlines()[-1].endswith("pip install 'ifvit[gallery]'")
 
 
+def test_the_client_of_catalogues_is_left_out_until_somebody_uses_it() -> None:
+    code = (
+        "import sys, ifvit.gallery.row_store\n"
+        "client = 'lance_namespace_urllib3_client'\n"
+        "assert f'{client}.models' in sys.modules\n"
+        "assert f'{client}.api' not in sys.modules\n"
+        "from lance_namespace_urllib3_client import TableApi, __version__\n"
+        "assert TableApi.__module__ == f'{client}.api.table_api' and __version__\n"
+        "import lance_namespace_urllib3_client as whole\n"
+        "assert not hasattr(whole, 'nothing')\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=120)
+
+
 ODD = (b"Jos\xe9", "Jos\u00e9".encode(), "\u6307".encode(), b"it's", b"a\\b", b"\xff\xfe")
 """Names as shells of any encoding give them."""
 

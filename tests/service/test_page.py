@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -226,6 +227,41 @@ def test_a_search_by_who_may_not_see_enrolled_prints_has_no_evidence(visit, tmp_
             page.wait_for_selector(".card")
             seen = page.locator(".card img").count(), page.get_by_text("of the role enroll").count()
             assert seen == ((0, 1) if role == "match" else (1, 0))
+
+
+def test_a_candidate_that_was_not_compared_says_why(visit, tmp_path):
+    gallery = Gallery(tmp_path / "gallery", FastMatcher(), create=True)
+    for finger, subject in ((1, "Ada"), (2, "Grace")):
+        gallery.enroll([print_bytes(finger)], subject=subject, keep_prints=True)
+
+    def uncompared(finds: bool, route) -> None:
+        made = route.fetch()
+        found = made.json()
+        found["candidates"][1] |= {"score": None, "evidence": None}
+        found["found"] = found["found"] if finds else []
+        route.fulfill(response=made, json=found)
+
+    with running(Service(FastMatcher(), gallery)) as port:
+        page = visit(port).page
+        page.click("#go-gallery")
+        page.set_input_files("[aria-label^='Print to search']", SECOND)
+        for finds, told in (
+            (True, "another finger was found before it"),
+            (False, "not kept: by"),
+        ):
+            page.route("**/api/search", partial(uncompared, finds))
+            page.click("form[aria-label=Search] button.primary")
+            page.wait_for_selector(f".card >> nth=1 >> text={told}")
+
+
+def test_tiny_rates_are_powers_of_ten(visit):
+    texts = visit().page.evaluate(
+        """async () => {
+          const { tiny } = await import("/page/figures.js");
+          return [0.012, 2e-5, 6.4e-10, 3e-14, 0].map(tiny);
+        }"""
+    )
+    assert texts == ["1 %", "0.002 %", "6·10⁻⁸\u00a0%", "3·10⁻¹²\u00a0%", "0 %"]
 
 
 def test_what_is_no_print_is_told_with_what_to_do(visit):

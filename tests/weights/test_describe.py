@@ -4,7 +4,7 @@ import pytest
 
 from ifvit.models import DenseRegModel
 from ifvit.weights import parameter_summary, sha256_of
-from ifvit.weights.describe import describe
+from ifvit.weights.describe import describe, log_parameters
 
 
 def test_summary_counts_each_part(dense: DenseRegModel) -> None:
@@ -42,3 +42,11 @@ def test_an_unusable_file_is_not_described(tmp_path: Path, dense_ckpt: Path) -> 
     path.write_bytes(dense_ckpt.read_bytes()[:-8])
     with pytest.raises(ValueError, match="not a readable safetensors file"):
         describe(path)
+
+
+def test_each_line_of_the_table_is_a_record(dense, caplog):
+    with caplog.at_level("INFO", "ifvit"):
+        log_parameters(dense)
+    told = [record.getMessage().strip() for record in caplog.records]
+    assert told == [line.strip() for line in parameter_summary(dense).splitlines()]
+    assert len(told) > 2

@@ -1,7 +1,7 @@
 // The decision: one sentence, a gauge of the false match rate, and what it was decided by.
 
 import { el, say, slider, svg } from "./dom.js";
-import { graded, percent } from "./figures.js";
+import { graded, percent, tiny } from "./figures.js";
 
 const MOST = 4; // decades: the gauge goes from 100 % to 0.01 %
 const EDGE = 10;
@@ -77,11 +77,10 @@ function part(name, value, about, digits = 3) {
 
 function extrapolatedOf(rate) {
   if (!rate) return null;
-  const few = (share) => `${Number((100 * share).toPrecision(1))} %`;
   return el("div", { class: "measure" },
     el("dt", { title: "Below what was counted: the tail of the impostor scores, continued. A model's, no measurement" },
       "False match rate, extrapolated"),
-    el("dd", {}, `${few(rate.value)}, up to ${few(rate.high)}`));
+    el("dd", {}, `${tiny(rate.value)}, up to ${tiny(rate.high)}`));
 }
 
 export function decisionPanel(found) {

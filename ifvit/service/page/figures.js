@@ -7,6 +7,16 @@ export function percent(share) {
   return `${Number(value.toFixed(digits))} %`;
 }
 
+const RAISED = { "-": "⁻", ...Object.fromEntries([..."⁰¹²³⁴⁵⁶⁷⁸⁹"].entries()) };
+
+/** Return a very small share in percent, to one digit, as a power of ten below 0.001 %. */
+export function tiny(share) {
+  const value = Number((100 * share).toPrecision(1));
+  if (value === 0 || value >= 0.001) return `${value} %`;
+  const [digit, power] = value.toExponential(0).split("e");
+  return `${digit}·10${[...power].map((one) => RAISED[one]).join("")}\u00a0%`;
+}
+
 export const px = (value) => `${value.toFixed(1)} px`;
 
 export function median(values) {

@@ -57,7 +57,8 @@ function enrolForm(changed) {
     el("button", { type: "submit", class: "primary" }, "Enrol"), status);
 }
 
-function card(candidate, number, found, shown) {
+/** Return a candidate; `ended`: the search found somebody, and compares no further pairs then. */
+function card(candidate, number, found, ended, shown) {
   const heading = uid("card");
   const { value, extrapolated } = candidate.fmr ?? {};
   const rate = candidate.fmr ? percent(value) + (extrapolated ? ", extrapolated" : "") : "not known";
@@ -65,7 +66,9 @@ function card(candidate, number, found, shown) {
     "aria-label": `Evidence for ${candidate.subject || candidate.name}`,
     onclick: () => showResult(shown, { ...candidate.result, evidence: candidate.evidence }) },
   "Evidence") : el("p", { class: "quiet" }, candidate.score === null
-    ? "Its print was not kept: by templates alone nothing is decided."
+    ? ended
+      ? "Its templates alone were compared: another finger was found before it, or its print was not kept."
+      : "Its print was not kept: by templates alone nothing is decided."
     : "The evidence is shown to who has a token of the role enroll.");
   return el("li", { class: found ? "card found" : "card", "aria-labelledby": heading },
     candidate.evidence ? el("img", { src: candidate.evidence.image1, alt: "", class: "thumb" }) : null,
@@ -118,7 +121,7 @@ function searchForm() {
     answer.replaceChildren(
       el("p", { class: "verdict" }, text),
       el("ol", { class: "cards" }, ...told.candidates.map((one, i) =>
-        card(one, i + 1, told.found.includes(one.id), shown))));
+        card(one, i + 1, told.found.includes(one.id), count > 0, shown))));
     say(text);
   };
   const form = el("form", { class: "panel", novalidate: true, onsubmit: send, "aria-label": "Search" },

@@ -14,7 +14,7 @@ export class Lens {
     this.canvases = names.map((name) =>
       el("canvas", { width: SIDE, height: SIDE, role: "img", "aria-label": `${name}, enlarged` }));
     this.caption = el("p", { class: "caption" });
-    const turned = found.alignment.angle.toFixed(1);
+    const turned = found.alignment.angle.toFixed(1).replace("-", "−");
     this.whole = el("div", { class: "lens" },
       ...this.canvases.map((canvas, side) => el("figure", {}, canvas,
         el("figcaption", {}, side ? `${names[1]}, turned back by ${turned}°` : names[0]))),
