@@ -137,13 +137,15 @@ class Aligner:
         """Align a pair by Module 1 alone; return several hypotheses, the most confident first.
 
         For each number in ``followed``, so many of the best hypotheses are kept, and Module 1 sees
-        the pair again with print 1 drawn by each. Deterministic.
-        Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
+        the pair again with print 1 drawn by each, for as long as the best one is promising.
+        Deterministic. Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
         """
         for kept in followed:
             found = most_confident(found, kept)
-            found = better(found, self.look(pair, found.H_0to1, found.displacement))
-        return most_confident(found)
+            found = most_confident(better(found, self.look(pair, found.H_0to1, found.displacement)))
+            if not clear(found, self.align_config.promising):
+                break
+        return found
 
     def refined(self, pair: DrawnPair, found: Hypotheses, settings: RefineConfig) -> Refined:
         """Lay the ridges of a pair on each other, starting from Module 1's hypotheses."""
