@@ -39,7 +39,7 @@ class AlignConfig:
     them."""
     promising: float = 65.0
     """Summed confidence of the agreeing cells after the second time from which there is a third:
-    four in five of the genuine pairs that come so far reach it, of impostor pairs one in fourteen.
+    four in five of the genuine pairs that come so far reach it, of impostor pairs one in twelve.
     """
     faint: float = 20.0
     """Summed confidence of the agreeing cells below which Module 1 does not see a pair again, and
