@@ -23,6 +23,7 @@ from ifvit.config import REFERENCE_PPI
 from ifvit.data.damage import check_extent
 from ifvit.data.given import PrintSource, grey_values, name_of
 from ifvit.data.prints import (
+    border_grey,
     check_ppi,
     check_ridges,
     cropped,
@@ -125,16 +126,18 @@ class Features:
         frame = self.placed(fit)
         if fit.scale == 1:
             return cropped(self.image, fit.side, frame.origin)
-        rows, columns = np.array(self.pixels.shape) / np.array(self.image.shape) / fit.scale
-        # Along one axis after the other: a frame is neither turned nor moved by part of a pixel.
-        made = cv2.resize(
-            _unaliased(self.pixels, max(float(rows), float(columns))),
-            None,
-            fx=1 / columns,
-            fy=1 / rows,
-            interpolation=cv2.INTER_LANCZOS4,
+        own = np.array(self.pixels.shape[::-1]) / np.array(self.image.shape[::-1])
+        step = own / fit.scale
+        start = (np.array(frame.origin) + 0.5) * step - 0.5
+        made = cv2.warpAffine(
+            _unaliased(self.pixels, float(step.max())),
+            np.column_stack([np.diag(step), start]),
+            (fit.side, fit.side),
+            flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=border_grey(self.image),
         )
-        return np.clip(cropped(made, fit.side, frame.origin), 0, 1)
+        return np.asarray(np.clip(made, 0, 1))
 
     def left_out(self, seen: Float[np.ndarray, "2 2"]) -> float:
         """Return the share of the ridges that lie outside a frame, which is given by its first and

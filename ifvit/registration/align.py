@@ -34,17 +34,9 @@ class AlignConfig:
     (:func:`align_config_of`)."""
     turns: int = 2
     """Number of rotations that Module 1 sees: those at which the ridge flows agree best."""
-    followed: tuple[int, ...] = (1, 1)
+    followed: tuple[int, ...] = (2, 1)
     """Numbers of hypotheses that Module 1 sees a second and a third time, with print 1 drawn by
     them."""
-    promising: float = 65.0
-    """Summed confidence of the agreeing cells after the second time from which there is a third:
-    four in five of the genuine pairs that come so far reach it, of impostor pairs one in twelve.
-    """
-    faint: float = 20.0
-    """Summed confidence of the agreeing cells below which Module 1 does not see a pair again, and
-    the ridges decide from the best hypothesis alone: a third of impostor pairs, one genuine pair in
-    a hundred."""
     clear: float = 75.0
     """Summed confidence of the agreeing cells from which on Module 1 counts as certain of a pair
     after its first pass: impostor pairs reach at most 69, three genuine pairs in four reach more

@@ -110,13 +110,9 @@ class Aligner:
         turned = self.look(pair, rotations(angles, pair.frame0.image.shape[0]))
         if alignment := self.brief(pair, turned, settings.clear):
             return alignment
-        found = joined(found, turned)
-        if clear(most_confident(found, 1), settings.faint):
-            found = self.search(pair, found, settings.followed)
-            if alignment := self.brief(pair, found, settings.clear_again):
-                return alignment
-        else:
-            found = most_confident(found, 1)
+        found = self.search(pair, joined(found, turned), settings.followed)
+        if alignment := self.brief(pair, found, settings.clear_again):
+            return alignment
         return self.placed(pair, found, self.refined(pair, found, self.refine_config))
 
     def brief(self, pair: DrawnPair, found: Hypotheses, enough: float) -> Alignment | None:
@@ -137,15 +133,13 @@ class Aligner:
         """Align a pair by Module 1 alone; return several hypotheses, the most confident first.
 
         For each number in ``followed``, so many of the best hypotheses are kept, and Module 1 sees
-        the pair again with print 1 drawn by each, for as long as the best one is promising.
-        Deterministic. Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
+        the pair again with print 1 drawn by each. Deterministic.
+        Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
         """
         for kept in followed:
             found = most_confident(found, kept)
-            found = most_confident(better(found, self.look(pair, found.H_0to1, found.displacement)))
-            if not clear(found, self.align_config.promising):
-                break
-        return found
+            found = better(found, self.look(pair, found.H_0to1, found.displacement))
+        return most_confident(found)
 
     def refined(self, pair: DrawnPair, found: Hypotheses, settings: RefineConfig) -> Refined:
         """Lay the ridges of a pair on each other, starting from Module 1's hypotheses."""
