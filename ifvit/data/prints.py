@@ -79,6 +79,19 @@ def resample(
     return np.clip(cv2.resize(image, (width, height), interpolation=how), 0, 1).astype(np.float32)
 
 
+def print_at(
+    pixels: Float32[np.ndarray, "H W"], ppi: float | None, to_ppi: float, name: str | Path
+) -> Float32[np.ndarray, "h w"]:
+    """Return a print that was read, at the resolution ``to_ppi``; its own is 500 if not given.
+
+    Raises as :func:`resample` and :func:`ifvit.data.damage.check_extent`, before anything is drawn.
+    """
+    own = REFERENCE_PPI if ppi is None else ppi
+    check_ppi(own)
+    check_extent(pixels.shape, own, name)
+    return resample(pixels, own, to_ppi)
+
+
 def ridge_area(image: Float32[np.ndarray, "H W"], ppi: float) -> Bool[np.ndarray, "H W"]:
     """Mark the largest connected area with the contrast of ridges; all False where there is none.
 
@@ -214,10 +227,7 @@ def load_canvas(
 def _image_and_ridges(
     path: str | Path, ppi: float | None, to_ppi: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    pixels, own = read_image(path), REFERENCE_PPI if ppi is None else ppi
-    check_ppi(own)
-    check_extent(pixels.shape, own, path)
-    image = resample(pixels, own, to_ppi)
+    image = print_at(read_image(path), ppi, to_ppi, path)
     return image, check_ridges(ridge_area(image, to_ppi), path)
 
 

@@ -20,13 +20,12 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI
-from ifvit.data.damage import check_extent
 from ifvit.data.given import PrintSource, grey_values, name_of
 from ifvit.data.prints import (
     border_grey,
-    check_ppi,
     check_ridges,
     cropped,
+    print_at,
     resample,
     ridge_middle,
     ridges_and_fingers,
@@ -175,10 +174,7 @@ def read_features(given: PrintSource, ppi: float | None = None, name: str = "") 
     called = str(given) if isinstance(given, str | Path) else name or "the print"
     shown_as = name_of(given, name)
     pixels = grey_values(given, called)
-    own = REFERENCE_PPI if ppi is None else ppi
-    check_ppi(own)
-    check_extent(pixels.shape, own, called)
-    image = resample(pixels, own, REFERENCE_PPI)
+    image = print_at(pixels, ppi, REFERENCE_PPI, called)
     ridges, fingers = ridges_and_fingers(image, REFERENCE_PPI)
     made = _measured(pixels, image, check_ridges(ridges, called), fingers, shown_as)
     check_print(made.evidence, called)

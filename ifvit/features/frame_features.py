@@ -8,7 +8,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.config import ModelConfig
-from ifvit.features.network_view import Shown, canvas_of, enhanced, enhanced_view
+from ifvit.features.enhance import enhance, unfiltered
+from ifvit.features.network_view import Shown, canvas_of, network_view
 from ifvit.features.pose import upright_of
 
 
@@ -49,10 +50,11 @@ def frame_features(
     canvas = canvas_of(frame[None], config)
     mask = canvas.frame_mask(config)
     if source is None:
-        made = enhanced(canvas.view, canvas.mask, config)
+        made = enhance(canvas.view, canvas.mask, config.ppi)
     else:
-        made = enhanced_view(source[None], mask, config, filtered=False)
-    ridges = Ridges(made.image[0], made.mask[0])
+        view, _ = network_view(source[None], mask, config)
+        made = unfiltered(view, canvas.mask, config.ppi)
+    ridges = Ridges(made.image[0], canvas.mask[0])
     return FrameFeatures(frame, mask[0], ridges, made.orientation[0], made.coherence[0], source)
 
 

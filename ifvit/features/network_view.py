@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI, ModelConfig
-from ifvit.features.enhance import enhance, unfiltered
+from ifvit.features.enhance import enhance
 from ifvit.features.normalise import Contrast, contrast, foreground, normalise
 from ifvit.geometry.arrays import Arrays
 from ifvit.geometry.filters import shrink
@@ -85,24 +85,10 @@ def network_input(
 
 
 def enhanced_view(
-    image: Float[Arrays, "B S S"],
-    mask: Bool[Arrays, "B S S"],
-    config: ModelConfig,
-    filtered: bool = True,
+    image: Float[Arrays, "B S S"], mask: Bool[Arrays, "B S S"], config: ModelConfig
 ) -> Shown:
     """Return prints at 500 ppi on the network's canvas, their ridges enhanced by the contextual
-    filter where ``filtered``, else as they are."""
+    filter."""
     view, coarse_mask = network_view(image, mask, config)
-    return enhanced(view, coarse_mask, config, filtered)
-
-
-def enhanced(
-    view: Float[Arrays, "B H W"],
-    mask: Bool[Arrays, "B H W"],
-    config: ModelConfig,
-    filtered: bool = True,
-) -> Shown:
-    """Return normalised prints on the network's canvas with their ridges enhanced, as
-    :func:`enhanced_view` does for those at 500 ppi."""
-    made = (enhance if filtered else unfiltered)(view, mask, config.ppi)
-    return Shown(made.image, mask, made.orientation, made.coherence)
+    made = enhance(view, coarse_mask, config.ppi)
+    return Shown(made.image, coarse_mask, made.orientation, made.coherence)
