@@ -120,12 +120,13 @@ def processor_s(process: int) -> float:
 def starts(count: int, threads: int, gallery: str) -> None:
     """Print how long starts take, by the clock and of processors, with and without a gallery."""
     found: dict[str, list[tuple[float, float]]] = {}
+    kinds: dict[str, list[str]] = {"without a gallery": []}
+    if gallery:
+        kinds["with the gallery"] = ["--gallery", gallery]
     for _ in range(count):
-        for options in ([], ["--gallery", gallery] if gallery else None):
-            if options is not None:
-                with service(threads, *options) as (_, process, first):
-                    what = "with the gallery" if options else "without a gallery"
-                    found.setdefault(what, []).append((first, processor_s(process)))
+        for what, options in kinds.items():
+            with service(threads, *options) as (_, process, first):
+                found.setdefault(what, []).append((first, processor_s(process)))
     for what, times in found.items():
         wall, cpu = zip(*times, strict=True)
         print(
