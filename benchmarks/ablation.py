@@ -100,7 +100,10 @@ STEPS: dict[str, Callable[[Matcher], None]] = {
     "nothing": lambda matcher: None,
     "the poses of Module 2 as a first look": _without_poses,
     "the fine level of Module 1": _coarse,
-    "the third look of Module 1": lambda matcher: _aligned(matcher, followed=(2,)),
+    "the second look of Module 1": lambda matcher: _aligned(matcher, faint=NEVER),
+    "ending where little is seen": lambda matcher: _aligned(
+        matcher, faint=0.0, promising=0.0, followed=(2, 1)
+    ),
     "ending where it is clear": lambda matcher: _aligned(matcher, clear=NEVER, clear_again=NEVER),
     "the field about each cell": _stiff,
     "how blocks bend the field": lambda matcher: _elastic(matcher, bending=NEVER),

@@ -64,9 +64,9 @@ def resample(
     """Change the resolution from ``ppi`` to ``to_ppi``, both in pixels per inch.
 
     A point (x, y) moves to ((x + 0.5)·s - 0.5, (y + 0.5)·s - 0.5) with s = to_ppi / ppi, up to
-    the rounding of the sides to whole pixels. Shrinking averages areas, so that ridges do not
-    alias; growing is by Lanczos' filter. Values stay within 0..1. Raises ValueError as
-    :func:`check_ppi`.
+    the rounding of the sides to whole pixels. Both ways are by Lanczos' filter, and what is to
+    shrink is blurred first (:func:`unaliased`): means over areas, at a ratio near 1, would blur one
+    row and not the next. Values stay within 0..1. Raises ValueError as :func:`check_ppi`.
     """
     check_ppi(ppi)
     check_ppi(to_ppi)
@@ -74,9 +74,17 @@ def resample(
         return image
     scale = to_ppi / ppi
     height, width = (max(1, round(side * scale)) for side in image.shape)
-    how = cv2.INTER_AREA if scale < 1 else cv2.INTER_LANCZOS4
+    smooth = unaliased(image, 1 / scale)
+    made = cv2.resize(smooth, (width, height), interpolation=cv2.INTER_LANCZOS4)
     # Lanczos' filter overshoots at the edges of ridges.
-    return np.clip(cv2.resize(image, (width, height), interpolation=how), 0, 1).astype(np.float32)
+    return np.clip(made, 0, 1).astype(np.float32)
+
+
+def unaliased(image: Float32[np.ndarray, "H W"], step: float) -> Float32[np.ndarray, "H W"]:
+    """Blur an image that is read every ``step`` pixels next, so that finer detail is no alias."""
+    if step <= 1:
+        return image
+    return np.asarray(cv2.GaussianBlur(image, (0, 0), 0.5 * float(np.sqrt(step**2 - 1))))
 
 
 def print_at(

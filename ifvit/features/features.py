@@ -22,13 +22,13 @@ from jaxtyping import Bool, Float
 from ifvit.config import REFERENCE_PPI
 from ifvit.data.given import PrintSource, grey_values, name_of
 from ifvit.data.prints import (
-    border_grey,
     check_ridges,
     cropped,
     print_at,
     resample,
     ridge_middle,
     ridges_and_fingers,
+    unaliased,
 )
 from ifvit.features.fit import Fit
 from ifvit.features.frame_features import FeatureMap, FrameFeatures
@@ -73,9 +73,8 @@ class Features:
     fingers: int
     """Number of ridge areas, each as large as a finger, that the image shows; one of them is the
     print."""
-    order: bytes
-    """A digest of the pixels: it puts the two prints of a pair in order, so that results are
-    symmetric."""
+    digest: bytes
+    """The sha256 of the pixels at 500 ppi."""
     name: str = ""
     """The print's name in results and errors: that of its file, where it came from a file."""
     frames: dict[tuple[str, int, Fit], FrameFeatures] = field(default_factory=dict)
@@ -111,6 +110,12 @@ class Features:
         ridges."""
         return print_evidence(self.image, self.ridges, self.period.px)
 
+    @cached_property
+    def order(self) -> tuple[int, bytes]:
+        """Return what puts the two prints of a pair in order, so that results are symmetric: the
+        ridge area, pixels at 500 ppi, and the digest."""
+        return int(np.count_nonzero(self.ridges)), self.digest
+
     def placed(self, fit: Fit) -> Frame:
         """Return where a frame lies on this print, its middle on the middle of the ridges."""
         corner = fit.scale * (np.array(self.middle) + 0.5) - fit.side / 2
@@ -125,18 +130,16 @@ class Features:
         frame = self.placed(fit)
         if fit.scale == 1:
             return cropped(self.image, fit.side, frame.origin)
-        own = np.array(self.pixels.shape[::-1]) / np.array(self.image.shape[::-1])
-        step = own / fit.scale
-        start = (np.array(frame.origin) + 0.5) * step - 0.5
-        made = cv2.warpAffine(
-            _unaliased(self.pixels, float(step.max())),
-            np.column_stack([np.diag(step), start]),
-            (fit.side, fit.side),
-            flags=cv2.INTER_LANCZOS4 | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=border_grey(self.image),
+        rows, columns = np.array(self.pixels.shape) / np.array(self.image.shape) / fit.scale
+        # Along one axis after the other: a frame is neither turned nor moved by part of a pixel.
+        made = cv2.resize(
+            unaliased(self.pixels, max(float(rows), float(columns))),
+            None,
+            fx=1 / columns,
+            fy=1 / rows,
+            interpolation=cv2.INTER_LANCZOS4,
         )
-        return np.asarray(np.clip(made, 0, 1))
+        return np.clip(cropped(made, fit.side, frame.origin), 0, 1)
 
     def left_out(self, seen: Float[np.ndarray, "2 2"]) -> float:
         """Return the share of the ridges that lie outside a frame, which is given by its first and
@@ -198,7 +201,7 @@ def _measured(
         extent_px=_reach(ridges, middle, ALL),
         period=ridge_period(image, ridges),
         fingers=fingers,
-        order=hashlib.sha256(image.tobytes()).digest(),
+        digest=hashlib.sha256(image.tobytes()).digest(),
         name=name,
     )
 
@@ -216,10 +219,3 @@ def _reach(ridges: Bool[np.ndarray, "H W"], middle: tuple[float, float], within:
             place = ends[0] + (rank - np.floor(rank)) * (ends[1] - ends[0])
             far = max(far, abs(float(place) - centre))
     return far
-
-
-def _unaliased(pixels: Float[np.ndarray, "H W"], step: float) -> Float[np.ndarray, "H W"]:
-    """Blur a print to be read every ``step`` pixels, so that finer detail does not alias."""
-    if step <= 1:
-        return pixels
-    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), 0.5 * float(np.sqrt(step**2 - 1))))

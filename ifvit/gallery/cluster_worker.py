@@ -102,7 +102,7 @@ class Worker:
     def pair(self, version: int, number: int, probe: Features) -> MatchResult | None:
         """Match a probe with a print of the gallery; return None where the print is not kept."""
         self._store.at(version)
-        if self._probe is None or self._probe.order != probe.order:
+        if self._probe is None or self._probe.digest != probe.digest:
             self._probe = probe  # what is drawn of it is kept for its next pair
         return Rescorer(self._store, self._matcher).results(self._probe, [number]).get(number)
 

@@ -73,7 +73,7 @@ class Enroller:
         return told
 
     def _id(self, one: Read | Unread) -> str:
-        return "" if isinstance(one, Unread) else print_id(one.order, self._store.sealer)
+        return "" if isinstance(one, Unread) else print_id(one.digest, self._store.sealer)
 
     def _refused(
         self, id: str, one: Read | Unread, known: dict[str, tuple[str, str, str]]

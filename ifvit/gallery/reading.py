@@ -17,7 +17,7 @@ class Read(NamedTuple):
     source: PrintSource
     """The print, in a form that can be read again."""
     template: Template
-    order: bytes
+    digest: bytes
     """A digest of its pixels."""
 
 
@@ -35,4 +35,4 @@ def read_print(matcher: Matcher, entry: Entry) -> Read | Unread:
         features = matcher.extract(source, entry.ppi, entry.name)
     except (ValueError, OSError) as error:
         return Unread(entry, str(error))
-    return Read(entry, source, matcher.coder.template(features), features.order)
+    return Read(entry, source, matcher.coder.template(features), features.digest)

@@ -34,15 +34,23 @@ class AlignConfig:
     (:func:`align_config_of`)."""
     turns: int = 2
     """Number of rotations that Module 1 sees: those at which the ridge flows agree best."""
-    followed: tuple[int, ...] = (2, 1)
+    followed: tuple[int, ...] = (1, 1)
     """Numbers of hypotheses that Module 1 sees a second and a third time, with print 1 drawn by
     them."""
+    whole: float = 280.0
+    """Foreground of a whole print in coarse cells, the median of the smaller print of a pair: the
+    four limits below are for pairs with so many, and are lower in proportion where the smaller
+    print has fewer, since what they limit is summed over cells."""
+    faint: float = 20.0
+    """Summed confidence of the agreeing cells below which Module 1 does not see a pair again, and
+    the ridges decide from the best hypothesis alone."""
+    promising: float = 65.0
+    """Summed confidence of the agreeing cells after the second time from which there is a third."""
     clear: float = 75.0
     """Summed confidence of the agreeing cells from which on Module 1 counts as certain of a pair
-    after its first pass: impostor pairs reach at most 69, three genuine pairs in four reach more
-    than 75."""
+    after its first pass."""
     clear_again: float = 130.0
-    """The same limit after Module 1's last pass, where impostor pairs reach at most 120."""
+    """The same limit after Module 1's last pass."""
     clear_ncc: float = 0.5
     """Correlation of the ridges that confirms such a hypothesis; below it the search goes on."""
     min_confidence: float = 0.05
@@ -106,9 +114,13 @@ def align_config_of(settings: TrainConfig) -> AlignConfig:
     return AlignConfig(angle_step=360 / math.ceil(360 / step))
 
 
-def clear(found: Hypotheses, confidence: float) -> bool:
-    """Return whether the summed confidence of the first hypothesis reaches ``confidence``."""
-    return bool(found.confidence[0][found.inliers[0]].sum() >= confidence)
+def reached(
+    found: Hypotheses, limit: float, cells: float, settings: AlignConfig = ALIGN_CONFIG
+) -> bool:
+    """Return whether the summed confidence of the first hypothesis reaches a limit for whole
+    prints, where the smaller print has ``cells`` of foreground (:attr:`AlignConfig.whole`)."""
+    summed = float(found.confidence[0][found.inliers[0]].sum())
+    return summed >= limit * min(1.0, cells / settings.whole)
 
 
 def _fit(

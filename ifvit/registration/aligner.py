@@ -21,8 +21,8 @@ from ifvit.registration.align import (
     AlignConfig,
     AlignedRule,
     align_config_of,
-    clear,
     matched,
+    reached,
     search_angles,
 )
 from ifvit.registration.alignment import Alignment
@@ -110,10 +110,18 @@ class Aligner:
         turned = self.look(pair, rotations(angles, pair.frame0.image.shape[0]))
         if alignment := self.brief(pair, turned, settings.clear):
             return alignment
-        found = self.search(pair, joined(found, turned), settings.followed)
-        if alignment := self.brief(pair, found, settings.clear_again):
-            return alignment
+        found = joined(found, turned)
+        if self.saw(pair, found, settings.faint):
+            found = self.search(pair, found, settings.followed)
+            if alignment := self.brief(pair, found, settings.clear_again):
+                return alignment
+        else:
+            found = most_confident(found, 1)
         return self.placed(pair, found, self.refined(pair, found, self.refine_config))
+
+    def saw(self, pair: DrawnPair, found: Hypotheses, enough: float) -> bool:
+        """Return whether the best hypothesis reaches a limit of the summed confidence."""
+        return reached(most_confident(found, 1), enough, pair.cells, self.align_config)
 
     def brief(self, pair: DrawnPair, found: Hypotheses, enough: float) -> Alignment | None:
         """Return the alignment that the best hypothesis leads to, or None where it is not certain.
@@ -121,7 +129,7 @@ class Aligner:
         It is certain where its summed confidence reaches ``enough``, and where, after one more
         pass of Module 1, the ridges correlate by :attr:`AlignConfig.clear_ncc`.
         """
-        if not clear(most_confident(found, 1), enough):
+        if not self.saw(pair, found, enough):
             return None
         found = self.search(pair, found, (1,))
         refined = self.refined(pair, found, self.refine_config.briefly)
@@ -133,13 +141,15 @@ class Aligner:
         """Align a pair by Module 1 alone; return several hypotheses, the most confident first.
 
         For each number in ``followed``, so many of the best hypotheses are kept, and Module 1 sees
-        the pair again with print 1 drawn by each. Deterministic.
-        Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
+        the pair again with print 1 drawn by each, for as long as the best one is promising.
+        Deterministic. Source: the method's rotation search and RANSAC (Qiu et al., IFViT).
         """
         for kept in followed:
             found = most_confident(found, kept)
-            found = better(found, self.look(pair, found.H_0to1, found.displacement))
-        return most_confident(found)
+            found = most_confident(better(found, self.look(pair, found.H_0to1, found.displacement)))
+            if not self.saw(pair, found, self.align_config.promising):
+                break
+        return found
 
     def refined(self, pair: DrawnPair, found: Hypotheses, settings: RefineConfig) -> Refined:
         """Lay the ridges of a pair on each other, starting from Module 1's hypotheses."""

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar, runtime_checkable
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.config import ModelConfig
+from ifvit.config import STRIDE, ModelConfig
 from ifvit.features.coder import Template
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
@@ -54,13 +54,20 @@ class DrawnPair(NamedTuple):
     config: ModelConfig
     """The networks' settings, with the canvas size of this pair."""
 
+    @property
+    def cells(self) -> float:
+        """Return the foreground of the smaller print in coarse cells: no more can be common."""
+        masks = self.frame0.ridges.mask, self.frame1.ridges.mask
+        return float(min(np.count_nonzero(mask) for mask in masks)) / STRIDE**2
+
 
 def in_order(print0: Features, print1: Features, extractor: Extractor) -> OrderedPair:
-    """Put the prints of a pair in the order of their digests.
+    """Put the prints of a pair in order, the one that shows less first.
 
     Cross attention is not symmetric, nor is RANSAC. Each pair is therefore processed in one order,
     whichever way it was given: this is exactly symmetric, at half the cost of a mean over both
-    orders.
+    orders. All of the smaller print may lie on the larger one, but not the other way round, so that
+    it is the cells of the smaller one that are looked for.
     """
     swapped = print0.order > print1.order
     both = (print1, print0) if swapped else (print0, print1)

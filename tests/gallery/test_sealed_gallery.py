@@ -34,7 +34,7 @@ def test_nothing_biometric_is_readable_and_all_is_found(sealed) -> None:
 
 def test_ids_depend_on_the_key(sealed) -> None:
     features = FakeMatcher().extract(print_bytes(1))
-    plain = hashlib.sha256(features.order).hexdigest()[:24]
+    plain = hashlib.sha256(features.digest).hexdigest()[:24]
     assert plain not in sealed.labels()["id"].to_pylist()
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from ifvit.config import DenseConfig, DenseDataConfig
-from ifvit.features.frame_features import FrameFeatures
+from ifvit.features.frame_features import FrameFeatures, Ridges
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import cell_centres, frame_side
 from ifvit.geometry.transforms import angle_of, apply, invert, similarity
@@ -52,9 +52,10 @@ class Asked(Aligner):
         return rectified(ways, CENTRES, settings.inlier_px, settings.rectify)
 
 
-FRAME = FrameFeatures(np.zeros((SIDE, SIDE), np.float32), *[None] * 4)
+SHOWN = Ridges(np.zeros((TINY_MODEL.canvas,) * 2), np.ones((TINY_MODEL.canvas,) * 2, bool))
+FRAME = FrameFeatures(np.zeros((SIDE, SIDE), np.float32), None, SHOWN, None, None)
 BLANK = DrawnPair(FRAME, FRAME, None, None, TINY_MODEL)
-"""A pair of which nothing but the size of its frames is asked."""
+"""A pair of which nothing but the size of its frames, all foreground, is asked."""
 
 
 def searched(
