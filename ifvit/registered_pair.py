@@ -24,7 +24,7 @@ from ifvit.registration.alignment import Alignment
 from ifvit.weights.pretrained import pretrained_files
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Registration:
     """A registered pair; images are whole prints at 500 ppi in [0, 1], ridges dark.
 

@@ -172,6 +172,25 @@ def test_nothing_is_pickled(path):
             assert isinstance(only, ast.Constant) and only.value is True
 
 
+def arrays_compared(tree: ast.AST) -> list[str]:
+    """Return the dataclasses that hold arrays and are compared by value: an array has no truth."""
+    found = []
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.ClassDef):
+            continue
+        fields = [ast.unparse(f.annotation) for f in node.body if isinstance(f, ast.AnnAssign)]
+        kinds = [ast.unparse(one) for one in node.decorator_list]
+        made = [kind for kind in kinds if kind.split("(")[0].endswith("dataclass")]
+        if made and any("ndarray" in field for field in fields) and "eq=False" not in made[0]:
+            found.append(node.name)
+    return found
+
+
+@pytest.mark.parametrize("path", FILES, ids=name)
+def test_what_holds_arrays_is_compared_by_identity(path):
+    assert arrays_compared(parse(path)) == []
+
+
 APPENDS = {
     "locks.py",
     "temporary.py",
@@ -214,6 +233,9 @@ def test_the_rules_would_catch_it():
     tree = ast.parse("import pickle\ndef f():\n    from ifvit.cli import main\nnp.load('x')")
     assert "pickle" in imported(tree) and "ifvit.cli" in imported(tree)
     assert loads(tree) == [("np", {})]
+    held = "@dataclass(frozen=True)\nclass A:\n    a: Float[np.ndarray, 'H W']\n    b: int"
+    assert arrays_compared(ast.parse(held)) == ["A"]
+    assert arrays_compared(ast.parse(held.replace("True", "True, eq=False"))) == []
 
 
 def test_orbax_is_called_in_one_file_only():

@@ -118,6 +118,7 @@ def test_swapped_prints_keep_the_score_and_transpose_the_matches(
         "num_matches",
     ):
         assert getattr(back, name) == getattr(there, name)
+    assert there in [back, there] and there != back  # arrays have no truth, results are compared
     one, two = there.alignment, back.alignment
     np.testing.assert_array_equal(one.points0, two.points1)
     np.testing.assert_array_equal(one.points1, two.points0)

@@ -44,7 +44,7 @@ MADE_BY = "decision of a pair, and impostor scores that calibrate it"
 EXPECTED = "a calibration, the .json that `ifvit calibrate` writes"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Decision:
     """How evidence becomes a score, and what a score is worth."""
 

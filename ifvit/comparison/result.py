@@ -17,7 +17,7 @@ from ifvit.registration.alignment import Alignment
 from ifvit.registration.pairing import OrderedPair
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MatchResult:
     """The result of a match, with the evidence that decided it.
 

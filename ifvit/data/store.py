@@ -37,7 +37,7 @@ Decoded = np.ndarray | Exception
 """A print's canvas, or the error why there is none."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Canvases:
     """Prints on centred canvases, ridges dark, uint8 at 500 ppi."""
 

@@ -28,7 +28,7 @@ GOOD_DRYNESS, GOOD_OVERLAP = 0.5, 0.5
 smaller print that both show."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MappedPair:
     """A genuine synthetic pair with its exact map, pixels at 500 ppi of frames (S, S)."""
 

@@ -52,7 +52,7 @@ POSE = struct.Struct("<3B4d")
 """The header of a dense map: its sides h, w and K, then core x, core y, rotation, confidence."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Row:
     """An enrolled print."""
 

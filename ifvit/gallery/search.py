@@ -25,7 +25,7 @@ CACHED = 512
 """Number of index vectors converted to floats at once: they stay in the processor's cache."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Snapshot:
     """The part of a gallery that is in memory: the index vectors of one version."""
 

@@ -47,7 +47,7 @@ FEW = 1024
 EXPECTED = "templates, the .npz that `ifvit embed` writes"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Templates:
     """Templates of P prints, made by one Module 2 (:class:`ifvit.features.coder.Template`)."""
 

@@ -18,7 +18,7 @@ INVERSE_STEPS = 12
 """Fixed-point steps that invert a displacement: each cuts the error to a third or less."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Displacement:
     """The skin's distortion, added before a similarity is applied: point x of image 0 shows the
     same skin as point ``H_0to1(x + displacement)`` of image 1. Pixels at 500 ppi."""

@@ -39,7 +39,7 @@ REACH_PX = 8
 AROUND = ((-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1), (-1, -1))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Minutiae:
     """K minutiae of a print, in pixels at 500 ppi of the whole print."""
 

@@ -19,7 +19,7 @@ from ifvit.geometry.transforms import apply, compose, invert
 from ifvit.registration.evidence import Evidence
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Alignment:
     """How image 0 lies on image 1: K correspondences and the similarity that most agree with.
 

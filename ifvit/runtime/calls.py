@@ -13,6 +13,11 @@ from jaxtyping import Bool, Float, Int
 
 from ifvit.config import ModelConfig
 
+NOT_SENT = (
+    "loaded weights cannot be copied or sent to another process: load them there, by ifvit.load; "
+    "Features of prints can be sent"
+)
+
 
 class CellMatches(NamedTuple):
     """Which coarse cells of two prints show the same skin, for B pairs with N and M cells.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import jax
 import numpy as np
@@ -16,7 +16,7 @@ from ifvit.files import sha256_of
 from ifvit.jax_settings import usual_promotion
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
-from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
+from ifvit.runtime.calls import NOT_SENT, CellMatches, CellPoses, CodedPrints
 from ifvit.shapes import check_mask_shape, check_print_shapes
 from ifvit.weights.modules import check_same_shape, load_modules
 from ifvit.weights.pretrained import module_files
@@ -66,6 +66,10 @@ class JaxEngine:
             module2 = nnx.view(matcher, use_running_average=True)
             self._pose = compiled(module2, MatcherModel.pose)
             self._code = compiled(module2, _coded)
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied: raises TypeError."""
+        raise TypeError(NOT_SENT)
 
     @classmethod
     @usual_promotion()

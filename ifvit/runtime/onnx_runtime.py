@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.files import check_exists
-from ifvit.runtime.calls import CellMatches, CellPoses, CodedPrints
+from ifvit.runtime.calls import NOT_SENT, CellMatches, CellPoses, CodedPrints
 from ifvit.runtime.graph_record import HOW_TO_GET, GraphRecord, check_together
 from ifvit.shapes import check_image_shape, check_mask_shape, check_print_shapes
 from ifvit.weights.storage import MODULE_OF, graph_file
@@ -76,6 +77,10 @@ class OnnxEngine:
         record = self.records["dense"]
         self.config = record.model_config()
         self.dense_sha256, self.matcher_sha256 = record.dense_sha256, record.matcher_sha256
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be copied: raises TypeError."""
+        raise TypeError(NOT_SENT)
 
     def backbone(self, image: Float[np.ndarray, "B H W"]) -> Float[np.ndarray, "B h w D"]:
         """Return Module 1's feature maps of B prints. Raises ValueError for other shapes."""

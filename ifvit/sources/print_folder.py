@@ -43,7 +43,7 @@ MOST_PAIRS = 4000
 core."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class AlignedPairs:
     """Pairs that Module 1 could align: indices of prints (P,2) and transforms (P,2,3)."""
 

@@ -240,6 +240,19 @@ def test_resample_keeps_every_point_in_its_place(ppi, to_ppi):
     assert (small * ys).sum() / small.sum() == pytest.approx((y + 0.5) * scale - 0.5, abs=0.3)
 
 
+@pytest.mark.parametrize("period", [6, 9])
+@pytest.mark.parametrize("ppi", [505, 512, 569, 700])
+def test_resample_keeps_ridges_as_clear_everywhere(ppi, period):
+    """Means over areas weaken a wave by 3 to 12 % at a ratio near 1, here more and there less."""
+    x = (np.arange(round(600 * ppi / 500)) + 0.5) * 500 / ppi - 0.5
+    wave = np.tile(0.5 + 0.4 * np.sin(2 * np.pi * x / period), (60, 1)).astype(np.float32)
+    line = resample(wave, ppi, 500)[30]
+    windows = np.lib.stride_tricks.sliding_window_view(line[20:-20], 4 * period)
+    turning = np.exp(2j * np.pi * np.arange(4 * period) / period)
+    strength = np.abs(windows @ turning) / (2 * period) / 0.4
+    assert strength.min() > 0.93 and np.ptp(strength) < 0.01
+
+
 def test_resample_stays_in_range_and_refuses_nonsense():
     sharp = (stripes() > 0.5).astype(np.float32)
     large = resample(sharp, 250, 500)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import pickle
 import shutil
 import subprocess
 import sys
@@ -174,3 +176,10 @@ def test_use_loads_neither_jax_nor_what_writes_graphs(graphs) -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+@pytest.mark.parametrize("way", [copy.copy, copy.deepcopy, pickle.dumps])
+def test_loaded_weights_are_not_sent_and_say_so(engines, place, way):
+    with pytest.raises(TypeError, match="load them there"):
+        way(engines[place])
