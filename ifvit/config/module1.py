@@ -18,7 +18,8 @@ class DenseStartConfig:
     loftr_first_layers: bool = False
     """Let a model with fewer layers take the first ones of the LoFTR weights."""
     init_from: str | None = None
-    """A Module 1 checkpoint of the same shape to train on from: all of its weights."""
+    """A Module 1 of the same shape to train on from: its checkpoint, or the name of weights that
+    ship, such as ``small``."""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ class MatchStartConfig:
     """The weights that the training starts from: those of Module 1."""
 
     pretrained_ckpt: str | None = None
-    """Module 1's ``dense_reg_ckpt.safetensors``. Required, unless ``from_scratch``."""
+    """Module 1's ``dense_reg_ckpt.safetensors``, or the name of weights that ship, such as
+    ``small``. Required, unless ``from_scratch``."""
     from_scratch: bool = False
     """Start without Module 1. This is not the published method; the checkpoint's lineage records
     it."""

@@ -88,6 +88,14 @@ def released_files(folder: Path) -> PretrainedFiles:
     return _verified(folder, read_record(folder / RECORD_FILE))
 
 
+def module1_file(given: str | Path) -> Path:
+    """Return a Module 1's file: that of weights that ship with ifvit where it is called by their
+    name and no such file is here. Raises as :func:`pretrained_files`."""
+    path = Path(given)
+    named = str(given) in list_weights() and not path.exists()
+    return pretrained_files(str(given)).dense if named else path
+
+
 def module_files(
     dense_ckpt: str | Path | None = None, matcher_ckpt: str | Path | None = None
 ) -> PretrainedFiles:

@@ -20,6 +20,7 @@ from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.weights.checkpoint import expect_module, load_dense, load_weights
 from ifvit.weights.metadata import HOW_TO_GET, Metadata, link_to
+from ifvit.weights.pretrained import module1_file
 from ifvit.weights.storage import foreign_kind
 from ifvit.weights.tensors import check_copied, parameter_arrays
 
@@ -75,7 +76,7 @@ def require_module1(config: MatchConfig) -> Path | None:
             f"--pretrained-ckpt, {HOW_TO_GET['dense_reg']}, or --from-scratch to do without "
             "(the checkpoint will say so)"
         )
-    path = Path(start.pretrained_ckpt)
+    path = module1_file(start.pretrained_ckpt)
     _check_same_transformer(path, _module1_metadata(path), config.model)
     return path
 
@@ -149,7 +150,7 @@ def load_module1_start(
     Raises FileNotFoundError, and ValueError where the two have different settings or the file is
     that of another module.
     """
-    path = Path(dense_ckpt_path)
+    path = module1_file(dense_ckpt_path)
     meta = _module1_metadata(path)
     earlier = dataclasses.asdict(meta.settings().model)
     wanted = dataclasses.asdict(model.config)

@@ -9,7 +9,7 @@ import optax
 import pytest
 from flax import nnx
 
-from ifvit.config import DenseStartConfig, RunConfig
+from ifvit.config import DenseConfig, DenseStartConfig, RunConfig
 from ifvit.data.readers import read_dataset
 from ifvit.data.store import Canvases, read_canvases
 from ifvit.files import sha256_of
@@ -22,6 +22,7 @@ from ifvit.training import dense
 from ifvit.training.dense import cell_accuracy, dense_sources, train_dense
 from ifvit.training.steps import dense_step
 from ifvit.weights.checkpoint import load_dense, read_metadata
+from ifvit.weights.pretrained import DEFAULT, pretrained_files
 
 
 def values(model: nnx.Module, kind: type[nnx.Variable]) -> list[np.ndarray]:
@@ -90,6 +91,15 @@ def test_training_goes_on_from_an_earlier_module_1(dense_ckpt, dense_config, mic
     other = replace(config, model=replace(micro, temperature=0.2))
     with pytest.raises(ValueError, match=r"temperature is 0\.1 there and 0\.2 here"):
         dense.start_weights(other)
+
+
+def test_training_goes_on_from_the_weights_that_ship_by_their_name() -> None:
+    shipped = pretrained_files().dense
+    model, _ = load_dense(shipped)
+    config = DenseConfig(model=model.config, start=DenseStartConfig(init_from=DEFAULT))
+    started, lineage = dense.start_weights(config)
+    assert all(same(values(model, nnx.Param), values(started, nnx.Param)))
+    assert lineage[-1]["sha256"] == sha256_of(shipped)
 
 
 ADAM = optax.adam(3e-3)

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import shutil
+from pathlib import Path
 
 import pytest
 
 from ifvit.weights import pretrained
-from ifvit.weights.pretrained import RECORD_FILE, list_weights, module_files, pretrained_files
+from ifvit.weights.pretrained import (
+    RECORD_FILE,
+    list_weights,
+    module1_file,
+    module_files,
+    pretrained_files,
+)
 from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
 
 
@@ -74,3 +81,12 @@ def test_both_checkpoints_or_neither(folder):
         ValueError, match=r"--matcher-ckpt b is given without --dense-ckpt: .* both"
     ):
         module_files(None, "b")
+
+
+def test_a_training_starts_from_a_name_or_from_a_file(folder, tmp_path, monkeypatch):
+    name = next(iter(list_weights()))
+    monkeypatch.chdir(tmp_path)
+    assert module1_file(name) == pretrained_files(name).dense
+    assert module1_file("runs/dense.safetensors") == Path("runs/dense.safetensors")
+    Path(name).touch()
+    assert module1_file(name) == Path(name), "a file of that name comes first"
