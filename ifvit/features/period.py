@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Complex, Float, Shaped
 
 WINDOW_PX = 64
 """Side of a window at 500 ppi: it shows five to fifteen ridges, which hardly bend within it."""
@@ -76,22 +76,44 @@ def _at_windows(of: Shaped[np.ndarray, "H W"]) -> Shaped[np.ndarray, "R C S S"]:
     return np.lib.stride_tricks.sliding_window_view(of, (WINDOW_PX, WINDOW_PX))[::step, ::step]
 
 
+def _wave_numbers() -> tuple[np.ndarray, np.ndarray]:
+    """Return the places in a padded spectrum of the frequencies of ridges, down and across.
+
+    Most of such a spectrum is finer, and the half of it that mirrors the other is left out.
+    """
+    most = int(PADDED / FINEST_PX) + 1
+    return np.append(np.arange(most + 1), np.arange(-most, 0)), np.arange(most + 1)
+
+
+def _spectra(windows: Float[np.ndarray, "T S S"]) -> Complex[np.ndarray, "T F f"]:
+    """Return the spectra of windows under Hann's, padded, at :func:`_wave_numbers`.
+
+    So few frequencies of so small windows are two matrix products, a seventh of the time of a
+    Fourier transform of all.
+    """
+    place, hann = np.arange(WINDOW_PX), np.hanning(WINDOW_PX)
+    down, across = (
+        (hann * np.exp(-2j * np.pi / PADDED * np.outer(numbers, place))).astype(np.complex64)
+        for numbers in _wave_numbers()
+    )
+    flat, count = windows.reshape(-1, WINDOW_PX), len(across)
+    rows = flat @ np.concatenate([across.real, across.imag]).T
+    rows = rows.reshape(len(windows), WINDOW_PX, -1)
+    return np.asarray(down @ (rows[..., :count] + 1j * rows[..., count:]))
+
+
 def _peaks(windows: Float[np.ndarray, "T S S"]) -> tuple[np.ndarray, np.ndarray]:
     """Return each window's strongest frequency (T,), per pixel, and the share of power near it."""
-    hann = np.hanning(WINDOW_PX).astype(np.float32)
-    # Only frequencies of ridges along both axes: most of a padded spectrum is finer.
-    most = int(PADDED / FINEST_PX) + 1
-    rows = np.fft.rfft(windows * np.outer(hann, hann), PADDED)[..., : most + 1]
-    down = np.append(np.arange(most + 1), np.arange(-most, 0))
-    spectrum = np.fft.fft(rows, PADDED, axis=1)[:, down]
-    radius = np.hypot(down[:, None], np.arange(most + 1)) / PADDED
+    down, across = _wave_numbers()
+    spectrum = _spectra(windows)
+    radius = np.hypot(down[:, None], across) / PADDED
     band = (radius > 1 / COARSEST_PX) & (radius < 1 / FINEST_PX)
     power = (np.square(spectrum.real) + np.square(spectrum.imag)) * band
     flat = power.reshape(len(power), -1)
     row, column = np.unravel_index(flat.argmax(axis=1), radius.shape)
     apart = down - down[row][:, None]
-    across = np.arange(radius.shape[1]) - column[:, None]
-    near = np.square(apart)[:, :, None] + np.square(across)[:, None, :] <= NEAR**2
+    beside = across - column[:, None]
+    near = np.square(apart)[:, :, None] + np.square(beside)[:, None, :] <= NEAR**2
     peak = power * near
     total = np.maximum(peak.sum((1, 2)), 1e-12)
     return (peak * radius).sum((1, 2)) / total, total / np.maximum(flat.sum(axis=1), 1e-12)

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from ifvit.features.period import RidgePeriod, pooled_period, ridge_period
+from ifvit.features import period
+from ifvit.features.period import PADDED, WINDOW_PX, RidgePeriod, pooled_period, ridge_period
 
 
 def waves(period: float, angle: float, side: int = 256) -> np.ndarray:
@@ -46,6 +47,15 @@ def test_windows_beside_the_print_have_no_say() -> None:
     mask = np.zeros(image.shape, bool)
     mask[:, :256] = True
     assert ridge_period(image, mask).px == pytest.approx(7.0, rel=0.03)
+
+
+def test_spectra_are_those_of_a_fourier_transform() -> None:
+    windows = np.random.default_rng(0).normal(size=(5, WINDOW_PX, WINDOW_PX)).astype(np.float32)
+    hann = np.hanning(WINDOW_PX)
+    whole = np.fft.fft2(windows * np.outer(hann, hann), (PADDED, PADDED))
+    down, across = period._wave_numbers()
+    expected = whole[:, down[:, None], across]
+    np.testing.assert_allclose(period._spectra(windows), expected, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(40, 300), (128, 128)])
