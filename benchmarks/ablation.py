@@ -88,6 +88,13 @@ def _without_poses(matcher: Matcher) -> None:
     matcher.aligner.register_ordered = lambda pair, hint: by_flow(pair)
 
 
+def _larger_first(matcher: Matcher) -> None:
+    matched = matcher._matched
+    matcher._matched = lambda pair: matched(
+        pair._replace(prints=pair.prints[::-1], swapped=not pair.swapped)
+    )
+
+
 def _scored(matcher: Matcher, *fusion: float) -> None:
     matcher.decision = replace(matcher.decision, fusion=Fusion(*fusion))
 
@@ -104,6 +111,7 @@ STEPS: dict[str, Callable[[Matcher], None]] = {
     "ending where little is seen": lambda matcher: _aligned(
         matcher, faint=0.0, promising=0.0, followed=(2, 1)
     ),
+    "the smaller print as the first": _larger_first,
     "ending where it is clear": lambda matcher: _aligned(matcher, clear=NEVER, clear_again=NEVER),
     "the field about each cell": _stiff,
     "how blocks bend the field": lambda matcher: _elastic(matcher, bending=NEVER),
