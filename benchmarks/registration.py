@@ -13,10 +13,23 @@ from pathlib import Path
 
 from ifvit.evaluation.mapped_pairs import mapped_pairs
 from ifvit.evaluation.registration_quality import measure
+from ifvit.features.features import Features
 from ifvit.files import sha256_of
 from ifvit.registration.aligner import Aligner
+from ifvit.registration.alignment import Alignment
+from ifvit.registration.pairing import in_order
 from ifvit.sources.masters import TEST_FINGERS
 from ifvit.weights.pretrained import pretrained_files
+
+
+class LargerFirst(Aligner):
+    """An Aligner that processes the larger print of a pair as the first."""
+
+    def register(self, print0: Features, print1: Features) -> Alignment:
+        """Register two prints in the order that is not the usual one."""
+        usual = in_order(print0, print1, self.extractor)
+        pair = usual._replace(prints=usual.prints[::-1], swapped=not usual.swapped)
+        return pair.given(self.register_ordered(pair).on_prints(*pair.frames))
 
 
 def main() -> None:
@@ -28,9 +41,10 @@ def main() -> None:
     parser.add_argument("--turn", type=float, default=180.0, help="rotation of image 1, ± degrees")
     parser.add_argument("--hard", type=float, default=0.0, help="share of pulled and hard prints")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--larger-first", action="store_true", help="pairs in the other order")
     args = parser.parse_args()
     dense_ckpt = Path(args.dense_ckpt or pretrained_files().dense)
-    aligner = Aligner.from_checkpoint(dense_ckpt)
+    aligner = (LargerFirst if args.larger_first else Aligner).from_checkpoint(dense_ckpt)
     fingers = min(args.fingers, args.pairs)
     pairs = mapped_pairs(
         aligner.config,
