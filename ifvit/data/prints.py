@@ -189,10 +189,11 @@ def cropped(
 
 def ridge_middle(ridges: Bool[np.ndarray, "H W"]) -> tuple[float, float]:
     """Return the centroid (x, y) of a mask of ridges; the image's middle where there are none."""
-    ys, xs = np.nonzero(ridges)
-    if not ys.size:
+    along, down = (np.count_nonzero(ridges, axis=axis) for axis in (0, 1))
+    if not along.any():
         return (ridges.shape[1] - 1) / 2, (ridges.shape[0] - 1) / 2
-    return float(xs.mean()), float(ys.mean())
+    x, y = (float(np.arange(len(count)) @ count / count.sum()) for count in (along, down))
+    return x, y
 
 
 def border_grey(image: Float32[np.ndarray, "H W"]) -> float:

@@ -33,7 +33,8 @@ from ifvit.data.prints import (
 from ifvit.features.fit import Fit
 from ifvit.features.frame_features import FeatureMap, FrameFeatures
 from ifvit.features.period import RidgePeriod, ridge_period
-from ifvit.features.ridge_evidence import RidgeEvidence, check_print, print_evidence
+from ifvit.features.print_rule import RidgeEvidence, check_print
+from ifvit.features.ridge_evidence import print_evidence
 from ifvit.geometry.grid import Frame
 
 K = TypeVar("K")

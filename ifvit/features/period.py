@@ -7,7 +7,7 @@ smudges, text and noise, or by places where the skin was pulled or pressed.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,17 +35,22 @@ class RidgePeriod(NamedTuple):
     """Number of windows in which the period was found."""
 
 
-def ridge_period(image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"]) -> RidgePeriod:
-    """Measure the ridge period of a print at 500 ppi where ``ridges`` marks its ridges."""
-    windows = _windows(image, ridges)
-    if not len(windows):
+def ridge_period(
+    image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"], at_once: int = 256
+) -> RidgePeriod:
+    """Measure the ridge period of a print at 500 ppi where ``ridges`` marks its ridges.
+
+    So many windows are transformed at once, which bounds the memory that a large image takes.
+    """
+    found = [_peaks(some) for some in _windows(image, ridges, at_once) if len(some)]
+    if not found:
         return RidgePeriod(float("nan"), 0)
-    frequency, share = _peaks(windows)
+    frequency, share = map(np.concatenate, zip(*found, strict=True))
     order = np.argsort(frequency)
     # A square lets windows of one clear wave outvote the others.
     weight = np.cumsum(np.square(share[order]))
     middle = order[np.searchsorted(weight, weight[-1] / 2)]
-    return RidgePeriod(float(1 / frequency[middle]), len(windows))
+    return RidgePeriod(float(1 / frequency[middle]), len(frequency))
 
 
 def pooled_period(periods: Sequence[RidgePeriod]) -> float:
@@ -58,17 +63,19 @@ def pooled_period(periods: Sequence[RidgePeriod]) -> float:
 
 
 def _windows(
-    image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"]
-) -> Float[np.ndarray, "T S S"]:
-    """Return the windows that show ridges, half a window apart, of mean 0 and deviation 1."""
+    image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"], at_once: int
+) -> Iterator[Float[np.ndarray, "T S S"]]:
+    """Yield the windows that show ridges, half a window apart, of mean 0 and deviation 1."""
     if min(image.shape) < WINDOW_PX:
-        return np.zeros((0, WINDOW_PX, WINDOW_PX), np.float32)
-    covered = _at_windows(ridges).mean((2, 3)) >= COVERED
-    made = _at_windows(image)[covered]
-    made = made - made.mean((1, 2), keepdims=True)
-    deviation = made.std((1, 2), keepdims=True)
-    clear = deviation[:, 0, 0] > 1e-3
-    return np.asarray(made[clear] / deviation[clear], np.float32)
+        return
+    rows, columns = np.nonzero(_at_windows(ridges).mean((2, 3)) >= COVERED)
+    for first in range(0, len(rows), at_once):
+        here = slice(first, first + at_once)
+        made = _at_windows(image)[rows[here], columns[here]]
+        made = made - made.mean((1, 2), keepdims=True)
+        deviation = made.std((1, 2), keepdims=True)
+        clear = deviation[:, 0, 0] > 1e-3
+        yield np.asarray(made[clear] / deviation[clear], np.float32)
 
 
 def _at_windows(of: Shaped[np.ndarray, "H W"]) -> Shaped[np.ndarray, "R C S S"]:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.features.ridge_evidence import RidgeEvidence
+from ifvit.features.print_rule import RidgeEvidence
 
 
 class QualityModel(NamedTuple):

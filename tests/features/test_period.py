@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -47,6 +48,28 @@ def test_windows_beside_the_print_have_no_say() -> None:
     mask = np.zeros(image.shape, bool)
     mask[:, :256] = True
     assert ridge_period(image, mask).px == pytest.approx(7.0, rel=0.03)
+
+
+def test_a_large_print_is_measured_by_parts() -> None:
+    """To the same period, and in little memory: all windows of 4096 × 4096 pixels take 1 GB."""
+    image = np.concatenate([waves(7.0, 0.3), waves(9.0, 0.5), waves(7.2, 0.1)], axis=1)
+    everywhere = np.ones(image.shape, bool)
+    whole = ridge_period(image, everywhere, at_once=1000)
+    assert whole.windows > 140
+    for at_once in (1, 50):
+        parts = ridge_period(image, everywhere, at_once=at_once)
+        assert parts.windows == whole.windows and parts.px == pytest.approx(whole.px, abs=1e-4)
+
+
+def test_the_memory_of_a_large_print_is_bounded() -> None:
+    image = np.tile(waves(6.0, 0.0), (10, 10))
+    tracemalloc.start()
+    try:
+        found = ridge_period(image, np.ones(image.shape, bool))
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.windows > 6000 and most < 100e6
 
 
 def test_spectra_are_those_of_a_fourier_transform() -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from ifvit.features.print_rule import RidgeEvidence
 from ifvit.features.quality import QUALITY_MODEL, print_quality
-from ifvit.features.ridge_evidence import RidgeEvidence
 
 GOOD = RidgeEvidence(0.75, 0.95, 0.85, 0.3, 1.0, 220.0, 9.0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tracemalloc
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,8 @@ from ifvit.data.images import read_image
 from ifvit.data.prints import ridge_area
 from ifvit.data.readers import read_dataset
 from ifvit.features.features import read_features
-from ifvit.features.ridge_evidence import PRINT_RULE, RidgeEvidence, failing, ridge_evidence
+from ifvit.features.print_rule import PRINT_RULE, RidgeEvidence, failing
+from ifvit.features.ridge_evidence import print_evidence, ridge_evidence
 from ifvit.synthesis.dataset import DatasetSpec, write_dataset
 
 REAL = ("fvc2002_db1_b", "fvc2004_db3_b", "fvc2000_db2_b", "fvc2004_db1_b")
@@ -145,6 +147,32 @@ def test_a_ridge_that_forks_is_found_once():
     for image, count in ((forked, 3), (0.5 + 0.4 * np.cos(2 * np.pi * x / 9), 0)):
         found = ridge_evidence(image.astype(np.float32), area, 9.0).endings
         assert found * inner_mm2 == pytest.approx(count + PRINT_RULE.unseen, abs=0.6)
+
+
+def test_a_finger_on_a_large_sheet_is_measured_as_by_itself(ridge_print):
+    """Wherever it lies, and whatever smaller area of contrast lies elsewhere."""
+    alone = np.pad(ridge_print, 20, mode="edge")
+    area = np.pad(np.ones(ridge_print.shape, bool), 20)
+    own = print_evidence(alone, area, 9.0)
+    for top, left in ((0, 0), (700, 1100), (2000, 1500)):
+        sheet, marked = np.full((2400, 1900), 1.0, np.float32), np.zeros((2400, 1900), bool)
+        here = np.s_[top : top + alone.shape[0], left : left + alone.shape[1]]
+        sheet[here], marked[here] = alone, area
+        np.testing.assert_allclose(print_evidence(sheet, marked, 9.0), own, rtol=1e-4)
+        marked[1300:1310, 30:40] = True
+        np.testing.assert_allclose(print_evidence(sheet, marked, 9.0)[:3], own[:3], rtol=0.1)
+
+
+def test_the_memory_of_a_large_image_is_bounded():
+    x = np.arange(4096, dtype=np.float32)
+    rings = 0.5 + 0.4 * np.cos(2 * np.pi * np.hypot(x[:, None] - 900, x - 1100) / 8)
+    tracemalloc.start()
+    try:
+        found = print_evidence(rings, np.ones(rings.shape, bool), 8.0)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert found.area_mm2 == pytest.approx((1200 * 25.4 / 500) ** 2) and most < 200e6
 
 
 def test_what_is_said_of_it_names_the_print(tmp_path):
