@@ -6,9 +6,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from threadpoolctl import threadpool_limits
 
 from ifvit.comparison.print_similarity import SHRINKAGE, template_similarity
 from ifvit.config import DenseConfig, MatchConfig, ModelConfig
+from ifvit.data.examples import example_prints
+from ifvit.data.images import read_image
 from ifvit.features.features import Features, features_of
 from ifvit.features.fit import Fit, FitConfig
 from ifvit.features.frame_features import FrameFeatures
@@ -285,3 +288,13 @@ def test_a_print_is_drawn_anew_for_another_enhancer(engine_of, ridge_print) -> N
         aligner = Aligner(engine_of(0), enhancer=enhancer)
         made.append(aligner.extractor.at(item, aligner.extractor.fit(item)))
     assert made[0].source is None and made[1].source is not None
+
+
+def test_what_is_measured_does_not_depend_on_the_threads_that_compute_products() -> None:
+    """To the last bit: a product that several threads share is rounded otherwise."""
+    made = []
+    for threads in (1, 2, 3):
+        with threadpool_limits(limits=threads, user_api="blas"):
+            prints = [features_of(path) for path in map(read_image, example_prints())]
+        made.append([(one.period, one.evidence, one.reach_px, one.digest) for one in prints])
+    assert made[0] == made[1] == made[2]

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Complex, Float, Shaped
 
+from ifvit.runtime.blas import by_one_thread
+
 WINDOW_PX = 64
 """Side of a window at 500 ppi: it shows five to fifteen ridges, which hardly bend within it."""
 
@@ -35,6 +37,7 @@ class RidgePeriod(NamedTuple):
     """Number of windows in which the period was found."""
 
 
+@by_one_thread
 def ridge_period(
     image: Float[np.ndarray, "H W"], ridges: Bool[np.ndarray, "H W"], at_once: int = 256
 ) -> RidgePeriod:
