@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from registration import turned
 from resolution import chosen_pairs
 from tqdm import tqdm
 
@@ -90,9 +91,7 @@ def _without_poses(matcher: Matcher) -> None:
 
 def _larger_first(matcher: Matcher) -> None:
     matched = matcher._matched
-    matcher._matched = lambda pair: matched(
-        pair._replace(prints=pair.prints[::-1], swapped=not pair.swapped)
-    )
+    matcher._matched = lambda pair: matched(turned(pair))
 
 
 def _scored(matcher: Matcher, *fusion: float) -> None:

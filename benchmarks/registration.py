@@ -17,9 +17,14 @@ from ifvit.features.features import Features
 from ifvit.files import sha256_of
 from ifvit.registration.aligner import Aligner
 from ifvit.registration.alignment import Alignment
-from ifvit.registration.pairing import in_order
+from ifvit.registration.pairing import OrderedPair, in_order
 from ifvit.sources.masters import TEST_FINGERS
 from ifvit.weights.pretrained import pretrained_files
+
+
+def turned(pair: OrderedPair) -> OrderedPair:
+    """Return a pair in the other order."""
+    return pair._replace(prints=pair.prints[::-1], swapped=not pair.swapped)
 
 
 class LargerFirst(Aligner):
@@ -27,8 +32,7 @@ class LargerFirst(Aligner):
 
     def register(self, print0: Features, print1: Features) -> Alignment:
         """Register two prints in the order that is not the usual one."""
-        usual = in_order(print0, print1, self.extractor)
-        pair = usual._replace(prints=usual.prints[::-1], swapped=not usual.swapped)
+        pair = turned(in_order(print0, print1, self.extractor))
         return pair.given(self.register_ordered(pair).on_prints(*pair.frames))
 
 

@@ -8,6 +8,7 @@ smudges, text and noise, or by places where the skin was pulled or pressed.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -101,15 +102,21 @@ def _spectra(windows: Float[np.ndarray, "T S S"]) -> Complex[np.ndarray, "T F f"
     So few frequencies of so small windows are two matrix products, a seventh of the time of a
     Fourier transform of all.
     """
+    down, across = _transforms()
+    rows = windows.reshape(-1, WINDOW_PX) @ np.concatenate([across.real, across.imag]).T
+    rows, count = rows.reshape(len(windows), WINDOW_PX, -1), len(across)
+    return np.asarray(down @ (rows[..., :count] + 1j * rows[..., count:]))
+
+
+@lru_cache(maxsize=1)
+def _transforms() -> tuple[Complex[np.ndarray, "F S"], Complex[np.ndarray, "f S"]]:
+    """Return the matrices by which a window, under Hann's, is transformed down and across."""
     place, hann = np.arange(WINDOW_PX), np.hanning(WINDOW_PX)
     down, across = (
         (hann * np.exp(-2j * np.pi / PADDED * np.outer(numbers, place))).astype(np.complex64)
         for numbers in _wave_numbers()
     )
-    flat, count = windows.reshape(-1, WINDOW_PX), len(across)
-    rows = flat @ np.concatenate([across.real, across.imag]).T
-    rows = rows.reshape(len(windows), WINDOW_PX, -1)
-    return np.asarray(down @ (rows[..., :count] + 1j * rows[..., count:]))
+    return down, across
 
 
 def _peaks(windows: Float[np.ndarray, "T S S"]) -> tuple[np.ndarray, np.ndarray]:
