@@ -9,6 +9,7 @@ from pathlib import Path
 from ifvit.comparison.decision import DECISION, Decision, decision_of, holding
 from ifvit.comparison.fingerprint import fingerprint_of
 from ifvit.comparison.result import MatchResult, result_of
+from ifvit.comparison.score import in_doubt
 from ifvit.data.given import Ppi, PrintSource, each_ppi
 from ifvit.features.coder import Coder, Template
 from ifvit.features.enhancer import EnhancerName
@@ -185,6 +186,11 @@ class Matcher:
         self.extractor.at(one, pair.fit)
 
     def _matched(self, pair: OrderedPair) -> MatchResult:
-        first, second = (self.coder.template(one) for one in pair.prints)
-        framed = self.aligner.register_ordered(pair, core_on_core(first, second))
-        return pair.given(result_of(pair, framed, (first, second), self.decision))
+        both = self.coder.template(pair.prints[0]), self.coder.template(pair.prints[1])
+        hint = core_on_core(*both)
+        found = result_of(pair, self.aligner.register_ordered(pair, hint), both, self.decision)
+        if in_doubt(found.score):
+            framed = self.aligner.register_otherwise(pair, hint)
+            again = result_of(pair, framed, both, self.decision)
+            found = max(found, again, key=lambda result: result.score)
+        return pair.given(found)

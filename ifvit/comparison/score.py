@@ -25,6 +25,18 @@ FUSION = Fusion(ridge=0.25, block=0.05, match=0.20)
 weights of the networks has its own, which are used instead."""
 
 
+IN_DOUBT = (0.26, 0.5)
+"""Scores from the first and below the second leave a pair in doubt, so that it is registered a
+second time, from other looks. One impostor pair in twelve has such a score
+(``docs/results/development_sets.md``); genuine pairs above are far from any, and below there is
+nothing to be found."""
+
+
+def in_doubt(score: float) -> bool:
+    """Return whether a pair with this score is registered a second time."""
+    return IN_DOUBT[0] <= score < IN_DOUBT[1]
+
+
 def pair_score(map_score: float, evidence: Evidence | None, fusion: Fusion) -> float:
     """Return the score of an aligned pair: dense maps, ridges and Module 1's matches fused.
 

@@ -53,6 +53,11 @@ class AlignConfig:
     """The same limit after Module 1's last pass."""
     clear_ncc: float = 0.5
     """Correlation of the ridges that confirms such a hypothesis; below it the search goes on."""
+    other_scales: tuple[float, ...] = (0.82, 1.0, 1.22)
+    """Scales at which Module 1 sees a pair that is in doubt, about where the poses lay it: where
+    skin was pulled, or poses are off, it recognises cells there that it missed as they were."""
+    other_turns: tuple[float, ...] = (-20.0, 0.0, 20.0)
+    """Rotations at which it sees the pair, at each of these scales."""
     min_confidence: float = 0.05
     """Lowest dual-softmax confidence of a mutual match that is kept; RANSAC rejects the outliers
     among these."""

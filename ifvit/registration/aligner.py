@@ -32,6 +32,7 @@ from ifvit.registration.hypotheses import (
     joined,
     most_confident,
     rotations,
+    turned_and_scaled,
 )
 from ifvit.registration.pairing import DrawnPair, OrderedPair, drawn_pair, in_order
 from ifvit.registration.placed import placed_by_ridges
@@ -117,6 +118,22 @@ class Aligner:
                 return alignment
         else:
             found = most_confident(found, 1)
+        return self.placed(pair, found, self.refined(pair, found, self.refine_config))
+
+    @by_one_thread
+    def register_otherwise(
+        self, ordered: OrderedPair, hint: Float[np.ndarray, "2 3"] | None = None
+    ) -> Alignment:
+        """Register a pair that is in doubt a second time, in pixels of its frames.
+
+        Module 1 sees print 1 turned and scaled about the ``hint``
+        (:attr:`AlignConfig.other_scales`), which is as in :meth:`register_ordered`, and what it is
+        most confident of is followed.
+        """
+        pair, settings = drawn_pair(ordered, self.extractor, hint), self.align_config
+        ways = settings.other_scales, settings.other_turns
+        drawn = turned_and_scaled(pair.hint, *ways, pair.frame0.image.shape[0])
+        found = self.search(pair, self.look(pair, drawn), settings.followed)
         return self.placed(pair, found, self.refined(pair, found, self.refine_config))
 
     def saw(self, pair: DrawnPair, found: Hypotheses, enough: float) -> bool:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from ifvit.geometry.transforms import similarity
+from ifvit.geometry.transforms import compose, similarity
 
 
 class Hypotheses(NamedTuple):
@@ -43,6 +43,16 @@ def rotations(angles: Float[np.ndarray, " A"], side: int) -> Float[np.ndarray, "
     """Return the rotations by ``angles``, degrees, about the middle of frames of this side."""
     middle = (side - 1) / 2
     return np.array([similarity(angle, (middle, middle)) for angle in angles])
+
+
+def turned_and_scaled(
+    laid: Float[np.ndarray, "2 3"], scales: tuple[float, ...], turns: tuple[float, ...], side: int
+) -> Float[np.ndarray, "A 2 3"]:
+    """Return a transform combined with each scale and each rotation but 1 and 0°, about the middle
+    of frame 0; rotations in degrees, frames of this side in pixels."""
+    middle = ((side - 1) / 2,) * 2
+    others = [(scale, turn) for scale in scales for turn in turns if (scale, turn) != (1, 0)]
+    return np.array([compose(laid, similarity(turn, middle, scale)) for scale, turn in others])
 
 
 def joined(first: Hypotheses, second: Hypotheses) -> Hypotheses:
