@@ -9,6 +9,7 @@ from flax import nnx
 from threadpoolctl import threadpool_limits
 
 from ifvit.comparison.print_similarity import SHRINKAGE, template_similarity
+from ifvit.comparison.score import IN_DOUBT, NOT_ALIGNED, in_doubt
 from ifvit.config import DenseConfig, MatchConfig, ModelConfig
 from ifvit.data.examples import example_prints
 from ifvit.data.images import read_image
@@ -18,7 +19,7 @@ from ifvit.features.frame_features import FrameFeatures
 from ifvit.files import sha256_of
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import cell_centres
-from ifvit.geometry.transforms import apply, invert
+from ifvit.geometry.transforms import apply, invert, similarity
 from ifvit.matcher import Matcher
 from ifvit.models.coarse_matching import cell_matches, log_dual_softmax
 from ifvit.models.dense_reg import DenseRegModel
@@ -100,6 +101,59 @@ def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: n
     assert record["pose0"]["core"] == pytest.approx(result.templates[0].core, abs=0.01)
     assert record["num_matches"] == len(record["alignment"]["points0"])
     assert record["alignment"]["inliers"].count(True) == record["num_inliers"]
+
+
+def test_a_pair_in_doubt_is_registered_again_and_the_better_registration_counts(
+    knowing: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The search is made to miss by half a print, as it does where poses are off."""
+    both = features_of(ridge_print), features_of(np.roll(ridge_print, 5, axis=1))
+    right, search = knowing.match(*both), knowing.aligner.register_ordered
+
+    def missing(pair, hint=None):
+        found = search(pair, hint)
+        away = similarity(40, (80.0, 80.0)) @ np.vstack([found.H_0to1, [0, 0, 1]])
+        none = np.zeros_like(found.inliers)
+        return dataclasses.replace(
+            found, H_0to1=away, ridge_ncc=0.0, block_share=0.0, coverage=0.0, inliers=none
+        )
+
+    monkeypatch.setattr(knowing.aligner, "register_ordered", missing)
+    monkeypatch.setattr("ifvit.matcher.in_doubt", lambda score: False)
+    wrong = knowing.match(*both)
+    assert wrong.score < right.score - 0.2
+    monkeypatch.setattr("ifvit.matcher.in_doubt", lambda score: True)
+    again, back = knowing.match(*both), knowing.match(*both[::-1])
+    assert again.score > (wrong.score + right.score) / 2
+    np.testing.assert_allclose(again.alignment.H_0to1[:, 2], [5, 0], atol=1.5)
+    assert back.score == again.score
+
+
+def test_a_second_registration_never_lowers_a_score(
+    knowing: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    both = features_of(ridge_print), features_of(np.roll(ridge_print, 5, axis=1))
+    first = knowing.match(*both)
+    otherwise = knowing.aligner.register_otherwise
+
+    def worse(pair, hint=None):
+        return dataclasses.replace(otherwise(pair, hint), ridge_ncc=0.0, coverage=0.0)
+
+    monkeypatch.setattr(knowing.aligner, "register_otherwise", worse)
+    monkeypatch.setattr("ifvit.matcher.in_doubt", lambda score: True)
+    assert knowing.match(*both).score == first.score
+
+
+def test_a_clear_pair_is_registered_once(
+    knowing: Matcher, ridge_print: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    low, high = IN_DOUBT
+    assert [in_doubt(score) for score in (NOT_ALIGNED, low - 1e-9, low, high - 1e-9, high)] == [
+        *(False, False, True, True, False)
+    ]
+    monkeypatch.setattr(knowing.aligner, "register_otherwise", None)
+    result = knowing.match(features_of(ridge_print), features_of(ridge_print, name="the same"))
+    assert result.score >= high
 
 
 def test_swapped_prints_keep_the_score_and_transpose_the_matches(

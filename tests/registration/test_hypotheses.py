@@ -23,7 +23,7 @@ from ifvit.registration.align import (
 )
 from ifvit.registration.aligner import Aligner
 from ifvit.registration.alignment import Alignment
-from ifvit.registration.hypotheses import Hypotheses, rotations
+from ifvit.registration.hypotheses import Hypotheses, rotations, turned_and_scaled
 from ifvit.registration.pairing import DrawnPair
 from ifvit.registration.rectify import rectified
 from ifvit.runtime.calls import CellMatches
@@ -222,3 +222,18 @@ def test_matches_of_pulled_skin_agree_by_their_own_field(angle: float) -> None:
     assert np.median(away) < 2.5 and np.percentile(away, 90) < 6
     right = np.linalg.norm(apply(H, pulled(found.points0)) - found.points1, axis=1) < 8
     assert found.inliers[right].mean() > 0.9
+
+
+def test_other_looks_turn_and_scale_about_the_middle_of_frame_0() -> None:
+    laid, side = similarity(30, (40.0, 90.0), 1.1), 321
+    settings = ALIGN_CONFIG
+    ways = turned_and_scaled(laid, settings.other_scales, settings.other_turns, side)
+    assert len(ways) == len(settings.other_scales) * len(settings.other_turns) - 1
+    middle = np.full((1, 2), (side - 1) / 2)
+    scales = np.linalg.norm(ways[:, 0, :2], axis=1) / 1.1
+    turns = np.array([angle_of(way) for way in ways]) - 30
+    for way in ways:
+        np.testing.assert_allclose(apply(way, middle), apply(laid, middle), atol=1e-9)
+    found = {(round(scale, 6), round(turn, 6)) for scale, turn in zip(scales, turns, strict=True)}
+    wanted = {(scale, turn) for scale in settings.other_scales for turn in settings.other_turns}
+    assert found == wanted - {(1.0, 0.0)}, "as it lies it has been looked at already"
