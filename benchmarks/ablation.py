@@ -94,6 +94,10 @@ def _larger_first(matcher: Matcher) -> None:
     matcher._matched = lambda pair: matched(turned(pair))
 
 
+def _registered_once(matcher: Matcher) -> None:
+    matcher.aligner.register_otherwise = matcher.aligner.register_ordered
+
+
 def _scored(matcher: Matcher, *fusion: float) -> None:
     matcher.decision = replace(matcher.decision, fusion=Fusion(*fusion))
 
@@ -111,6 +115,7 @@ STEPS: dict[str, Callable[[Matcher], None]] = {
         matcher, faint=0.0, promising=0.0, followed=(2, 1)
     ),
     "the smaller print as the first": _larger_first,
+    "other looks at a pair in doubt": _registered_once,
     "ending where it is clear": lambda matcher: _aligned(matcher, clear=NEVER, clear_again=NEVER),
     "the field about each cell": _stiff,
     "how blocks bend the field": lambda matcher: _elastic(matcher, bending=NEVER),
