@@ -86,7 +86,9 @@ def _coarse(matcher: Matcher) -> None:
 
 def _without_poses(matcher: Matcher) -> None:
     by_flow = partial(Aligner.register_ordered, matcher.aligner)
+    otherwise = partial(Aligner.register_otherwise, matcher.aligner)
     matcher.aligner.register_ordered = lambda pair, hint: by_flow(pair)
+    matcher.aligner.register_otherwise = lambda pair, hint: otherwise(pair)
 
 
 def _larger_first(matcher: Matcher) -> None:

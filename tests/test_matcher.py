@@ -19,7 +19,7 @@ from ifvit.features.frame_features import FrameFeatures
 from ifvit.files import sha256_of
 from ifvit.geometry.field import Displacement
 from ifvit.geometry.grid import cell_centres
-from ifvit.geometry.transforms import apply, invert, similarity
+from ifvit.geometry.transforms import apply, compose, invert, similarity
 from ifvit.matcher import Matcher
 from ifvit.models.coarse_matching import cell_matches, log_dual_softmax
 from ifvit.models.dense_reg import DenseRegModel
@@ -112,7 +112,7 @@ def test_a_pair_in_doubt_is_registered_again_and_the_better_registration_counts(
 
     def missing(pair, hint=None):
         found = search(pair, hint)
-        away = similarity(40, (80.0, 80.0)) @ np.vstack([found.H_0to1, [0, 0, 1]])
+        away = compose(similarity(40, (80.0, 80.0)), found.H_0to1)
         none = np.zeros_like(found.inliers)
         return dataclasses.replace(
             found, H_0to1=away, ridge_ncc=0.0, block_share=0.0, coverage=0.0, inliers=none

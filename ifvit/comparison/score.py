@@ -28,8 +28,8 @@ weights of the networks has its own, which are used instead."""
 IN_DOUBT = (0.26, 0.5)
 """Scores from the first and below the second leave a pair in doubt, so that it is registered a
 second time, from other looks. One impostor pair in thirteen has such a score
-(``docs/results/development_sets.md``); genuine pairs above are far from any, and below there is
-nothing to be found."""
+(``docs/results/development_sets.md``); above it no impostor pair comes near, and the few genuine
+pairs below it gained nothing."""
 
 
 def in_doubt(score: float) -> bool:
