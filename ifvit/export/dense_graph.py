@@ -68,7 +68,15 @@ def _log_confidence(
 
 
 def _log_softmax(graph: Graph, x: str, axis: int) -> str:
-    return graph.op("LogSoftmax", x, axis=axis)
+    """Add the log of the softmax along an axis.
+
+    Exponents end where no sum shows them any more: below, exponentials are subnormal numbers, with
+    which processors compute many times as slowly. ONNX Runtime's own LogSoftmax goes there.
+    """
+    below = graph.op("Sub", x, graph.op("ReduceMax", x, axes=[axis], keepdims=1))
+    shares = graph.op("Exp", graph.op("Max", below, -80.0))
+    total = graph.op("ReduceSum", shares, np.array([axis], np.int64), keepdims=1)
+    return graph.op("Sub", below, graph.op("Log", total))
 
 
 def _add_matches(graph: Graph, log_p: str, maps: tuple[str, str], feats: tuple[str, str]) -> None:

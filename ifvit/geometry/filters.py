@@ -6,16 +6,26 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Num
 
 from ifvit.geometry.arrays import Arrays, product
+
+
+def gaussian_weight(away: Num[np.ndarray, "*N"], sigma: float) -> Float[np.ndarray, "*N"]:
+    """Return the weight of what lies ``away`` from a Gaussian's centre, 1 there and 0 far off.
+
+    The far ends are cut where no sum in float32 shows them: they would be subnormal numbers there,
+    which processors multiply fifteen times as slowly.
+    """
+    weight = np.exp(-0.5 * np.square(away / sigma))
+    return np.where(weight < 1e-12, weight.dtype.type(0), weight)
 
 
 @lru_cache(maxsize=256)
 def _blur_matrix(side: int, sigma: float) -> np.ndarray:
     """Return the (side, side) matrix whose product with a line of pixels blurs it."""
     position = np.arange(side)
-    weight = np.exp(-0.5 * ((position[:, None] - position) / sigma) ** 2)
+    weight = gaussian_weight(position[:, None] - position, sigma)
     return (weight / weight.sum(1, keepdims=True)).astype(np.float32)
 
 

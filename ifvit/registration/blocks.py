@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.features.frame_features import Ridges
+from ifvit.geometry.filters import gaussian_weight
 from ifvit.registration.laid import warp_ridges
 
 ROWS = 4
@@ -114,7 +115,7 @@ def _window(config: ModelConfig, block: float) -> Float[np.ndarray, "h H"]:
     """Return the Gaussian weight of every pixel in every coarse cell's block, along one axis."""
     sigma = block * config.ppi / REFERENCE_PPI
     centre = STRIDE * np.arange(config.cells)[:, None] + (STRIDE - 1) / 2
-    return np.exp(-0.5 * ((np.arange(config.canvas) - centre) / sigma) ** 2).astype(np.float32)
+    return gaussian_weight(np.arange(config.canvas) - centre, sigma).astype(np.float32)
 
 
 def _row_sums(image: Float[np.ndarray, "*B H W"]) -> Float[np.ndarray, "*B r W"]:

@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.features.frame_features import Ridges
+from ifvit.geometry.filters import gaussian_weight
 from ifvit.geometry.transforms import apply, invert
 from ifvit.geometry.warp import sample
 from ifvit.registration.hypotheses import Hypotheses
@@ -71,7 +72,7 @@ def local_support(
     """Return, in [0, 1], how far the neighbours of each match have moved as it has, weighted by
     their confidence."""
     distance, apart = _distances(points0), _distances(moved)
-    weight = confidence * np.exp(-0.5 * (distance / settings.near) ** 2)
+    weight = confidence * gaussian_weight(distance, settings.near)
     np.fill_diagonal(weight, 0.0)
     beyond = apart - settings.tolerance - settings.stretch * distance
     alike = 1 / (1 + np.exp(np.clip(beyond / 2, -30, 30)))
