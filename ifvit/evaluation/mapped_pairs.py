@@ -52,11 +52,8 @@ class MappedPair:
         padded = np.zeros(self.centres.shape, np.float32)
         padded[: len(points)] = points
         shape = (self.frame0.shape[0], self.frame0.shape[1])
-        found = _follow(*self.params, jnp.asarray(padded), shape)
+        found = correspondence(*self.params, jnp.asarray(padded), shape)
         return np.asarray(found[0], float)[: len(points)], np.asarray(found[1])[: len(points)]
-
-
-_follow = jax.jit(correspondence, static_argnums=3)
 
 
 @partial(jax.jit, static_argnames=("seed", "model", "hard"))

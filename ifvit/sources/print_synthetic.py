@@ -45,6 +45,7 @@ DIRECTION_PX = 48.0
 """The finger's direction is that of the skin this far above and below the core."""
 
 
+@partial(jax.jit, static_argnames="side")
 def true_pose(params: ImpressionParams, core: Float[Array, "2"], side: int) -> Pose:
     """Return where the master's core lies in an impression's frame, and the finger's rotation."""
     apart = jnp.array([[0.0, 0.0], [0.0, -DIRECTION_PX], [0.0, DIRECTION_PX]])
@@ -53,6 +54,7 @@ def true_pose(params: ImpressionParams, core: Float[Array, "2"], side: int) -> P
     return Pose(place, jnp.arctan2(-down[0], down[1]))
 
 
+@partial(jax.jit, static_argnames=("seed", "hard", "zoom"))
 def draw_prints(
     seed: int,
     finger: Int[Array, " B"],

@@ -6,6 +6,7 @@ geometry that follows from the parameters is in :mod:`ifvit.synthesis.impression
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -73,6 +74,7 @@ class ImpressionParams(NamedTuple):
 
 
 @usual_promotion()
+@partial(jax.jit, static_argnames=("max_rotation", "hard"))
 def draw_impression(
     key: PRNGKeyArray,
     impression: Int[Array, ""] | int,

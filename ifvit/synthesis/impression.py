@@ -7,6 +7,8 @@ master, and through it the correspondence of two impressions, is exact at any po
 
 from __future__ import annotations
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
@@ -65,6 +67,7 @@ def wetness(
 
 
 @usual_promotion()
+@partial(jax.jit, static_argnames="shape")
 def to_master(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P 2"]:
@@ -81,6 +84,7 @@ def to_master(
 
 
 @usual_promotion()
+@partial(jax.jit, static_argnames="shape")
 def from_master(
     params: ImpressionParams, points: Float[Array, "*P 2"], shape: tuple[int, int]
 ) -> Float[Array, "*P 2"]:
@@ -138,6 +142,7 @@ def in_contact(
 
 
 @usual_promotion()
+@partial(jax.jit, static_argnames="shape")
 def correspondence(
     params0: ImpressionParams,
     params1: ImpressionParams,

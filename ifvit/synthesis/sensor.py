@@ -6,6 +6,7 @@ adds to that sum or to the sensor's reading of it; nothing here moves a ridge.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import jax
@@ -47,6 +48,7 @@ def frame_points(shape: tuple[int, int]) -> Float[Array, "H W 2"]:
 
 
 @usual_promotion()
+@partial(jax.jit, static_argnames="shape")
 def render(master: Master, params: ImpressionParams, shape: tuple[int, int]) -> Impression:
     """Render one impression of a master into a frame of ``shape`` (H, W) at 500 ppi."""
     points = frame_points(shape)

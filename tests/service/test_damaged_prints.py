@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import json
+import os
 import random
 import time
 from collections import Counter
@@ -82,10 +83,11 @@ def test_damaged_requests_are_answered(client_of):
 
 @pytest.mark.slow
 def test_damaged_pictures_are_answered_by_the_weights_that_ship(client_of):
-    """2,000, each read, measured and embedded; the networks see what is left of them."""
+    """Each is read, measured and embedded: the networks see what is left of it."""
+    count = 2000 if os.environ.get("IFVIT_LONG") == "1" else 500
     with Image.open(example_prints()[0]) as image:
         values = np.asarray(image.convert("L"))
     client = client_of(matcher=Matcher.from_checkpoints(), limits=Limits(threads=1, waiting=1))
-    statuses = sent(client, values, 2000, "/api/quality", None)
+    statuses = sent(client, values, count, "/api/quality", None)
     assert set(statuses) <= {200, 413, 422}
-    assert min(statuses[200], statuses[422]) >= 200, statuses
+    assert min(statuses[200], statuses[422]) >= count // 10, statuses

@@ -17,6 +17,8 @@ from ifvit.sources.augment import (
 )
 from ifvit.sources.truth import UNMATCHED
 
+map_of = jax.jit(corruption_correspondence, static_argnames="model")
+
 ROTATION = 60.0
 NOISES = ("sensor noise", "dryness", "pressure")
 
@@ -57,10 +59,10 @@ def test_there_and_back_is_the_identity(micro, copies, monkeypatch):
     centres = cell_centres(micro)
     for index in range(8):
         params = geometry(copies, index)
-        points1, valid, _ = corruption_correspondence(params, micro)
+        points1, valid, _ = map_of(params, micro)
         with monkeypatch.context() as patch:
             patch.setattr(augment, "cell_centres", lambda model, points1=points1: points1)
-            _, _, back = corruption_correspondence(params, micro)
+            _, _, back = jax.jit(lambda one: corruption_correspondence(one, micro))(params)
         assert jnp.abs(back - centres).max() < 0.05
         inside = ((points1 >= 0) & (points1 <= 95)).all(-1)
         np.testing.assert_array_equal(valid, inside)
@@ -72,7 +74,7 @@ def test_the_copy_equals_the_print_at_corresponding_points(micro, copies):
     there, back, beside = [], [], []
     for index in range(8):
         frame0, frame1 = copies[0][index], copies[1][index]
-        points1, valid, points0 = corruption_correspondence(geometry(copies, index), micro)
+        points1, valid, points0 = map_of(geometry(copies, index), micro)
         own = sample(frame0, centres)
         there.append(np.stack([own, sample(frame1, points1)])[:, np.asarray(valid)])
         beside.append(np.stack([own, sample(frame1, points1 + 3.2)])[:, np.asarray(valid)])
@@ -94,11 +96,12 @@ def test_both_frames_are_turned_together(monkeypatch, micro, source):
     """Frame 0 is turned, and the map to frame 1 is as exact as without."""
     monkeypatch.setattr(augment, "corrupt_look", lambda key, frame: frame)
     centres, key = cell_centres(micro), jax.random.key(3)
-    frame0, frame1, params = corrupt(key, source, micro, ROTATION, turn=180.0)
-    plain, _, same_params = corrupt(key, source, micro, ROTATION)
+    both_turned = jax.jit(lambda key: corrupt(key, source, micro, ROTATION, turn=180.0))
+    frame0, frame1, params = both_turned(key)
+    plain, _, same_params = jax.jit(lambda key: corrupt(key, source, micro, ROTATION))(key)
     np.testing.assert_array_equal(params.rotation, same_params.rotation)
     assert abs(np.corrcoef(frame0.ravel(), plain.ravel())[0, 1]) < 0.5
-    points1, valid, _ = corruption_correspondence(params, micro)
+    points1, valid, _ = map_of(params, micro)
     both = np.stack([sample(frame0, centres), sample(frame1, points1)])[:, np.asarray(valid)]
     assert both.shape[1] > 10 and np.corrcoef(both)[0, 1] > 0.97
 

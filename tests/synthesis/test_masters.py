@@ -56,13 +56,17 @@ def test_classes_are_drawn_with_their_natural_frequencies():
     np.testing.assert_allclose(counts, CLASS_FREQUENCY, atol=0.03)
 
 
+field_of = jax.jit(orientation_field)
+flow_of = jax.jit(lambda seed, finger: draw_flow(finger_key(seed, finger)), static_argnums=0)
+
+
 def poincare(flow, centre, radius=0.15):
     """Return the turns of the orientation along a small circle: ½ at a loop, -½ at a delta."""
     around = jnp.linspace(0, 2 * jnp.pi, 721)
     # y down: a mathematically positive walk runs against the image's y axis.
     x = centre[0] + radius * jnp.cos(around)
     y = centre[1] - radius * jnp.sin(around)
-    theta = -orientation_field(flow, x[None], y[None])[0]
+    theta = -field_of(flow, x[None], y[None])[0]
     steps = jnp.diff(theta)
     steps = (steps + jnp.pi / 2) % jnp.pi - jnp.pi / 2
     return float(steps.sum() / (2 * jnp.pi))
@@ -70,7 +74,7 @@ def poincare(flow, centre, radius=0.15):
 
 @pytest.mark.parametrize("finger", range(12))
 def test_loops_and_deltas_turn_the_field_by_half_a_turn(finger):
-    flow = draw_flow(finger_key(1, finger))
+    flow = flow_of(1, finger)
     expected = {0: 0, 1: 1, 2: 1, 3: 1, 4: 2, 5: 2}[int(flow.pattern)]
     present = [p for p in flow.loops if abs(p[1]) < 100]
     assert len(present) == expected
@@ -81,7 +85,8 @@ def test_loops_and_deltas_turn_the_field_by_half_a_turn(finger):
 
 
 def test_period_field_stays_human():
+    period_of = jax.jit(period_field)
     y, x = jnp.meshgrid(jnp.linspace(-12, 12, 40), jnp.linspace(-9, 9, 30), indexing="ij")
     for finger in range(20):
-        period = period_field(draw_flow(finger_key(2, finger)), x, y)
+        period = period_of(flow_of(2, finger), x, y)
         assert period.min() > 0.3 and period.max() < 0.75

@@ -55,6 +55,7 @@ def start(cache: Path, module: str, folder: Path, devices: int, **options) -> su
     environment = {
         **os.environ,
         "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+        "IFVIT_CACHE": str(cache / "grown"),
         "JAX_COMPILATION_CACHE_DIR": str(cache),
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
     }

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file
 
-STEPS = 180
+STEPS = 60
 
 CHILD = """
 import logging, sys
@@ -27,7 +27,7 @@ model = ModelConfig(canvas=48, roi_px=24, backbone_widths=(8, 8, 16), d_model=16
 dense.train_dense(DenseConfig(
     model=model,
     data=DenseDataConfig(fingers=4, val_fingers=4),
-    optim=OptimConfig(epochs=3, pairs_per_epoch=120, batch_size=2),
+    optim=OptimConfig(epochs=3, pairs_per_epoch=40, batch_size=2),
     run=RunConfig(sys.argv[1], save_minutes=0.0),
 ))
 """
@@ -40,6 +40,7 @@ class Child:
         self.folder, self.log = folder / name, folder / f"{name}.log"
         environment = {
             **os.environ,
+            "IFVIT_CACHE": str(folder / "grown"),
             "JAX_COMPILATION_CACHE_DIR": str(folder / "cache"),
             "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
         }

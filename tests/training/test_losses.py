@@ -9,21 +9,24 @@ import scipy.stats
 from ifvit.models.coarse_matching import MASKED_LOG_P, log_dual_softmax
 from ifvit.models.pose_head import PoseMap
 from ifvit.sources.truth import IGNORE, UNMATCHED
-from ifvit.training.losses import (
-    arcface_loss,
-    contrastive_loss,
-    dense_loss,
-    fine_loss,
-    log1mexp,
-    pose_loss,
-)
+from ifvit.training import losses
+
+# Compiled as wholes, as training has them: operation by operation they take a minute to compile.
+arcface_loss = jax.jit(losses.arcface_loss)
+contrastive_loss = jax.jit(losses.contrastive_loss)
+dense_loss = jax.jit(losses.dense_loss)
+fine_loss = jax.jit(losses.fine_loss)
+log1mexp = jax.jit(losses.log1mexp)
+pose_loss = jax.jit(losses.pose_loss)
 
 
 def test_log1mexp_is_exact_at_both_ends():
     p = np.array([1e-30, 1e-8, 0.1, 0.5, 0.9, 0.999])
     np.testing.assert_allclose(log1mexp(jnp.log(jnp.asarray(p))), np.log1p(-p), rtol=2e-4)
     assert np.isfinite(log1mexp(jnp.array([0.0, -1e4]))).all()
-    assert np.isfinite(jax.grad(lambda x: log1mexp(x).sum())(jnp.array([0.0, -1e4, -0.7]))).all()
+    assert np.isfinite(
+        jax.jit(jax.grad(lambda x: log1mexp(x).sum()))(jnp.array([0.0, -1e4, -0.7]))
+    ).all()
 
 
 def test_dense_loss_by_hand():
@@ -62,13 +65,13 @@ def test_dense_loss_pulls_hardest_where_it_is_most_wrong():
     """The gradient at a match that has all but no probability must not vanish."""
     similarity = jnp.array([[[-60.0, 60.0], [60.0, -60.0]]])
     matches0 = jnp.array([[0, 1]])
-    grad = jax.grad(lambda s: dense_loss(log_dual_softmax(s), matches0))(similarity)
+    grad = jax.jit(jax.grad(lambda s: dense_loss(log_dual_softmax(s), matches0)))(similarity)
     assert (np.abs(np.diagonal(grad[0])) > 0.9).all()
 
 
 def test_dense_loss_is_finite_where_a_match_is_masked():
     log_p = jnp.full((1, 2, 2), MASKED_LOG_P)
-    grad = jax.grad(dense_loss)(log_p, jnp.array([[UNMATCHED, IGNORE]]))
+    grad = jax.jit(jax.grad(dense_loss))(log_p, jnp.array([[UNMATCHED, IGNORE]]))
     assert np.isfinite(grad).all()
 
 
@@ -93,7 +96,7 @@ def test_contrastive_loss_of_one_finger_is_zero_and_its_gradient_finite():
     def loss(similarity):
         return contrastive_loss(similarity, jnp.zeros(4, int), jnp.array(80.0))
 
-    value, grad = jax.value_and_grad(loss)(jnp.full((4, 4), 0.5))
+    value, grad = jax.jit(jax.value_and_grad(loss))(jnp.full((4, 4), 0.5))
     assert value == pytest.approx(0.0, abs=1e-6) and (grad == 0).all()
 
 
@@ -152,5 +155,5 @@ def test_arcface_is_finite_at_both_poles_and_ignores_prototype_length():
     def loss(e, scale):
         return arcface_loss(e, scale * jnp.eye(2), labels, scale=64.0, margin=0.4)
 
-    assert np.isfinite(jax.grad(loss)(embedding, 1.0)).all()
+    assert np.isfinite(jax.jit(jax.grad(loss))(embedding, 1.0)).all()
     assert loss(embedding, 1.0) == pytest.approx(float(loss(embedding, 7.0)), rel=1e-5)
