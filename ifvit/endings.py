@@ -68,6 +68,10 @@ def exit_code(error: BaseException) -> int:
     if os.environ.get(DEBUG, "0") not in ("", "0"):
         traceback.print_exception(error)
     _say(f"error: {explained(error)}")
+    try:
+        flushed()
+    except (OSError, ValueError):  # Python would try again at its end, and fail in its own words
+        _close_stdout()
     return WRONG
 
 

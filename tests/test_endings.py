@@ -170,6 +170,22 @@ def test_a_pipe_that_is_closed_is_no_error(tmp_path):
     assert b"Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("count", [1, 3, 40])
+def test_a_full_disk_is_told_however_little_is_written(tmp_path, count):
+    """A line or two wait in Python's own buffer until the end of the program."""
+    path = templates(tmp_path / "t.npz", [f"{n}.png" for n in range(count)])
+    buffered = {k: v for k, v in os.environ.items() if k != "PYTHONUNBUFFERED"}
+    for arguments in (["compare", path, path], ["--version"], []):
+        with open("/dev/full", "wb") as full:
+            command = [sys.executable, "-m", "ifvit.cli", *arguments]
+            done = subprocess.run(
+                command, stdout=full, stderr=subprocess.PIPE, env=buffered, timeout=120
+            )
+        said = done.stderr.decode().splitlines()
+        assert done.returncode == 2 and len(said) == 1, (arguments, done)
+        assert said[0].startswith("ifvit: error: ") and "No space left" in said[0]
+
+
 @pytest.mark.parametrize("device", ["cuda", "tpu", "nonsense"])
 def test_a_device_that_is_not_there_is_named(tmp_path, device, print_folder, trained_pair):
     flags = ["--dense-ckpt", str(trained_pair[0]), "--out", str(tmp_path)]
@@ -210,3 +226,43 @@ def test_an_interrupt_at_any_moment_is_one_line(tmp_path):
             code = process.wait(60)
         assert b"Traceback" not in said, said.decode()
         assert (code, said) in ((130, b"ifvit: interrupted\n"), (0, b""))
+
+
+STUBBORN = {
+    "swallows it": "try:\n    struck()\nexcept BaseException:\n    pass",
+    "raises another": "try:\n    struck()\nexcept BaseException as e:\n    raise OSError from e",
+    "in a finaliser": "class A:\n    def __del__(self):\n        struck()\nA()",
+    "in a sort": "class A:\n    def __lt__(self, other):\n        struck()\nsorted([A(), A()])",
+    "in a callback": (
+        "import ctypes\nkind = ctypes.CFUNCTYPE(ctypes.c_int)\nkind(lambda: struck() or 1)()"
+    ),
+    "as it imports": (
+        "sys.meta_path.insert(0, Finder())\ntry:\n    import none\nexcept ImportError:\n    pass"
+    ),
+}
+"""Code of libraries, in which an exception of Ctrl-C would be lost or become another."""
+
+STRIKE = """
+import os, signal, sys, time
+from ifvit import cli
+from ifvit.endings import take_over
+def struck():
+    os.kill(os.getpid(), signal.SIGINT)
+    time.sleep(0.1)
+class Finder:
+    def find_spec(self, *_):
+        try:
+            struck()
+        except BaseException as error:
+            raise ImportError("none") from error
+take_over()
+cli._run = lambda arguments: exec(arguments[0], globals()) or 0
+sys.exit(cli.main([sys.argv[1]]))
+"""
+
+
+@pytest.mark.parametrize("library", STUBBORN)
+def test_an_interrupt_is_not_left_to_a_library(library):
+    command = [sys.executable, "-c", STRIKE, STUBBORN[library]]
+    done = subprocess.run(command, capture_output=True, timeout=60)
+    assert (done.returncode, done.stderr) == (130, b"ifvit: interrupted\n")

@@ -53,10 +53,12 @@ def test_threads_that_write_one_path_never_tear_it(tmp_path):
 
     reader = threading.Thread(target=read)
     reader.start()
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda n: write_atomically(path, b"%d" % (n % 10) * 5000), range(200)))
-    done.set()
-    reader.join()
+    try:
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda n: write_atomically(path, b"%d" % (n % 10) * 5000), range(200)))
+    finally:  # a writer that fails would leave the reader at it for ever
+        done.set()
+        reader.join()
     assert not wrong and [p.name for p in tmp_path.iterdir()] == ["one"]
 
 
@@ -80,6 +82,30 @@ def test_a_link_stays_a_link_and_modes_stay_modes(tmp_path, mode, chain):
     assert all(link.is_symlink() and link.resolve() == target for link in links[1:])
 
 
+@pytest.mark.parametrize("mode", [0o600, 0o640, 0o604, 0o400, 0o660])
+def test_nobody_can_open_a_file_before_it_has_the_mode_of_the_earlier(tmp_path, monkeypatch, mode):
+    """Whoever opened it in that moment would read all that is written later."""
+    path, begun, opened = tmp_path / "file", list[int](), os.open
+    path.write_bytes(b"old")
+    path.chmod(mode)
+
+    def noted(name, flags, mode=0o777, **more):
+        descriptor = opened(name, flags, mode, **more)
+        if flags & os.O_CREAT:
+            begun.append(stat.S_IMODE(os.fstat(descriptor).st_mode))
+        return descriptor
+
+    before = os.umask(0)
+    try:
+        with monkeypatch.context() as watched:
+            watched.setattr(os, "open", noted)
+            write_atomically(path, b"new")
+    finally:
+        os.umask(before)
+    assert len(begun) == 1 and begun[0] & 0o077 & ~mode == 0
+    assert stat.S_IMODE(path.stat().st_mode) == mode
+
+
 def test_a_new_file_has_the_mode_asked_for_or_what_the_umask_leaves(tmp_path):
     before = os.umask(0o027)
     try:
@@ -101,12 +127,16 @@ def test_the_owner_stays(tmp_path):
 
 
 def test_what_is_no_plain_file_is_written_to(tmp_path):
-    write_atomically("/dev/null", b"anything")
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
-    link = tmp_path / "link"
-    link.symlink_to("/dev/null")
-    write_result(link, b"anything", MARK)
-    assert link.is_symlink() and stat.S_ISCHR(link.stat().st_mode)
+    # A terminal of its own: a fault would put a file in the place of the machine's /dev/null.
+    master, slave = os.openpty()
+    device, link = Path(os.ttyname(slave)), tmp_path / "link"
+    link.symlink_to(device)
+    write_atomically(device, b"anything")
+    write_result(link, b" more", MARK)
+    assert os.read(master, 100) == b"anything more"
+    assert link.is_symlink() and device.is_char_device()
+    os.close(slave)
+    os.close(master)
     pipe, found = tmp_path / "pipe", []
     os.mkfifo(pipe)
     reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()))
@@ -168,6 +198,29 @@ def test_what_a_killed_process_left_goes_with_the_next_write(tmp_path):
     assert len(list(tmp_path.iterdir())) == 2 and path.read_bytes() == b"again"
     writers[1].communicate()
     assert path.read_bytes() == b"half" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_content_is_on_the_disk_before_its_name_and_the_name_after(tmp_path, monkeypatch, seed):
+    """A machine that stops at any moment has the old file or the new one, whole."""
+    draw = random.Random(seed)
+    parts = [draw.randbytes(draw.choice([0, 1, 5000, 90_000])) for _ in range(draw.randint(1, 4))]
+    path, done, replace = tmp_path / "file", list[str | int](), os.replace
+    if seed % 2:
+        path.write_bytes(b"old")
+
+    def synced(descriptor: int) -> None:
+        found = os.fstat(descriptor)
+        done.append("folder" if stat.S_ISDIR(found.st_mode) else found.st_size)
+
+    def renamed(source: Path, target: Path) -> None:
+        done.append("name")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "replace", renamed)
+    write_atomically(path, parts)
+    assert done == [sum(map(len, parts)), "name", "folder"]
 
 
 def test_a_failure_leaves_what_was_there(tmp_path):

@@ -12,7 +12,8 @@ from PIL import Image
 
 from ifvit.data import apart
 from ifvit.data.damage import PrintError
-from ifvit.data.images import decode
+from ifvit.data.given import grey_values
+from ifvit.data.images import decode, read_image
 
 pytest.importorskip("wsq")
 
@@ -67,3 +68,41 @@ def test_whatever_becomes_of_the_decoder_is_told(monkeypatch, code, reason):
     monkeypatch.setattr(apart, "SECONDS", 0.3 if "sleep" in code else 20)
     with pytest.raises(PrintError, match=reason):
         apart.decoded(b"", "WSQ", (96, 80), "a.wsq")
+
+
+@pytest.mark.parametrize("kind", apart.APART)
+@pytest.mark.parametrize("code", ["os.kill(os.getpid(), 11)", "os.abort()", "os._exit(3)"])
+def test_no_file_of_these_formats_is_decoded_here(ridges, tmp_path, monkeypatch, kind, code):
+    """Nothing of it reaches a decoder in this process, from wherever it comes."""
+    data, path = saved(ridges, kind), tmp_path / "a.file"
+    path.write_bytes(data)
+    monkeypatch.setattr(apart, "DECODE", f"import os; {code}")
+    for read in (
+        lambda: decode(io.BytesIO(data), "a.file"),
+        lambda: read_image(path),
+        lambda: grey_values(data, "a.file"),
+    ):
+        with pytest.raises(PrintError, match=r"a\.file cannot be decoded \(its decoder ended"):
+            read()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_pixels_of_another_number_are_no_picture(monkeypatch, seed):
+    draw = random.Random(seed)
+    mode, each = draw.choice(list(apart.SAMPLES.items()))
+    count = 96 * 80 * each + draw.choice([-96 * 80 * each, -each, -1, 1, each, 9999])
+    code = f"import sys; sys.stdout.buffer.write(b'{mode}\\n' + bytes({count}))"
+    monkeypatch.setattr(apart, "DECODE", code)
+    with pytest.raises(PrintError, match="another size"):
+        apart.decoded(b"", "WSQ", (96, 80), "a.wsq")
+
+
+@pytest.mark.parametrize("kind", apart.APART)
+def test_a_decoder_that_wants_all_the_memory_gets_none(ridges, monkeypatch, kind):
+    wanted = apart.DECODE.replace(
+        "kind = sys.argv[1]", "kind = sys.argv[1]; x = bytearray(1 << 31)"
+    )
+    assert wanted != apart.DECODE
+    monkeypatch.setattr(apart, "DECODE", wanted)
+    with pytest.raises(PrintError, match=r"cannot be decoded \(MemoryError"):
+        decode(io.BytesIO(saved(ridges, kind)), "a.file")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import io
+import os
 import random
 import resource
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zlib
 from pathlib import Path
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
+from ifvit.data import images
 from ifvit.data.damage import PrintError
 from ifvit.data.images import check_image, decode, read_image
 
@@ -138,6 +141,42 @@ def test_what_is_far_too_much_work_is_refused_soon(data, reason):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kB
 
 
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG", "PPM"])
+def test_a_file_of_more_than_any_image_is_refused_unread(tmp_path, monkeypatch, kind):
+    """A picture with zeros behind it, of which the disk holds none."""
+    path = tmp_path / "large"
+    path.write_bytes(saved(kind))
+    os.truncate(path, images.MOST_BYTES + 1)
+    monkeypatch.setattr(Image, "open", lambda *_, **__: pytest.fail("Pillow opened it"))
+    for read in (read_image, check_image):
+        with pytest.raises(PrintError, match=r"large has 160 MB: expected a PNG"):
+            read(path)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_pipe_without_end_is_refused_where_a_file_would_be(tmp_path, monkeypatch, seed):
+    draw, path = random.Random(seed), tmp_path / "pipe"
+    most = draw.randrange(1 << 20, 3 << 20)
+    monkeypatch.setattr(images, "MOST_BYTES", most)
+    os.mkfifo(path)
+    written = [0]
+
+    def write() -> None:
+        with path.open("wb", buffering=0) as pipe:
+            try:
+                while written[0] < 4 * most:
+                    written[0] += pipe.write(saved("BMP"))
+            except BrokenPipeError:
+                pass
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    with pytest.raises(PrintError, match=r"pipe does not end within [12] MB: expected a PNG"):
+        read_image(path)
+    writer.join()
+    assert written[0] < 2 * most
+
+
 LARGEST = """
 import io, resource, sys
 import numpy as np
@@ -210,6 +249,36 @@ def test_every_damaged_image_is_read_or_refused_by_name(kind):
             assert "damaged" in str(error) and len(str(error)) < 500
         else:
             assert found.dtype == np.float32 and 0 <= found.min() <= found.max() <= 1
+
+
+def listing(count: int) -> bytes:
+    """A TIFF that lists so many pages, each of the same 100×100 px: some hundred bytes a page."""
+    pixels = np.resize(ridges(), (100, 100))
+    tags = {256: 100, 257: 100, 258: 8, 259: 1, 262: 1, 273: 8, 277: 1, 278: 100, 279: 10_000}
+    entries = b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in tags.items())
+    first, size = 8 + pixels.nbytes, 6 + len(entries)
+    after = [first + size * number for number in range(1, count)] + [0]
+    listed = [struct.pack("<H", len(tags)) + entries + struct.pack("<I", at) for at in after]
+    return b"II*\x00" + struct.pack("<I", first) + pixels.tobytes() + b"".join(listed)
+
+
+@pytest.mark.parametrize("count", [9, 300, 20_000, 200_000])
+def test_the_pages_of_a_file_are_never_counted(monkeypatch, caplog, count):
+    """A megabyte lists ten thousand of them, and to count them takes seconds."""
+    seen, seek = set[int](), TiffImagePlugin.TiffImageFile.seek
+
+    def noted(image, page):
+        seen.add(page)
+        return seek(image, page)
+
+    counted = property(lambda _: pytest.fail("the pages were counted"))
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "n_frames", counted)
+    monkeypatch.setattr(TiffImagePlugin.TiffImageFile, "seek", noted)
+    start = time.monotonic()
+    found = decode(io.BytesIO(listing(count)), "scan.tif")
+    assert time.monotonic() - start < 5 and len(seen) < 9
+    np.testing.assert_allclose(found, np.resize(ridges(), (100, 100)) / 255, atol=1e-6)
+    assert "scan.tif has 8 pages: page 1 alone is read" in caplog.text
 
 
 @pytest.mark.parametrize("thumbnails", range(4))

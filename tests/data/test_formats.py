@@ -7,7 +7,7 @@ import random
 
 import numpy as np
 import pytest
-from PIL import Image, TiffImagePlugin
+from PIL import Image, PpmImagePlugin, TiffImagePlugin
 
 from ifvit.data.damage import PrintError
 from ifvit.data.formats import EXTENSIONS
@@ -126,6 +126,31 @@ def test_pages_that_are_no_copies_are_a_warning(caplog):
     assert [r.getMessage()[:40] for r in caplog.records] == [
         "x.tif has 3 pages: page 1 alone is read;"
     ]
+
+
+@pytest.mark.parametrize("maximum", [1000, 1023, 4095, 16383])
+@pytest.mark.parametrize("comment", [False, True])
+def test_a_binary_pgm_is_not_read_pixel_by_pixel(monkeypatch, maximum, comment):
+    """Which takes seconds a megapixel, wherever the maximum is not 255 or 65535."""
+    slow = lambda *_: pytest.fail("it was read pixel by pixel")  # noqa: E731
+    monkeypatch.setattr(PpmImagePlugin.PpmDecoder, "decode", slow)
+    found = decode(io.BytesIO(pgm(maximum, False, comment, False)), "sensor.pgm")
+    np.testing.assert_allclose(found, ridges(most=65535) / 65535, atol=0.006)
+
+
+@pytest.mark.parametrize("tags", [{254: 1}, {255: 2}], ids=["new tag", "old tag"])
+@pytest.mark.parametrize("share", [0.6, 0.8, 1.0])
+def test_what_a_tag_calls_a_copy_is_one_of_any_size(tags, share, caplog):
+    whole = Image.fromarray(ridges())
+    copy = whole.resize((round(SHAPE[1] * share), round(SHAPE[0] * share))).rotate(180)
+    data = pages((copy, tags), (whole, {}), (copy, tags))
+    np.testing.assert_array_equal(decode(io.BytesIO(data), "x.tif"), np.float32(ridges()) / 255)
+    assert not caplog.records
+
+
+def test_the_ends_of_names_are_those_of_every_format():
+    kinds = "png tif tiff bmp jpg jpeg wsq jp2 pgm gif webp"
+    assert set(EXTENSIONS) == {f".{kind}" for kind in kinds.split()}
 
 
 @pytest.mark.parametrize("end", EXTENSIONS)

@@ -83,6 +83,48 @@ def jp2(between: bytes) -> bytes:
     return whole[:12] + between + whole[12:]
 
 
+def odd_tiff(mark: bytes) -> bytes:
+    """A TIFF whose mark has the number of the other byte order, which Pillow takes too."""
+    return mark + tiff(700, 4, "<" if mark[:2] == b"II" else ">")[4:]
+
+
+def big_tiff(tag: int, order: str) -> bytes:
+    """A BigTIFF, of wider numbers, whose tag has millions of values."""
+    mark = b"II\x2b\x00" if order == "<" else b"MM\x00\x2b"
+    pixels, values = bytes(100 * 100), b"\x01\x00" * MANY
+    tags = {256: 100, 257: 100, 258: 8, 259: 1, 262: 1, 273: 16, 277: 1, 278: 100, 279: 10_000}
+    entries = {t: struct.pack(f"{order}HHQQ", t, 16, 1, value) for t, value in tags.items()}
+    entries[tag] = struct.pack(f"{order}HHQQ", tag, 3, MANY, 16 + len(pixels))
+    head = mark + struct.pack(f"{order}HHQ", 8, 0, 16 + len(pixels) + len(values))
+    listed = b"".join(entries[t] for t in sorted(entries))
+    return head + pixels + values + struct.pack(f"{order}Q", len(entries)) + listed + bytes(8)
+
+
+def together(count: int) -> bytes:
+    """A PNG of parts of different names, none of which has too much by itself."""
+    whole, data = saved("PNG"), bytes(40 * MANY // (3 * count))
+    names = [b"ab%cd" % letter for letter in b"ABCDEFGHIJ"[:count]]
+    parts = (
+        len(data).to_bytes(4) + name + data + zlib.crc32(name + data).to_bytes(4) for name in names
+    )
+    return whole[:33] + b"".join(parts) + whole[33:]
+
+
+def gif_picture(count: int) -> bytes:
+    """A GIF whose picture comes in so many blocks, of a byte each."""
+    descriptor = b"," + struct.pack("<HHHHB", 0, 0, 96, 80, 0) + b"\x08"
+    return gif(descriptor + b"\x01\x00" * count + b"\x00")
+
+
+def jp2_header(between: bytes) -> bytes:
+    """A JPEG 2000 file with more boxes within its header."""
+    whole = saved("JPEG2000", no_jp2=False)
+    at = whole.index(b"jp2h") - 4
+    end = at + int.from_bytes(whole[at : at + 4])
+    size = (end - at + len(between)).to_bytes(4)
+    return whole[:at] + size + whole[at + 4 : end] + between + whole[end:]
+
+
 BOMBS = {
     **{
         f"TIFF, tag {tag} of type {kind}, {order}": (lambda t=tag, k=kind, o=order: tiff(t, k, o))
@@ -102,6 +144,18 @@ BOMBS = {
     "blocks of GIF": lambda: gif(b"\x21\xfe\x01x\x00" * (MANY // 10)),
     "filling of GIF": lambda: gif(b"\x01" * MANY),
     "boxes of JPEG 2000": lambda: jp2(b"\x00\x00\x00\x08free" * (MANY // 10)),
+    "boxes in the header of JPEG 2000": lambda: jp2_header(b"\x00\x00\x00\x08free" * (MANY // 60)),
+    "blocks of a GIF's picture": lambda: gif_picture((1 << 20) + 1000),
+    **{f"{n} parts of PNG together": (lambda n=n: together(n)) for n in (2, 5, 10)},
+    **{
+        f"BigTIFF, tag {tag}, {order}": (lambda t=tag, o=order: big_tiff(t, o))
+        for tag in (254, 700, 40000)
+        for order in "<>"
+    },
+    **{
+        f"TIFF, marked {mark.hex()}": (lambda m=mark: odd_tiff(m))
+        for mark in (b"II\x00\x2a", b"MM\x2a\x00")
+    },
 }
 """Files of some megabytes, each of which took seconds to minutes, or a hundred megabytes."""
 

@@ -16,7 +16,7 @@ from PIL import Image, ImageFile
 from ifvit.data.damage import MOST_MM, PrintError
 from ifvit.data.examples import example_prints
 from ifvit.data.given import as_path, each_ppi, grey_values
-from ifvit.data.images import read_image
+from ifvit.data.images import decode, read_image
 from ifvit.data.prints import check_ppi
 from ifvit.features.features import read_features
 from ifvit.matcher import Matcher
@@ -164,6 +164,25 @@ def test_a_file_that_is_cut_is_refused_whatever_pillow_was_told(kind, share, tmp
         return
     with pytest.raises(PrintError, match=r"^print 0 cannot be decoded"):
         grey_values(picture, "print 0")
+
+
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+@pytest.mark.parametrize("kind", [kind for kind in CUT if kind != "JPEG2000"])
+def test_a_thread_that_is_done_leaves_the_others_their_rules(kind, share, monkeypatch):
+    """Pillow's settings are all threads' own: another reads a print while this one is at it."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    data, small = saved(kind, Image.fromarray(GREY)), saved("PNG", Image.fromarray(GREY[:40, :40]))
+
+    class Meanwhile(io.BytesIO):
+        def read(self, *size: int) -> bytes:
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(grey_values, small, "another").result().shape == (40, 40)
+            return super().read(*size)
+
+    with pytest.raises(PrintError, match="cut"):
+        decode(Meanwhile(data[: int(share * len(data))]), "cut")
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
+    np.testing.assert_array_equal(decode(Meanwhile(data), "x"), grey_values(data, "x"))
 
 
 @pytest.mark.parametrize("limit", [None, 1, 1000])

@@ -9,6 +9,7 @@ import random
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -37,6 +38,10 @@ WEIGHTS = {
     **DECISION.record,
 }
 """What a run records of a matcher."""
+
+
+OWN = (RUN_FILE, SCORES_FILE, ".lock")
+"""Files of a run; others in its folder were kept aside."""
 
 
 class Readable(_Extracted):
@@ -112,6 +117,28 @@ def test_two_sets_of_the_same_names_are_two_runs(tmp_path):
     assert run(first, tmp_path / "out") == []
 
 
+KNOWN_BY = ("version", "comparisons", "comparisons_sha256", "mode", "enhancer", "canvas", *WEIGHTS)
+
+
+@pytest.mark.parametrize("name", KNOWN_BY)
+def test_each_thing_that_a_run_is_known_by_makes_another(tmp_path, monkeypatch, name):
+    """The version too: another may score the same prints otherwise."""
+    root, out, other = made_set(tmp_path / "set", 0), tmp_path / "out", dict[str, str]()
+    run(root, out, stop=4)
+    before = {path.name: path.read_bytes() for path in out.iterdir() if path.name != ".lock"}
+    if name == "version":
+        monkeypatch.setattr("ifvit.evaluation.resume.version", lambda _: "0.0.1")
+    elif name == "comparisons":
+        (root / "4_1.png").write_bytes(b"one more")
+    elif name == "comparisons_sha256":
+        (root / "3_2.png").rename(root / "3_3.png")
+    else:
+        other = {name: "another"}
+    with pytest.raises(ValueError, match=rf"another run: {name} was .* and is .*another --out"):
+        run(root, out, **other)
+    assert before == {path.name: path.read_bytes() for path in out.iterdir() if path.name in before}
+
+
 def test_a_changed_print_is_compared_anew_and_only_it(tmp_path):
     """Random changes between random stops: the table is always that of the prints as they are."""
     root, out, draw = made_set(tmp_path / "set", 0), tmp_path / "out", random.Random(0)
@@ -138,6 +165,41 @@ def test_a_changed_print_is_compared_anew_and_only_it(tmp_path):
         assert whole.startswith((out / SCORES_FILE).read_bytes())
     run(root, out)
     assert (out / SCORES_FILE).read_bytes() == whole
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_changed_prints_are_compared_though_a_run_stops_at_any_file(
+    tmp_path, monkeypatch, seed, at
+):
+    """At the table, at the record, or after both: until both are there the next run compares."""
+    root, out, draw = made_set(tmp_path / "set", 0), tmp_path / "out", random.Random(seed)
+    run(root, out)
+    for name in draw.sample(sorted(p.name for p in root.iterdir()), draw.choice([1, 2])):
+        (root / name).write_bytes(f"{seed} {name}".encode())
+    replace, written = os.replace, [0]
+
+    def stopping(source: Path, target: Path) -> None:
+        written[0] += 1
+        if written[0] == at:
+            raise OSError(28, "No space left on device")
+        replace(source, target)
+
+    with monkeypatch.context() as stopped, suppress(OSError):
+        stopped.setattr(os, "replace", stopping)
+        run(root, out)
+    run(root, out)
+    assert (out / SCORES_FILE).read_bytes() == expected(root, tmp_path / "whole")
+
+
+@pytest.mark.parametrize("ppi", [250, 569, 1000])
+def test_prints_of_another_resolution_are_compared_anew(tmp_path, ppi):
+    """As a changed column of a table of prints says: their files are those of before."""
+    root, out = made_set(tmp_path / "set", 0), tmp_path / "out"
+    run(root, out)
+    assert run(root, out) == []
+    assert len(run(root, out, ppi=ppi)) == 15
+    assert run(root, out, ppi=ppi) == []
 
 
 @pytest.mark.parametrize("stop", [0, 1, None])
@@ -176,7 +238,7 @@ def test_a_damaged_state_is_named_kept_aside_and_made_again(tmp_path, caplog):
         shutil.copytree(tmp_path / "whole", out)
         file = draw.choice([RUN_FILE, SCORES_FILE])
         content = bytearray(record if file == RUN_FILE else whole)
-        kind = draw.choice(["empty", "cut", "text", "rows twice", "gone", "zeros"])
+        kind = draw.choice(["empty", "cut", "text", "rows twice", "gone", "zeros", "order"])
         if kind == "gone":
             (out / file).unlink()
         else:
@@ -188,20 +250,49 @@ def test_a_damaged_state_is_named_kept_aside_and_made_again(tmp_path, caplog):
                 content = bytearray(len(content))
             elif kind == "text":
                 content[draw.randrange(len(content)) :] = b"?" * 40 + b"\r\n"
+            elif kind == "order":
+                header, *lines = bytes(content).splitlines(True)
+                content = bytearray(b"".join([header, *lines[::-1]]))
             else:
                 content += content[content.index(b"\n") + 1 :]
             (out / file).write_bytes(content)
         caplog.clear()
         caplog.set_level(logging.INFO, "ifvit")
         try:
-            run(root, out)
+            compared = run(root, out)
         except ValueError as error:  # such as a record that is whole, and of another run
             assert "choose another --out" in str(error)
             continue
         assert (out / SCORES_FILE).read_bytes() == whole, kind
-        kept = [p.name for p in out.iterdir() if p.name not in (RUN_FILE, SCORES_FILE, ".lock")]
+        kept = {p.name: p.read_bytes() for p in out.iterdir() if p.name not in OWN}
         if kept and kind != "gone":
             assert kind == "zeros" or file in caplog.text or "kept" in caplog.text
+        rows = content.count(b"\n") - 1
+        if file == SCORES_FILE and kind == "cut" and rows >= 0:
+            assert len(compared) == 15 - rows, "rows that were whole are compared again"
+        elif file == SCORES_FILE and kind in ("text", "rows twice", "order"):
+            assert bytes(content) in kept.values(), f"{kind}: what was there is lost"
+        elif file == RUN_FILE and kind != "gone" and content.strip() != record.strip():
+            # Without its record a table is nobody's.
+            assert {bytes(content), whole} <= {*kept.values()}, f"{kind}: what was there is lost"
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_rows_are_in_the_file_before_the_next_are_compared(tmp_path, size):
+    """A process that is killed loses no more than what it is at."""
+    root, out = made_set(tmp_path / "set", 0), tmp_path / "out"
+    prints = read_dataset(root)
+    pairs, names = all_pairs(prints), [print_name(one, root) for one in prints]
+    readable, seen = Readable(prints), list[int]()
+    out.mkdir()
+    begin(out, describe_run(WEIGHTS, root, prints, pairs, names), pairs, names)
+
+    def score(few: list[Pair]) -> list[ScoreRow]:
+        seen.append(len(read_scores(out / SCORES_FILE)))
+        return readable.score(names, few)
+
+    _go_on(out, 0, "pair", pairs, score, size)
+    assert seen == list(range(0, len(pairs), size))
 
 
 def test_two_runs_in_one_folder_are_one_too_many(tmp_path):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import random
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -53,6 +55,58 @@ def test_two_that_write_without_a_lock_lose_nothing(gallery) -> None:
     first.store.add(rows[:1])
     second.store.add(rows[:2])
     assert sorted(first.labels()["id"].to_pylist()) == sorted(row.id for row in rows)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_each_write_is_one_commit(gallery, seed) -> None:
+    """Between two, a process that is killed would leave prints gone, or there twice."""
+    draw, store = random.Random(seed), gallery.store
+    rows = [row for few in store.rows() for row in few]
+    for _ in range(6):
+        few = draw.sample(rows, draw.randint(1, len(rows)))
+        before, there = store.refresh(), set(store.labels()["id"].to_pylist())
+        new = [row for row in few if row.id not in there]
+        if new:
+            store.add(new)
+        elif draw.random() < 0.5:
+            store.replace([replace(row, subject=f"as {draw.random()}") for row in few])
+        else:
+            store.delete([row.id for row in few])
+        assert store.refresh() == before + 1
+
+
+class Panic(BaseException):
+    """As what the engine raises where its own code fails: no Exception."""
+
+
+@pytest.mark.parametrize("error", [Panic("unwrap()\non None"), RuntimeError("x" * 9999), Panic()])
+def test_whatever_the_engine_raises_is_one_line(gallery, monkeypatch, error) -> None:
+    def fail(*_, **__):
+        raise error
+
+    for name in ("checkout_latest", "count_rows", "merge_insert", "delete", "search"):
+        monkeypatch.setattr(type(gallery.store._table), name, fail)
+    calls = (
+        gallery.store.refresh,
+        gallery.store.count,
+        gallery.store.labels,
+        lambda: gallery.store.delete(["ab"]),
+        lambda: gallery.store.add([]),
+    )
+    for call in calls:
+        with pytest.raises(ValueError, match=type(error).__name__) as caught:
+            call()
+        assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, MemoryError])
+def test_what_is_not_the_engines_stays_what_it_is(gallery, monkeypatch, error) -> None:
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(type(gallery.store._table), "checkout_latest", fail)
+    with pytest.raises(error):
+        gallery.store.refresh()
 
 
 @pytest.mark.parametrize("damage", ["cut", "gone", "flipped"])

@@ -19,6 +19,7 @@ from PIL import Image
 
 from ifvit.data.examples import example_prints
 from ifvit.matcher import Matcher
+from ifvit.service.faults import ServiceError
 from ifvit.service.limits import Limits
 
 FORMATS = ("PNG", "TIFF", "BMP", "JPEG", "WSQ")
@@ -91,3 +92,32 @@ def test_damaged_pictures_are_answered_by_the_weights_that_ship(client_of):
     statuses = sent(client, values, count, "/api/quality", None)
     assert set(statuses) <= {200, 413, 422}
     assert min(statuses[200], statuses[422]) >= count // 10, statuses
+
+
+HALVES = ("\ud800", "a\udfff", "\udc41" * 90, "né\ud83d")
+"""Strings with half a surrogate pair of UTF-16: JSON can hold them, and no text be sent of them."""
+
+
+@pytest.mark.parametrize("half", HALVES, ids=range(len(HALVES)))
+@pytest.mark.parametrize("place", ["subject", "finger", "image", "ppi", "name", "metadata", "key"])
+def test_half_a_sign_is_answered_wherever_it_stands(client_of, half, place):
+    image = base64.b64encode(print_file(1)[1]).decode()
+    one: dict[str, object] = {"image": image, "ppi": 500.0, "name": "a"}
+    values: dict[str, object] = {"subject": "ann", "finger": "1", "metadata": {"a": "b"}}
+    if place in one:
+        one[place] = half
+    else:
+        values[place] = {"metadata": {"a": half}, "key": half}.get(place, half)
+    body = json.dumps(values | {"print": [one]})
+    headers = {"Content-Type": "application/json"}
+    answer = client_of(gallery=True).post("/api/enroll", content=body, headers=headers)
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        assert set(answer.json()["error"]) == {"code", "message", "what_to_do"}
+
+
+@pytest.mark.parametrize("half", HALVES, ids=range(len(HALVES)))
+def test_an_error_that_quotes_half_a_sign_can_be_sent(half):
+    answer = ServiceError("bad_value", f"the name is {half}").response()
+    said = json.loads(bytes(answer.body))["error"]["message"]
+    assert said.startswith("the name is ") and said.isprintable()

@@ -284,3 +284,23 @@ def test_a_tensor_is_no_larger_than_its_bytes(tmp_path, shape):
     assert path.stat().st_size < 10_000
     with pytest.raises(ValueError, match=rf"bomb\.pt: the tensor .*{shape[0]}×{shape[1]}"):
         convert_loftr(path, tmp_path / "out.npz")
+
+
+@pytest.mark.parametrize("shape", [(300, 300), (1, 10**5), (7, 50, 9)])
+def test_nor_is_it_in_a_file_with_bytes_to_spare(tmp_path, shape):
+    """Of which another tensor shows five."""
+    path, others = tmp_path / "bomb.pt", torch.ones(10**6)[:5]
+    torch.save({"layers.0.q_proj.weight": torch.ones(1).expand(*shape), "others": others}, path)
+    shown = "×".join(map(str, shape))
+    with pytest.raises(ValueError, match=rf"bomb\.pt: the tensor .* cannot be read .*{shown}\)"):
+        convert_loftr(path, tmp_path / "out.npz")
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("count", [9, 300, 3000])
+def test_tensors_together_are_no_larger_than_their_file(tmp_path, count, dtype):
+    """Many names of the same bytes, of which each would be an array by itself."""
+    path, whole = tmp_path / "bomb.pt", torch.ones(50_000, dtype=dtype)
+    torch.save({f"layers.{n}.q_proj.weight": whole for n in range(count)}, path)
+    with pytest.raises(ValueError, match=r"bomb\.pt: the tensor .* and others are larger than"):
+        convert_loftr(path, tmp_path / "out.npz")
