@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import io
 import json
 import os
@@ -116,7 +115,6 @@ def peak(*, anew: bool = False) -> int:
     What getrusage tells never falls: after one heavy test it would hide what others take.
     """
     if anew:
-        gc.collect()
         with suppress(OSError):  # where /proc cannot be written to it may hide some
             Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
     lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ifvit.geometry.warp import sample
-from ifvit.synthesis import correspondence, draw_impression, finger_key, from_master, render
+from ifvit.synthesis import correspondence, draw_impression, finger_key, from_master, render, skin
 from ifvit.synthesis.draw import lipschitz
 from ifvit.synthesis.impression import to_master
 from ifvit.synthesis.sensor import frame_points
@@ -16,11 +16,11 @@ from ifvit.synthesis.skin import (
     MOST_STRAIN,
     Force,
     draw_force,
-    follows,
-    forced,
-    released,
     strain_bound,
 )
+
+# As wholes: operation by operation they take half a minute to compile.
+follows, forced, released = map(jax.jit, (skin.follows, skin.forced, skin.released))
 
 SHAPE = (320, 320)
 HARD = jnp.asarray(True)
