@@ -64,6 +64,25 @@ def test_the_next_line_gives_the_same_model(model, path):
         assert getattr(settings.start, option.replace("-", "_")) == path
 
 
+@pytest.mark.parametrize("preset", DENSE_PRESETS)
+@pytest.mark.parametrize("epochs", [1, 7])
+@pytest.mark.parametrize("pairs", [None, 64])
+def test_the_next_line_is_as_short_a_trial(preset, epochs, pairs, monkeypatch, capsys):
+    """Whoever tries Module 1 for a minute would wait a day for Module 2."""
+    monkeypatch.setattr("ifvit.training.dense.train_dense", lambda config: Path("m1.safetensors"))
+    usual = DENSE_PRESETS[preset]
+    count = usual.optim.pairs_per_epoch if pairs is None else pairs
+    optim = replace(usual.optim, epochs=epochs, pairs_per_epoch=count)
+    train_dense.run(replace(usual, optim=optim))
+    _, line = capsys.readouterr().out.splitlines()
+    words = shlex.split(line.removeprefix("next: ifvit "))
+    found = parse(words[0], words[1:]).optim
+    assert found.epochs == epochs
+    assert (
+        found.pairs_per_epoch == (MATCH_PRESETS[preset].optim.pairs_per_epoch, count)[bool(pairs)]
+    )
+
+
 @pytest.mark.parametrize("root", ["synthetic", "my prints/of 2026"])
 def test_the_next_line_names_the_same_prints(root, monkeypatch, capsys):
     """Whoever follows it after a folder of prints trains Module 2 on them too."""

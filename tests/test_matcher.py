@@ -253,7 +253,8 @@ def test_what_is_no_picture_is_refused(matcher: Matcher, shape: tuple[int, ...])
 def test_modules_of_different_shapes_are_refused(small: ModelConfig) -> None:
     other = dataclasses.replace(small, num_layers=4)
     dense = DenseRegModel(other, rngs=nnx.Rngs(0))
-    with pytest.raises(ValueError, match="different shapes"):
+    said = "different shapes: num_layers is 4 in Module 1 and 2 in Module 2; pass"
+    with pytest.raises(ValueError, match=said):
         JaxEngine(dense, MatcherModel(small, rngs=nnx.Rngs(0)))
 
 

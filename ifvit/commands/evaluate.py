@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shlex
-
+from ifvit.commands.next_step import quoted
 from ifvit.evaluation.evaluate import EvaluateConfig, evaluate
 from ifvit.files import check_folder
 from ifvit.weights.pretrained import module_files
@@ -16,4 +15,6 @@ def run(config: EvaluateConfig) -> None:
     module_files(config.dense_ckpt, config.matcher_ckpt)
     check_folder(config.out)
     path = evaluate(config)
-    print(f"scores are in {path}\nnext: ifvit report {shlex.quote(str(path))}")
+    print(f"scores are in {path}\nnext: ifvit report {quoted(path)}")
+    if config.matcher_ckpt is not None and config.mode == "pair":
+        print(f"next: ifvit calibrate {quoted(path)} --matcher-ckpt {quoted(config.matcher_ckpt)}")

@@ -6,7 +6,7 @@ import shlex
 from dataclasses import fields
 from pathlib import Path
 
-from ifvit.config import ModelConfig
+from ifvit.config import DenseConfig, ModelConfig
 
 
 def model_options(model: ModelConfig, presets: dict[str, ModelConfig]) -> str:
@@ -24,6 +24,18 @@ def model_options(model: ModelConfig, presets: dict[str, ModelConfig]) -> str:
         else:
             values = value if isinstance(value, tuple) else (value,)
             options += f" --model.{name} {' '.join(map(str, values))}"
+    return options
+
+
+def length_options(config: DenseConfig, presets: dict[str, DenseConfig]) -> str:
+    """Return the options of a training that is shorter or longer than its preset's, with a blank
+    before each: whoever tries Module 1 for a minute would wait a day for Module 2."""
+    usual = next((one for one in presets.values() if one.model == config.model), presets["paper"])
+    options = ""
+    for name in ("epochs", "pairs_per_epoch"):
+        value = getattr(config.optim, name)
+        if value != getattr(usual.optim, name):
+            options += f" --{name.replace('_', '-')} {value}"
     return options
 
 

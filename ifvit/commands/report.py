@@ -11,6 +11,7 @@ from tyro.conf import Positional
 from ifvit.commands.options import SHIPPED, WeightsOptions
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.protocols import print_name
+from ifvit.evaluation.resume import check_weights
 from ifvit.evaluation.scores import ScoreRow
 from ifvit.features.features import Features
 from ifvit.files import check_output
@@ -61,6 +62,8 @@ def _drawing(settings: Settings, root: str) -> Callable[[ScoreRow], bytes]:
 
     prints = {print_name(item, root): item for item in read_dataset(root, settings.ppi)}
     matcher = settings.weights.matcher()
+    decision = matcher.decision
+    check_weights(settings.scores, decision.dense_sha256, decision.matcher_sha256)
 
     def features(name: str) -> Features:
         if name not in prints:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ifvit.commands.next_step import model_options, quoted
+from ifvit.commands.next_step import length_options, model_options, quoted
 from ifvit.config import DenseConfig
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 
@@ -20,4 +20,5 @@ def run(config: DenseConfig) -> None:
     if root != "synthetic":
         # Without it Module 2 would be trained on other prints, unnoticed.
         own += f" --dataset-root {quoted(root)}"
+    own += length_options(config, DENSE_PRESETS)
     print(f"Module 1 is in {path}\nnext: ifvit train-match{own} --pretrained-ckpt {quoted(path)}")

@@ -126,6 +126,7 @@ def _run_of(scores_csv: str | Path, matcher_sha256: str) -> dict[str, Any]:
     if run["matcher_ckpt_sha256"] != matcher_sha256:
         raise ValueError(
             f"{scores_csv} belongs to other weights ({str(run['matcher_ckpt_sha256'])[:12]}, not "
-            f"{matcher_sha256[:12]}): evaluate with these, or name the checkpoint that it is of"
+            f"{matcher_sha256[:12]}): evaluate with these, or give "
+            "--matcher-ckpt, the checkpoint of Module 2 that the scores are of"
         )
     return run

@@ -111,6 +111,21 @@ def warn_of_parts(table: str | Path, rows: Sequence[ScoreRow]) -> None:
         )
 
 
+def check_weights(table: str | Path, dense_sha256: str, matcher_sha256: str) -> None:
+    """Raise ValueError where the record beside a table says that other weights gave its scores."""
+    record = Path(table).with_name(RUN_FILE)
+    if not record.is_file():
+        return
+    run = read_json(record, EXPECTED)
+    given = {"dense_ckpt_sha256": dense_sha256, "matcher_ckpt_sha256": matcher_sha256}
+    for name, sha256 in given.items():
+        if str(run.get(name, sha256)) != sha256:
+            raise ValueError(
+                f"{table} is of other weights ({str(run[name])[:12]}, not {sha256[:12]}): give the "
+                "--dense-ckpt and --matcher-ckpt that were evaluated"
+            )
+
+
 def write_record(path: Path, run: dict[str, Any]) -> None:
     """Write a run's record, whole or not at all."""
     write_text(path, json.dumps(run, indent=1) + "\n")

@@ -146,7 +146,7 @@ def read_scores(path: str | Path) -> list[ScoreRow]:
     """
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"no score table at {path}; write_scores makes one")
+        raise FileNotFoundError(f"no score table at {path}; `ifvit evaluate` makes one")
     rows, lines = [], dict[tuple[str, str], int]()
     for line, values in read_table(path, COLUMNS, f"the columns {', '.join(COLUMNS)}"):
         try:

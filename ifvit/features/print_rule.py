@@ -100,7 +100,7 @@ def check_print(found: RidgeEvidence, name: str) -> None:
     if failed is not None:
         raise PrintError(
             f"no fingerprint found in {name}: {WORDS[failed]}; expected a print with its ridges, "
-            "at the resolution that --ppi says"
+            "at the resolution that `ppi` (--ppi) says"
         )
 
 

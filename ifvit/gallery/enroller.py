@@ -87,7 +87,7 @@ class Enroller:
         quality = one.template.quality
         if quality < LOWEST_QUALITY and not self._force:
             reason = f"its quality is {quality:.0f} of 100, below {LOWEST_QUALITY:g}: scan it again"
-            return Enrolled(name, id, "refused", f"{reason}, or enrol it by force")
+            return Enrolled(name, id, "refused", f"{reason}, or enrol it by force (--force)")
         return None
 
     def _row(self, id: str, one: Read) -> Row:

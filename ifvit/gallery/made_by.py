@@ -28,5 +28,6 @@ def check_made_by(store: Store, maker: str) -> None:
     if others := store.others(maker):
         raise ValueError(
             f"{store.uri} holds templates of other weights or settings ({min(others)[:12]}, not "
-            f"{maker[:12]}), which cannot be compared: run `ifvit gallery upgrade {store.uri}`"
+            f"{maker[:12]}), which cannot be compared: run `ifvit gallery upgrade {store.uri}`, "
+            "with the same --dense-ckpt and --matcher-ckpt where you give them"
         )

@@ -85,9 +85,10 @@ class FolderPrints:
         self.pairs = align_pairs(aligner, prints, pairs)
         if len(np.unique(self.label[self.pairs.index[:, 0]])) < 2:
             raise ValueError(
-                f"Module 1 could align {len(self.pairs.index)} of {len(pairs)} pairs of this "
-                "folder, which are not of two fingers: train it longer, or on prints like these, "
-                "before Module 2"
+                f"Module 1 could align {len(self.pairs.index)} of the {len(pairs)} pairs of one "
+                "finger in this folder, expected some of two fingers at least: train it longer, or "
+                "on prints like these, or start from the package's (train-dense --preset small "
+                "--init-from small)"
             )
         self._settings, self._periods = aligner.extractor.fit_config, dict[int, RidgePeriod]()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 from ifvit.files import sha256_of
@@ -41,7 +42,14 @@ def load_modules(
 def check_same_shape(dense: DenseRegModel, matcher: MatcherModel) -> None:
     """Raise ValueError where the two modules have different ``ModelConfig``."""
     if dense.config != matcher.config:
+        first, second = asdict(dense.config), asdict(matcher.config)
+        differences = [
+            f"{name} is {first[name]} in Module 1 and {second[name]} in Module 2"
+            for name in first
+            if first[name] != second[name]
+        ]
         raise ValueError(
-            f"Module 1 and Module 2 have different shapes: {dense.config} and "
-            f"{matcher.config}; pass the Module 1 checkpoint that Module 2 was trained from"
+            f"Module 1 and Module 2 have different shapes: {'; '.join(differences)}; pass the "
+            "Module 1 checkpoint that Module 2 was trained from, and train both with the same "
+            "model.*, or the same --preset"
         )

@@ -25,6 +25,7 @@ from ifvit.evaluation.resume import (
     RUN_FILE,
     SCORES_FILE,
     begin,
+    check_weights,
     describe_run,
     warn_of_parts,
 )
@@ -293,6 +294,20 @@ def test_rows_are_in_the_file_before_the_next_are_compared(tmp_path, size):
 
     _go_on(out, 0, "pair", pairs, score, size)
     assert seen == list(range(0, len(pairs), size))
+
+
+@pytest.mark.parametrize("other", [None, 0, 1])
+def test_a_table_is_not_drawn_by_other_weights(tmp_path, other):
+    """A report's pictures would tell other scores than its table."""
+    run(made_set(tmp_path / "set", 0), tmp_path / "out")
+    table, known = tmp_path / "out" / SCORES_FILE, ["d" * 64, "e" * 64]
+    if other is None:
+        check_weights(table, *known)
+        (tmp_path / "out" / RUN_FILE).unlink()
+        return check_weights(table, "nobody's", "nobody's")
+    known[other] = "another"
+    with pytest.raises(ValueError, match=r"is of other weights .*--dense-ckpt and --matcher-ckpt"):
+        check_weights(table, *known)
 
 
 def test_two_runs_in_one_folder_are_one_too_many(tmp_path):

@@ -177,7 +177,9 @@ def test_the_memory_of_a_large_image_is_bounded():
 
 def test_what_is_said_of_it_names_the_print(tmp_path):
     noise = np.random.default_rng(0).random((250, 250))
-    with pytest.raises(ValueError, match=r"no fingerprint found in print 1: its .*--ppi says"):
+    with pytest.raises(
+        ValueError, match=r"no fingerprint found in print 1: its .*`ppi` \(--ppi\) says"
+    ):
         read_features(noise, None, "print 1")
     with pytest.raises(ValueError, match="expected an area to be measured"):
         ridge_evidence(noise.astype(np.float32), np.zeros((250, 250), bool))

@@ -49,7 +49,7 @@ def prints(print_folder, micro):
 
 def test_pairs_that_nobody_can_align_are_an_error(fake, prints):
     fake.H = None
-    with pytest.raises(ValueError, match="could align 0 of 3 pairs"):
+    with pytest.raises(ValueError, match="could align 0 of the 3 pairs of one finger"):
         FolderPrints(prints, fake, seed=0, error=NONE)
 
 
