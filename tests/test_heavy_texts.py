@@ -10,11 +10,11 @@ import struct
 import subprocess
 import sys
 import zipfile
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 import pytest
+from peak_memory import peak
 
 from ifvit.archives import read_arrays
 from ifvit.comparison.decision import load_decision
@@ -107,18 +107,6 @@ SAID = {
     "numbers in no PyTorch file": "does not begin as one",
 }
 """Why each is refused: what is let pass fails later in other words, with the memory taken."""
-
-
-def peak(*, anew: bool = False) -> int:
-    """Return the most memory of this process in kB, since it was last counted ``anew``.
-
-    What getrusage tells never falls: after one heavy test it would hide what others take.
-    """
-    if anew:
-        with suppress(OSError):  # where /proc cannot be written to it may hide some
-            Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
 
 
 @pytest.mark.parametrize("kind", HEAVY)

@@ -95,15 +95,12 @@ def begin(out: Path, run: dict[str, Any], pairs: Sequence[Pair], names: Sequence
 
 def warn_of_parts(table: str | Path, rows: Sequence[ScoreRow]) -> None:
     """Warn where a table does not have all comparisons of the run whose record lies beside it."""
-    record = Path(table).with_name(RUN_FILE)
-    if not record.is_file():
-        return
     try:
-        whole = read_json(record, EXPECTED).get("comparisons")
+        run = _beside(table)
     except ValueError as error:
         logger.warning("%s: whether %s is whole is not known", error, table)
         return
-    if whole != len(rows):
+    if run is not None and (whole := run.get("comparisons")) != len(rows):
         logger.warning(
             "%s has %d of %s comparisons, and the figures are of those alone: run the same "
             "`ifvit evaluate` again, which goes on from there",
@@ -113,10 +110,7 @@ def warn_of_parts(table: str | Path, rows: Sequence[ScoreRow]) -> None:
 
 def check_weights(table: str | Path, dense_sha256: str, matcher_sha256: str) -> None:
     """Raise ValueError where the record beside a table says that other weights gave its scores."""
-    record = Path(table).with_name(RUN_FILE)
-    if not record.is_file():
-        return
-    run = read_json(record, EXPECTED)
+    run = _beside(table) or {}
     given = {"dense_ckpt_sha256": dense_sha256, "matcher_ckpt_sha256": matcher_sha256}
     for name, sha256 in given.items():
         if str(run.get(name, sha256)) != sha256:
@@ -124,6 +118,13 @@ def check_weights(table: str | Path, dense_sha256: str, matcher_sha256: str) -> 
                 f"{table} is of other weights ({str(run[name])[:12]}, not {sha256[:12]}): give the "
                 "--dense-ckpt and --matcher-ckpt that were evaluated"
             )
+
+
+def _beside(table: str | Path) -> dict[str, Any] | None:
+    """Return the record beside a table, None where there is none; raises ValueError as
+    ``read_json`` does."""
+    record = Path(table).with_name(RUN_FILE)
+    return read_json(record, EXPECTED) if record.is_file() else None
 
 
 def write_record(path: Path, run: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from jaxtyping import Bool, Float
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.features.network_view import Shown
 from ifvit.geometry.arrays import Arrays, library_of, product
-from ifvit.geometry.filters import shrink
+from ifvit.geometry.filters import gaussian_weight, shrink
 from ifvit.geometry.grid import frame_side
 from ifvit.geometry.transforms import similarity_at
 
@@ -128,9 +128,9 @@ def _loop_response(field: Any, sigma: float) -> Any:
     """
 
     def lines(side: int) -> tuple[np.ndarray, np.ndarray]:
-        apart = (np.arange(side) - np.arange(side)[:, None]) / sigma
-        even = np.exp(-0.5 * apart**2)
-        return even.astype(np.float32), (apart * even).astype(np.float32)
+        apart = np.arange(side) - np.arange(side)[:, None]
+        even = gaussian_weight(apart, sigma)
+        return even.astype(np.float32), (apart / sigma * even).astype(np.float32)
 
     (even_y, odd_y), (even_x, odd_x) = (lines(side) for side in field.shape[1:])
     across = product(product(even_y, field), odd_x.T)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from ifvit.config import ModelConfig
 from ifvit.files import sha256_of
 from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
@@ -39,17 +41,31 @@ def load_modules(
     return (dense, dense_meta), (matcher, meta)
 
 
+BOTH_MODULES = "in Module 1", "in Module 2"
+
+
+def differences(
+    first: ModelConfig, second: ModelConfig, where: tuple[str, str], names: Sequence[str] = ()
+) -> dict[str, str]:
+    """Return the settings that two models do not share, each with its values in words.
+
+    ``where`` says which model is which; ``names`` are the settings that count, all if none are
+    given.
+    """
+    both = asdict(first), asdict(second)
+    return {
+        name: f"{name} is {both[0][name]} {where[0]} and {both[1][name]} {where[1]}"
+        for name in names or both[0]
+        if both[0][name] != both[1][name]
+    }
+
+
 def check_same_shape(dense: DenseRegModel, matcher: MatcherModel) -> None:
     """Raise ValueError where the two modules have different ``ModelConfig``."""
     if dense.config != matcher.config:
-        first, second = asdict(dense.config), asdict(matcher.config)
-        differences = [
-            f"{name} is {first[name]} in Module 1 and {second[name]} in Module 2"
-            for name in first
-            if first[name] != second[name]
-        ]
+        found = differences(dense.config, matcher.config, BOTH_MODULES)
         raise ValueError(
-            f"Module 1 and Module 2 have different shapes: {'; '.join(differences)}; pass the "
+            f"Module 1 and Module 2 have different shapes: {'; '.join(found.values())}; pass the "
             "Module 1 checkpoint that Module 2 was trained from, and train both with the same "
             "model.*, or the same --preset"
         )

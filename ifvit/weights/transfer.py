@@ -5,7 +5,6 @@ Each way to break it raises ValueError or FileNotFoundError before the first tra
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from ifvit.models.dense_reg import DenseRegModel
 from ifvit.models.embedding import MatcherModel
 from ifvit.weights.checkpoint import expect_module, load_dense, load_weights
 from ifvit.weights.metadata import HOW_TO_GET, Metadata, link_to
+from ifvit.weights.modules import BOTH_MODULES, differences
 from ifvit.weights.pretrained import module1_file
 from ifvit.weights.storage import foreign_kind
 from ifvit.weights.tensors import check_copied, parameter_arrays
@@ -152,17 +152,12 @@ def load_module1_start(
     """
     path = module1_file(dense_ckpt_path)
     meta = _module1_metadata(path)
-    earlier = dataclasses.asdict(meta.settings().model)
-    wanted = dataclasses.asdict(model.config)
-    differences = [
-        f"{name} is {earlier[name]} there and {wanted[name]} here"
-        for name in wanted
-        if earlier[name] != wanted[name] and name != "canvas"
-    ]
-    if differences:
+    found = differences(meta.settings().model, model.config, ("there", "here"))
+    found.pop("canvas", None)
+    if found:
         raise ValueError(
-            f"training cannot go on from {path}: {'; '.join(differences)}; give the same model.*, "
-            "or the same --preset"
+            f"training cannot go on from {path}: {'; '.join(found.values())}; give the same "
+            "model.*, or the same --preset"
         )
     load_weights(path, model, start=True)
     LOG.info("starting from all of Module 1, epoch %d, in %s", meta.epoch, path)
@@ -195,18 +190,10 @@ def _module1_metadata(path: Path) -> Metadata:
 
 def _check_same_transformer(path: Path, meta: Metadata, model: ModelConfig) -> None:
     dense = meta.settings().model
-    differences = [
-        f"{name} is {getattr(dense, name)} in Module 1 and {getattr(model, name)} in Module 2"
-        for name in TRANSFORMER_FIELDS
-        if getattr(dense, name) != getattr(model, name)
-    ]
-    if differences:
-        wanted = ", ".join(
-            f"model.{name}={getattr(dense, name)}"
-            for name in TRANSFORMER_FIELDS
-            if getattr(dense, name) != getattr(model, name)
-        )
+    found = differences(dense, model, BOTH_MODULES, TRANSFORMER_FIELDS)
+    if found:
+        wanted = ", ".join(f"model.{name}={getattr(dense, name)}" for name in found)
         raise ValueError(
-            f"the transformer of {path} does not fit this Module 2: {'; '.join(differences)}; "
+            f"the transformer of {path} does not fit this Module 2: {'; '.join(found.values())}; "
             f"set {wanted} for Module 2 (or use the same --preset), or train Module 1 again"
         )

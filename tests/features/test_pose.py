@@ -1,6 +1,5 @@
 """The pose of a print by itself: where the core lies and which way the finger points."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -73,12 +72,11 @@ def test_upright_takes_the_cores_place_to_the_core():
 @pytest.fixture(scope="module")
 def frames(masters) -> np.ndarray:
     """Four fingers, an impression each."""
-    draw = jax.jit(render, static_argnums=2)
     made = []
     for finger in range(4):
         one = Master(*(array[finger] for array in masters))
         params = draw_impression(finger_key(0, finger), 0, 0.0)._replace(wet=jnp.zeros(()))
-        made.append(draw(one, params, (SIDE, SIDE)).image)
+        made.append(render(one, params, (SIDE, SIDE)).image)
     return np.stack(list(map(np.asarray, made)))
 
 

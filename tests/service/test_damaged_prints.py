@@ -107,7 +107,7 @@ def test_half_a_sign_is_answered_wherever_it_stands(client_of, half, place):
     if place in one:
         one[place] = half
     else:
-        values[place] = {"metadata": {"a": half}, "key": half}.get(place, half)
+        values[half if place == "key" else place] = {"a": half} if place == "metadata" else half
     body = json.dumps(values | {"print": [one]})
     headers = {"Content-Type": "application/json"}
     answer = client_of(gallery=True).post("/api/enroll", content=body, headers=headers)

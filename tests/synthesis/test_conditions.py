@@ -84,7 +84,6 @@ def test_a_stroke_covers_its_middle_and_not_beyond_its_ends():
 
 def test_a_scar_is_seen_at_the_same_place_of_the_finger(masters):
     one = jax.tree.map(lambda a: a[0], masters)
-    draw = jax.jit(lambda m, p: render(m, p, SHAPE).image)
     for impression in (0, 1):
         still = quiet(draw_impression(finger_key(0, 0), impression, hard=1.0))
         middle = jnp.array([[191.5, 239.5]])
@@ -98,7 +97,7 @@ def test_a_scar_is_seen_at_the_same_place_of_the_finger(masters):
             jnp.ones(3),
         )
         cut = still._replace(conditions=still.conditions._replace(scars=scars))
-        before, after = draw(one, still), draw(one, cut)
+        before, after = (render(one, params, SHAPE).image for params in (still, cut))
         lighter = np.asarray(after - before) > 0.15
         on_finger = np.asarray(to_master(cut, frame_points(SHAPE), SHAPE))[lighter]
         assert lighter.sum() > 20
@@ -125,10 +124,9 @@ def test_strips_are_part_of_the_exact_map(drawn):
 def test_hard_looks_move_no_ridge(masters, drawn):
     """Dark where the relief is high at zero shift, in a hard print of each sensor."""
     one = jax.tree.map(lambda a: a[0], masters)
-    draw = jax.jit(lambda m, p: render(m, p, SHAPE))
     for index in (0, 1, 2, 3, 4, 5):
         params = jax.tree.map(lambda a, i=index: a[i], drawn[1.0])
-        made = draw(one, params._replace(offset=jnp.zeros(2)))
+        made = render(one, params._replace(offset=jnp.zeros(2)), SHAPE)
         inside = np.array(made.contact)[20:-20, 20:-20]
         relief = np.array(made.relief)[20:-20, 20:-20][inside]
 

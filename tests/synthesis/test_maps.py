@@ -28,10 +28,7 @@ def two_impressions(masters):
     key = finger_key(SEED, 0)
     params = [draw_impression(key, i, 30.0) for i in (0, 1)]
     one = jax.tree.map(lambda a: a[0], masters)
-    return params, [draw(one, p, SHAPE) for p in params]
-
-
-draw = jax.jit(render, static_argnums=2)
+    return params, [render(one, p, SHAPE) for p in params]
 
 
 def grid():
@@ -74,7 +71,7 @@ def test_sweat_fills_valleys_where_it_gathers(masters):
     one = jax.tree.map(lambda a: a[0], masters)
     dry = draw_impression(finger_key(SEED, 0), 0)._replace(wet=jnp.zeros(()))
     wet = dry._replace(wet=jnp.asarray(1.5), wet_centre=jnp.zeros(2), wet_radius=jnp.asarray(30.0))
-    before, after = (draw(one, params, SHAPE).image for params in (dry, wet))
+    before, after = (render(one, params, SHAPE).image for params in (dry, wet))
     middle, rim = np.s_[108:148, 108:148], np.s_[:40, :]
     assert before[middle].mean() - after[middle].mean() > 0.2
     np.testing.assert_allclose(before[rim], after[rim], atol=0.05)
@@ -110,7 +107,7 @@ def test_a_turned_print_is_the_print_turned(masters, two_impressions):
     )
     back = from_master(turned, to_master(turned, grid(), SHAPE), SHAPE)
     assert jnp.abs(back - grid()).max() < 0.01
-    again = draw(jax.tree.map(lambda a: a[0], masters), turned, SHAPE)
+    again = render(jax.tree.map(lambda a: a[0], masters), turned, SHAPE)
     assert np.abs(again.relief - np.rot90(made.relief)).max() < 0.01
     assert (np.asarray(again.contact) != np.rot90(made.contact)).mean() < 1e-3
 
@@ -132,7 +129,7 @@ def test_the_sensor_moves_no_ridge(two_impressions):
 
 def test_impostors_do_not_agree(masters, two_impressions):
     (params0, params1), (made0, _) = two_impressions
-    other = draw(jax.tree.map(lambda a: a[1], masters), params1, SHAPE)
+    other = render(jax.tree.map(lambda a: a[1], masters), params1, SHAPE)
     points1, valid = correspondence(params0, params1, grid(), SHAPE)
     relief0, relief1 = sample(made0.relief, grid())[valid], sample(other.relief, points1)[valid]
     assert abs(np.corrcoef(relief0, relief1)[0, 1]) < 0.3
