@@ -113,4 +113,6 @@ def _lines(probe: str, found: SearchResult) -> list[str]:
         rates = rate_text(one.fmr), rate_text(one.fpir)
         whose = map(one_field, (one.id, one.subject, one.finger, one.name))
         lines.append("\t".join([str(rank), score, f"{one.map_score:.3f}", *rates, *whose]))
+    if any(one.score is None for one in found.candidates):
+        lines.append("score -: compared by dense maps alone")
     return lines

@@ -97,7 +97,7 @@ class MatchResult:
     def rate_text(self) -> str:
         """Return the false match rate in words, and say where it is an extrapolation."""
         if self.fmr is None:
-            return ""
+            return ", FMR unknown, as these weights are not calibrated"
         counted = f", FMR ≤ {100 * self.fmr:.2g} %"
         if self.fmr_beyond is None:
             return counted

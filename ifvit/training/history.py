@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ifvit.config import DenseConfig, MatchConfig
+from ifvit.config import DenseConfig, MatchConfig, TrainConfig
+from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.training.run import METRICS, differences, merged
 from ifvit.weights.settings import grouped, to_json
 
@@ -81,14 +83,15 @@ def runs_below(folder: str | Path) -> list[Recorded]:
 def summary(runs: list[Recorded]) -> str:
     """Return the runs as text: epoch and best metrics, and how settings differ from the first's.
 
-    A run is compared with the first one of its module, which differs from the defaults.
+    The first run of a module is compared with the preset that has its networks, or the default
+    one; all others with the first.
     """
     lines: list[str] = []
     first: dict[type, dict[str, Any]] = {}
     for run in runs:
         module = MatchConfig if "arcface_scale" in run.config.get("loss", {}) else DenseConfig
-        usual = json.loads(to_json(module()))
-        config = merged(usual, run.config)
+        config = merged(json.loads(to_json(module())), run.config)
+        name, usual = _preset_of(config, MATCH_PRESETS if module is MatchConfig else DENSE_PRESETS)
         done, wanted = len(run.epochs), config["optim"]["epochs"]
         lines.append(
             f"{run.folder}: Module {1 if module is DenseConfig else 2}, epoch {done}/{wanted}"
@@ -98,7 +101,16 @@ def summary(runs: list[Recorded]) -> str:
         ]
         lines.append("  best: " + (", ".join(best) if best else "no epoch is finished"))
         changed = differences(first.get(module, usual), config)
-        than = "the first of its module" if module in first else "the default"
+        than = "the first of its module" if module in first else f"the preset {name}"
         lines.append(f"  other than {than}: {'; '.join(changed) if changed else 'nothing'}")
         first.setdefault(module, config)
     return "\n".join(lines)
+
+
+def _preset_of(
+    config: dict[str, Any], presets: Mapping[str, TrainConfig]
+) -> tuple[str, dict[str, Any]]:
+    """Return name and settings of the preset with a run's networks, or of ``paper``."""
+    known = {name: json.loads(to_json(one)) for name, one in presets.items()}
+    name = next((name for name, one in known.items() if one["model"] == config["model"]), "paper")
+    return name, known[name]

@@ -99,6 +99,8 @@ def load_module1_transformer_weights(
     path = Path(dense_ckpt_path)
     _check_same_transformer(path, _module1_metadata(path), matcher.config)
     dense, meta = load_dense(path)
+    if other := differences(dense.config, matcher.config, BOTH_MODULES):
+        LOG.warning("`ifvit match` will refuse both together: %s", "; ".join(other.values()))
     source = nnx.state(dense.loftr_transformer, nnx.Param)
     arrays = parameter_arrays(dense.loftr_transformer)
     # A copy: two modules on one buffer could not be donated to a compiled step.

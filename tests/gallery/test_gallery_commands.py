@@ -77,6 +77,8 @@ def test_a_table_says_whose_the_prints_are(folder, capsys) -> None:
     assert second["ppi"] == 500 and second["metadata"] == {}
     found = run(capsys, "search", "g", "set/1_2.png")
     assert found[0] == "set/1_2.png: undecided, since no print is kept; 2 prints"
+    assert found[2].split("\t")[1] == "-"
+    assert found[-1] == "score -: compared by dense maps alone"
     said = complaint(capsys, "verify", "g", "ann", "set/1_2.png")
     assert said == "the claim cannot be decided: no print of theirs is kept"
     Path("t.csv").write_text("path,ppi\nset/1_1.png,many\n", encoding="utf-8")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from ifvit.cli import main
-from ifvit.config import DenseConfig, MatchConfig, OptimConfig, RunConfig
+from ifvit.config import DenseConfig, RunConfig
+from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.training.history import read_run, runs_below, summary
 from ifvit.weights.settings import to_json
 
@@ -29,7 +30,8 @@ def epoch(number: int, **metrics: float) -> dict:
 
 @pytest.fixture
 def folder(tmp_path):
-    slow = DenseConfig(optim=OptimConfig(epochs=4), run=RunConfig("anywhere"))
+    small = DENSE_PRESETS["small"]
+    slow = replace(small, optim=replace(small.optim, epochs=4), run=RunConfig("anywhere"))
     write(
         tmp_path / "a",
         *(begin(DenseConfig()), epoch(1, val_cell_accuracy=0.9)),
@@ -41,7 +43,7 @@ def folder(tmp_path):
     fast = replace(slow, optim=optim, model=model)
     write(tmp_path / "deep" / "b", begin(fast), epoch(1, val_cell_accuracy=0.3))
     errors, worse = {"val_eer": 0.2, "val_index_eer": 0.4}, {"val_eer": 0.3, "val_index_eer": 0.5}
-    write(tmp_path / "c", begin(MatchConfig()), epoch(1, **errors), epoch(2, **worse))
+    write(tmp_path / "c", begin(MATCH_PRESETS["paper"]), epoch(1, **errors), epoch(2, **worse))
     write(tmp_path / "other", {"event": "start", "config": {"lr": 1}}, "not json")
     return tmp_path
 
@@ -63,10 +65,10 @@ def test_the_command_lists_them_with_what_differs(folder, capsys):
     assert lines == [
         f"{folder / 'a'}: Module 1, epoch 3/4",
         "  best: val_cell_accuracy 0.5 (epoch 2)",
-        "  other than the default: epochs: 100 → 4",
+        "  other than the preset small: epochs: 36 → 4",
         f"{folder / 'c'}: Module 2, epoch 2/70",
         "  best: val_eer 0.2 (epoch 1), val_index_eer 0.4 (epoch 1)",
-        "  other than the default: nothing",
+        "  other than the preset paper: nothing",
         f"{folder / 'deep' / 'b'}: Module 1, epoch 1/4",
         "  best: val_cell_accuracy 0.3 (epoch 1)",
         "  other than the first of its module: learning_rate: 0.001 → 0.01; "
@@ -75,7 +77,7 @@ def test_the_command_lists_them_with_what_differs(folder, capsys):
 
 
 def test_a_run_of_an_earlier_version_has_the_defaults_of_what_it_lacks(tmp_path):
-    start = begin(DenseConfig())
+    start = begin(DENSE_PRESETS["paper"])
     del start["config"]["run"]["seed"], start["config"]["model"]["temperature"]
     write(tmp_path / "a", start)
     assert "nothing" in summary(runs_below(tmp_path)) and "no epoch" in summary(

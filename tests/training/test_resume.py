@@ -245,7 +245,7 @@ def test_a_run_of_before_the_groups_goes_on_bit_for_bit(tmp_path, whole, caplog)
     assert again.taken == list(range(6, STEPS)) and again.sha256 == whole.sha256
     assert "other settings" not in caplog.text
     # The same run for `ifvit runs`, whose newest settings lie in groups.
-    assert "other than the default: batch_size: 128 → 2; epochs: 100 → 3; " in summary(
+    assert "other than the preset paper: batch_size: 128 → 2; epochs: 100 → 3; " in summary(
         runs_below(tmp_path)
     )
 

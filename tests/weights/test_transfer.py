@@ -46,6 +46,17 @@ def test_every_byte_of_the_transformer_arrives(
     assert (report.num_arrays, report.num_params) == (20, 2 * (10 * 64 + 4 * 8))
     assert f"epoch 3, in {dense_ckpt}" in caplog.text
     assert "copied 20 arrays, 1344 parameters, to loftr_transformer_global" in caplog.text
+    assert "refuse" not in caplog.text
+
+
+def test_modules_that_no_match_takes_together_are_told_of_before_training(
+    model_config: ModelConfig, dense_ckpt: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    canvas = model_config.canvas + 8
+    other = dataclasses.replace(model_config, canvas=canvas)
+    load_module1_transformer_weights(MatcherModel(other, rngs=nnx.Rngs(9)), dense_ckpt)
+    assert "`ifvit match` will refuse both together: canvas is" in caplog.text
+    assert f"and {canvas} in Module 2" in caplog.text
 
 
 def test_the_backbone_comes_too_when_asked_for(
