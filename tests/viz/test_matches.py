@@ -56,6 +56,12 @@ def result(count: int = 30) -> MatchResult:
     )
 
 
+def test_a_result_says_whether_its_rate_is_known() -> None:
+    unknown, known = result().summary(), replace(result(), fmr=0.001).summary()
+    assert "FMR unknown, as these weights are not calibrated" in unknown
+    assert "FMR ≤ 0.1 %" in known and "calibrated" not in known
+
+
 def test_a_match_is_drawn_and_written(tmp_path: Path) -> None:
     picture = draw_match(result(), tmp_path / "new" / "match.png")
     assert picture.dtype == np.uint8 and picture.shape[2] == 3
