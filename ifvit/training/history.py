@@ -91,7 +91,6 @@ def summary(runs: list[Recorded]) -> str:
     for run in runs:
         module = MatchConfig if "arcface_scale" in run.config.get("loss", {}) else DenseConfig
         config = merged(json.loads(to_json(module())), run.config)
-        name, usual = _preset_of(config, MATCH_PRESETS if module is MatchConfig else DENSE_PRESETS)
         done, wanted = len(run.epochs), config["optim"]["epochs"]
         lines.append(
             f"{run.folder}: Module {1 if module is DenseConfig else 2}, epoch {done}/{wanted}"
@@ -100,10 +99,14 @@ def summary(runs: list[Recorded]) -> str:
             f"{name} {value:.4g} (epoch {at})" for name, (value, at) in sorted(run.best.items())
         ]
         lines.append("  best: " + (", ".join(best) if best else "no epoch is finished"))
-        changed = differences(first.get(module, usual), config)
-        than = "the first of its module" if module in first else f"the preset {name}"
+        if module in first:
+            than, before = "the first of its module", first[module]
+        else:
+            presets = DENSE_PRESETS if module is DenseConfig else MATCH_PRESETS
+            name, before = _preset_of(config, presets)
+            than, first[module] = f"the preset {name}", config
+        changed = differences(before, config)
         lines.append(f"  other than {than}: {'; '.join(changed) if changed else 'nothing'}")
-        first.setdefault(module, config)
     return "\n".join(lines)
 
 
