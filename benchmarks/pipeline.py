@@ -44,7 +44,7 @@ def bench_pair(matcher: Matcher, paths: list[Path], repeats: int) -> None:
         ways = rotations(turns(0), pair.frame0.image.shape[0])
         return aligner.search(pair, aligner.look(pair, ways), settings.followed)
 
-    starts = starts_of(searched(0), aligner.centres(pair.config))
+    starts = starts_of(searched(0))
 
     def whole(_: int) -> float:
         return matcher.match(*paths).score

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.features.coder import INT8, Template
-from ifvit.geometry.arrays import library_of
 
 REACH = 1
 """Cells by which one map is shifted against the other, each way along each axis."""
@@ -32,7 +31,7 @@ def map_similarity(
     All of P maps are compared with all of Q, in NumPy or JAX, by a matrix product for each shift.
     :data:`SHRINKAGE` cells of cosine 0 are in every mean, so that it lies within ±1.
     """
-    library = library_of(cells0)
+    library = cells0.__array_namespace__()
     flat0, count0 = cells0.reshape(len(cells0), -1), mask0.astype(cells0.dtype)
     count0 = count0.reshape(len(cells0), -1)
     best = None
@@ -49,7 +48,7 @@ def shifted(cells: Any, mask: Any, reach: int = REACH) -> Iterator[tuple[Any, An
 
     Shapes are (P, h, w, K) and (P, h, w), in NumPy or JAX; masks get the type of the cells.
     """
-    library, (_, height, width) = library_of(cells), mask.shape
+    library, (_, height, width) = cells.__array_namespace__(), mask.shape
     margin = (reach, reach)
     padded = library.pad(cells, ((0, 0), margin, margin, (0, 0)))
     shown = library.pad(mask.astype(cells.dtype), ((0, 0), margin, margin))

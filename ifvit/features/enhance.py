@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI
-from ifvit.geometry.arrays import Arrays, library_of
+from ifvit.geometry.arrays import Arrays
 from ifvit.geometry.filters import gaussian_blur
 from ifvit.geometry.gabor import oriented_filter
 
@@ -51,7 +51,7 @@ class Enhanced(NamedTuple):
 
 def _gradient(image: Arrays, mask: Arrays) -> tuple[Arrays, Arrays]:
     """Return the derivatives along x and y, 0 where a neighbour lies outside the mask."""
-    library = library_of(image)
+    library = image.__array_namespace__()
     smooth = gaussian_blur(image, 0.8)
     grad_y, grad_x = library.gradient(smooth, axis=(-2, -1))
     # The mask's border would otherwise be the strongest line of the image.
@@ -63,7 +63,7 @@ def flow(
     image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int
 ) -> tuple[Float[Arrays, "B H W"], Float[Arrays, "B H W"]]:
     """Return the orientation along the ridges and its coherence, from a normalised print."""
-    library = library_of(image)
+    library = image.__array_namespace__()
     grad_x, grad_y = _gradient(image, mask)
     sigma = FLOW_SIGMA_PX * ppi / REFERENCE_PPI
     double_cos = gaussian_blur(grad_x**2 - grad_y**2, sigma)
@@ -83,7 +83,7 @@ def ridge_period(
     wave's power, so the ratio of the two gives f without a search for a peak. A difference of
     Gaussians narrows the band first, so that pixel noise does not count as fine ridges.
     """
-    library = library_of(image)
+    library = image.__array_namespace__()
     scale = ppi / REFERENCE_PPI
     band = gaussian_blur(image, 1.6 * scale) - gaussian_blur(image, 8.0 * scale)
     inside = mask.astype(image.dtype)
@@ -101,7 +101,7 @@ def ridge_period(
 
 def enhance(image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int) -> Enhanced:
     """Enhance normalised prints (B, H, W) of one resolution, batched; see :class:`Enhanced`."""
-    library = library_of(image)
+    library = image.__array_namespace__()
     image = library.where(mask, image, 0.0)
     orientation, coherence = flow(image, mask, ppi)
     period = ridge_period(image, mask, ppi)
@@ -115,7 +115,7 @@ def enhance(image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int
 
 def unfiltered(image: Float[Arrays, "B H W"], mask: Bool[Arrays, "B H W"], ppi: int) -> Enhanced:
     """Return normalised prints as they are, with flow and period measured as in :func:`enhance`."""
-    library = library_of(image)
+    library = image.__array_namespace__()
     image = library.where(mask, image, 0.0)
     orientation, coherence = flow(image, mask, ppi)
     return Enhanced(image, orientation, ridge_period(image, mask, ppi), coherence)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from jaxtyping import Bool, Float
 
-from ifvit.geometry.arrays import Arrays, library_of
+from ifvit.geometry.arrays import Arrays
 from ifvit.geometry.filters import gaussian_blur
 
 WINDOW_MM = 0.7
@@ -32,7 +32,7 @@ class Contrast(NamedTuple):
 
 def contrast(image: Float[Arrays, "B H W"], ppi: int) -> Contrast:
     """Return local mean and standard deviation of images at ``ppi``."""
-    library = library_of(image)
+    library = image.__array_namespace__()
     sigma = WINDOW_MM * ppi / 25.4
     mean = gaussian_blur(image, sigma)
     variance = gaussian_blur(library.square(image - mean), sigma)
@@ -46,7 +46,7 @@ def foreground(local: Contrast, ppi: int) -> Bool[Any, "B H W"]:
     contrast, so faint prints keep theirs; a blank image has no foreground.
     """
     deviation = local.deviation
-    library = library_of(deviation)
+    library = deviation.__array_namespace__()
     # The deviation is smooth already, so that its maximum is no outlier.
     strong = deviation.max((1, 2), keepdims=True)
     rough = deviation > library.maximum(FOREGROUND_CONTRAST * strong, LEAST_CONTRAST)
@@ -61,7 +61,7 @@ def normalise(
 
     ``local`` are the image's statistics (:func:`contrast`).
     """
-    library = library_of(image)
+    library = image.__array_namespace__()
     # The floor keeps the noise of flat patches, of wet or missing skin, from being amplified.
     scaled = (image - local.mean) / (local.deviation + 0.03)
     return library.where(mask, library.clip(scaled, -3, 3), 0.0)

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
 from ifvit.features.network_view import Shown
-from ifvit.geometry.arrays import Arrays, library_of, product
+from ifvit.geometry.arrays import Arrays, product
 from ifvit.geometry.filters import gaussian_weight, shrink
 from ifvit.geometry.grid import frame_side
 from ifvit.geometry.transforms import similarity_at
@@ -57,7 +57,7 @@ class Pose(NamedTuple):
 
     def with_direction_of(self, other: Pose) -> Pose:
         """Return these poses with the mean direction of both, weighted by their confidence."""
-        library = library_of(self.rotation)
+        library = self.rotation.__array_namespace__()
         both = [one.confidence * library.exp(1j * one.rotation) for one in (self, other)]
         mean = (both[0] + both[1]) / 2
         return Pose(self.core, library.angle(mean), abs(mean))
@@ -77,7 +77,7 @@ def pose_at(
     The arguments are as in :class:`ifvit.runtime.calls.CellPoses`, on the canvas of ``config``;
     the poses are in pixels at 500 ppi of its frame.
     """
-    library = library_of(log_p)
+    library = log_p.__array_namespace__()
     batch, _, columns = log_p.shape
     best = library.argmax(log_p.reshape(batch, -1), axis=1)
     apart = library.take_along_axis(offset.reshape(batch, -1, 2), best[:, None, None], axis=1)[:, 0]
@@ -99,7 +99,7 @@ def pose_of(
 
     ``orientation`` is in radians along the ridge; all three arrays are at the network's resolution.
     """
-    library = library_of(orientation)
+    library = orientation.__array_namespace__()
     shown = shrink(mask.astype(library.float32), CELL)
     weight = library.where(mask, coherence, 0.0)
     parts = weight * library.cos(2 * orientation), weight * library.sin(2 * orientation)
@@ -149,7 +149,7 @@ def upright(pose: Pose, side: int, scale: Float[Any, "*B"] | float = 1.0) -> Any
     ``side`` is that of the canvas in pixels at 500 ppi, the unit of the transforms too; one pixel
     of it is ``scale`` pixels of the print. ``pose`` may be one pose or B poses.
     """
-    library = library_of(pose.rotation)
+    library = pose.rotation.__array_namespace__()
     cos, sin = scale * library.cos(pose.rotation), scale * library.sin(pose.rotation)
     return similarity_at(cos, sin, library.array(core_place(side)), pose.core)
 

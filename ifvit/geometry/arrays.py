@@ -1,7 +1,9 @@
 """Formulas that are written once for arrays of NumPy and of JAX.
 
 Matching computes with NumPy, so that it waits for no compiler; training draws prints on
-accelerators, with JAX. What both do is one function, which uses the library of its arguments.
+accelerators, with JAX. What both do is one function, which asks its arguments for their library:
+``array.__array_namespace__()`` is ``numpy`` or ``jax.numpy``. Source: the array API standard,
+https://data-apis.org/array-api.
 """
 
 from __future__ import annotations
@@ -20,20 +22,9 @@ else:
     Arrays = Any
 
 
-def library_of(array: object) -> Any:
-    """Return the module, ``numpy`` or ``jax.numpy``, that computes with an array."""
-    if isinstance(array, np.ndarray | np.generic | float | int):
-        return np
-    import jax.numpy as jnp
-
-    return jnp
-
-
 def product(first: Any, second: Any) -> Any:
     """Return the matrix product to float32 precision: accelerators would round its factors."""
-    library = library_of(second if isinstance(first, np.ndarray) else first)
-    return (
-        np.matmul(first, second)
-        if library is np
-        else library.matmul(first, second, precision="highest")
-    )
+    if isinstance(first, np.ndarray) and isinstance(second, np.ndarray):
+        return np.matmul(first, second)
+    library = (second if isinstance(first, np.ndarray) else first).__array_namespace__()
+    return library.matmul(first, second, precision="highest")

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float
 
-from ifvit.geometry.arrays import Arrays, library_of, product
+from ifvit.geometry.arrays import Arrays, product
 
 RADIUS = 6
 """Half the filter's side in pixels: it holds one and a half periods of up to 4.5 px (9 px at
@@ -48,7 +48,7 @@ def gabor_taps(
     pixels of the image. ``along`` and ``across`` are the envelope's standard deviations in periods.
     The filters have no response to a constant and unit L1 norm.
     """
-    library = library_of(orientation)
+    library = orientation.__array_namespace__()
     cos, sin = library.cos(orientation), library.sin(orientation)
     # The envelope's exponent is a dx² + b dy² + c dx dy, the wave's phase p dx + q dy.
     scale = -0.5 / (period * period)
@@ -81,7 +81,7 @@ def apply_taps(
 
 def _padded(image: Any) -> Any:
     lead = [(0, 0)] * (image.ndim - 2)
-    return library_of(image).pad(image, [*lead, (RADIUS, RADIUS), (RADIUS, RADIUS)])
+    return image.__array_namespace__().pad(image, [*lead, (RADIUS, RADIUS), (RADIUS, RADIUS)])
 
 
 def _applied(padded: Any, taps: Any) -> Any:
@@ -110,7 +110,7 @@ def oriented_filter(
     ``period`` is in pixels, at most ``2 RADIUS / 3``, so that the filter holds three half-waves.
     Outside the ``mask`` the result is 0: there NumPy computes as little as possible.
     """
-    library = library_of(image)
+    library = image.__array_namespace__()
     if library is np:
         return _within(image, orientation, period, mask)
     made = _applied(_padded(image), gabor_taps(orientation, period))

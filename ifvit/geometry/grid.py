@@ -6,13 +6,14 @@ cell is ``STRIDE`` pixels of the network's canvas wide.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
 from ifvit.config import REFERENCE_PPI, STRIDE, ModelConfig
-from ifvit.geometry.arrays import Arrays, library_of
+from ifvit.geometry.arrays import Arrays
 from ifvit.geometry.filters import shrink
 
 
@@ -39,17 +40,22 @@ def frame_side(model: ModelConfig) -> int:
     return model.canvas * REFERENCE_PPI // model.ppi
 
 
+@lru_cache(maxsize=32)
 def cell_centres(model: ModelConfig) -> Float[np.ndarray, "N 2"]:
-    """Return the (x, y) of every coarse cell's centre, in pixels at 500 ppi of the frame."""
+    """Return the (x, y) of every coarse cell's centre, in pixels at 500 ppi of the frame.
+
+    The array is kept, and cannot be written to.
+    """
     factor = REFERENCE_PPI // model.ppi
     line = (np.arange(model.cells) * STRIDE + (STRIDE - 1) / 2 + 0.5) * factor - 0.5
-    x, y = np.meshgrid(line, line)
-    return np.stack([x, y], axis=-1).reshape(-1, 2).astype(np.float32)
+    centres = np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2)
+    centres.flags.writeable = False
+    return centres
 
 
 def nearest_cell(points: Float[Arrays, "*B 2"], model: ModelConfig) -> Int[Arrays, "*B"]:
     """Return the index of the cell that holds each frame point; points outside go to the border."""
-    size, library = STRIDE * REFERENCE_PPI / model.ppi, library_of(points)
+    size, library = STRIDE * REFERENCE_PPI / model.ppi, points.__array_namespace__()
     column = library.clip(library.floor((points[..., 0] + 0.5) / size), 0, model.cells - 1)
     row = library.clip(library.floor((points[..., 1] + 0.5) / size), 0, model.cells - 1)
     return (row * model.cells + column).astype(np.int32)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Num
 
-from ifvit.geometry.arrays import Arrays, library_of
+from ifvit.geometry.arrays import Arrays
 
 
 def similarity_at(cos: Any, sin: Any, start: Any, end: Any) -> Any:
@@ -21,19 +21,21 @@ def similarity_at(cos: Any, sin: Any, start: Any, end: Any) -> Any:
 
     The length of (cos, sin) is its scale. Arrays (B,) of ``cos`` and ``sin`` give (B, 2, 3).
     """
-    library = library_of(cos)
+    library = cos.__array_namespace__()
     rows = [library.stack([cos, -sin], axis=-1), library.stack([sin, cos], axis=-1)]
     linear = library.stack(rows, axis=-2)
     return library.concatenate([linear, (end - linear @ start)[..., None]], axis=-1)
 
 
 def similarity(
-    angle: float, centre: Sequence[float], scale: float = 1.0
-) -> Float[np.ndarray, "2 3"]:
+    angle: float | Num[np.ndarray, "*A"],
+    centre: Sequence[float],
+    scale: float | Num[np.ndarray, "*A"] = 1.0,
+) -> Float[np.ndarray, "*A 2 3"]:
     """Return the rotation by ``angle`` degrees (x axis towards y axis) about ``centre`` (x, y),
-    combined with a scaling by ``scale`` about the same point.
+    combined with a scaling by ``scale`` about the same point; of arrays (A,), A of them.
     """
-    radians, middle = np.deg2rad(angle), np.asarray(centre, float)
+    radians, middle = np.deg2rad(np.asarray(angle, float)), np.asarray(centre, float)
     return np.asarray(
         similarity_at(scale * np.cos(radians), scale * np.sin(radians), middle, middle)
     )
@@ -56,25 +58,24 @@ def apply(H: Float[Arrays, "*A 2 3"], points: Float[Arrays, "*K 2"]) -> Float[Ar
 
 def invert(H: Float[Arrays, "*A 2 3"]) -> Float[Arrays, "*A 2 3"]:
     """Return the inverse of a 2×3 transform, or of each of many."""
-    library = library_of(H)
-    if H.ndim > 2:
-        return library.stack([invert(one) for one in H])
-    (a, b), (c, d) = H[0, :2], H[1, :2]
-    linear = library.array([[d, -b], [-c, a]]) / (a * d - b * c)
-    return library.concatenate([linear, -(linear @ H[:, 2])[:, None]], axis=1)
+    library = H.__array_namespace__()
+    (a, b), (c, d) = (H[..., 0, 0], H[..., 0, 1]), (H[..., 1, 0], H[..., 1, 1])
+    rows = [library.stack([d, -b], axis=-1), library.stack([-c, a], axis=-1)]
+    linear = library.stack(rows, axis=-2) / (a * d - b * c)[..., None, None]
+    return library.concatenate([linear, -(linear @ H[..., 2:])], axis=-1)
 
 
-def compose(H: Float[Arrays, "2 3"], first: Float[Arrays, "2 3"]) -> Float[Arrays, "2 3"]:
-    """Return the transform that applies ``first`` and then ``H``."""
-    parts = [H[:, :2] @ first[:, :2], apply(H, first[:, 2])[:, None]]
-    return library_of(H).concatenate(parts, axis=1)
+def compose(H: Float[Arrays, "*A 2 3"], first: Float[Arrays, "*B 2 3"]) -> Float[Arrays, "*C 2 3"]:
+    """Return the transform that applies ``first`` and then ``H``; either may be many."""
+    linear, moved = H[..., :2] @ first[..., :2], H[..., :2] @ first[..., 2:] + H[..., 2:]
+    return H.__array_namespace__().concatenate([linear, moved], axis=-1)
 
 
 def coarser(H: Float[Arrays, "*A 2 3"], factor: float) -> Float[Arrays, "*A 2 3"]:
     """Return a transform of pixels as one of pixels that are ``factor`` times as large."""
     offset = (factor - 1) / 2  # a coarse pixel's centre among the pixels that it is the mean of
     moved = offset * H[..., :2].sum(-1) + H[..., 2] - offset
-    return library_of(H).concatenate([H[..., :2], moved[..., None] / factor], axis=-1)
+    return H.__array_namespace__().concatenate([H[..., :2], moved[..., None] / factor], axis=-1)
 
 
 def fit_similarity(
@@ -86,7 +87,7 @@ def fit_similarity(
     It is computed in closed form in the complex plane (Umeyama, IEEE TPAMI 13(4), 1991, in two
     dimensions).
     """
-    library = library_of(points0)
+    library = points0.__array_namespace__()
     weight = valid / library.maximum(valid.sum(), 1)
     mean0, mean1 = (weight[:, None] * points0).sum(0), (weight[:, None] * points1).sum(0)
     x0, y0 = (points0 - mean0).T

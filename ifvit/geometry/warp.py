@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Num
 
-from ifvit.geometry.arrays import Arrays, library_of
+from ifvit.geometry.arrays import Arrays
 
 
 def sample(image: Num[Arrays, "H W *C"], points: Float[Arrays, "*P 2"]) -> Float[Arrays, "*P *C"]:
     """Read an image at points (x, y) by bilinear interpolation; points beyond the border take the
     value at the border."""
-    return _sample(image, points, library_of(image))
+    return _sample(image, points, image.__array_namespace__())
 
 
 def sample_each(

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
-from ifvit.config import ModelConfig
 from ifvit.features.enhancer import EnhancerName
 from ifvit.features.extractor import Extractor
 from ifvit.features.features import Features
@@ -67,7 +66,6 @@ class Aligner:
         self.rule = rule
         self.side = frame_side(self.config)
         self.extractor = Extractor(engine, enhancer, fit_config)
-        self._centres: dict[int, np.ndarray] = {}
 
     @classmethod
     def from_checkpoint(
@@ -171,11 +169,11 @@ class Aligner:
     def refined(self, pair: DrawnPair, found: Hypotheses, settings: RefineConfig) -> Refined:
         """Lay the ridges of a pair on each other, starting from Module 1's hypotheses."""
         ridges = pair.frame0.ridges, pair.frame1.ridges
-        return refine(*ridges, starts_of(found, self.centres(pair.config)), pair.config, settings)
+        return refine(*ridges, starts_of(found), pair.config, settings)
 
     def placed(self, pair: DrawnPair, found: Hypotheses, refined: Refined) -> Alignment:
         """Return the alignment that hypotheses and ridges give, in pixels of the frames."""
-        centres, config = self.centres(pair.config), pair.config
+        centres, config = cell_centres(pair.config), pair.config
         return placed_by_ridges(found, refined, centres, config, self.align_config, self.rule)
 
     def look(
@@ -190,16 +188,10 @@ class Aligner:
         resolution and normalised there: so the only interpolation happens where a ridge period has
         nine pixels rather than four, and the border that a rotation brings in is no edge.
         """
-        centres, settings = self.centres(pair.config), self.align_config
+        centres, settings = cell_centres(pair.config), self.align_config
         drawn = warp(pair.frame1.image, pair.frame1.mask, H_0to1, displacement)
         view, cells1 = network_input(*drawn, pair.config)
         values0, cells0 = (np.repeat(array[None], len(H_0to1), axis=0) for array in pair.map0)
         found = self.engine.dense(values0, self.engine.backbone(view), cells0, cells1)
         ways = matched(found, H_0to1, centres, settings, displacement)
         return rectified(ways, centres, settings.inlier_px, settings.rectify)
-
-    def centres(self, config: ModelConfig) -> Float[np.ndarray, "N 2"]:
-        """Return the coarse cells' centres on a canvas, in pixels of the frame."""
-        if config.canvas not in self._centres:
-            self._centres[config.canvas] = cell_centres(config).astype(np.float64)
-        return self._centres[config.canvas]

@@ -5,6 +5,7 @@ Displacements are in frame pixels at 500 ppi; images at the network's resolution
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -54,8 +55,7 @@ def correlation(
     most = -(-reach // factor)
     image1, inside = warp_ridges(ridges1, H, displacement, config)
     soft0, soft1 = ridges0.mask.astype(np.float32), inside.astype(np.float32)
-    image0, window = ridges0.image * soft0, _window(config, block)
-    rows = window.reshape(config.cells, -1, ROWS).mean(axis=2)
+    image0, (window, rows) = ridges0.image * soft0, _windows(config, block)
 
     def block_sum(x: Float[np.ndarray, "H W"]) -> Float[np.ndarray, "h w"]:
         return rows @ _row_sums(x) @ window.T
@@ -111,11 +111,16 @@ def at_shifts(
     )
 
 
-def _window(config: ModelConfig, block: float) -> Float[np.ndarray, "h H"]:
-    """Return the Gaussian weight of every pixel in every coarse cell's block, along one axis."""
+@lru_cache(maxsize=32)
+def _windows(
+    config: ModelConfig, block: float
+) -> tuple[Float[np.ndarray, "h H"], Float[np.ndarray, "h R"]]:
+    """Return the Gaussian weight of every pixel in every coarse cell's block, along one axis, and
+    its mean over each :data:`ROWS` pixels."""
     sigma = block * config.ppi / REFERENCE_PPI
     centre = STRIDE * np.arange(config.cells)[:, None] + (STRIDE - 1) / 2
-    return gaussian_weight(np.arange(config.canvas) - centre, sigma).astype(np.float32)
+    window = gaussian_weight(np.arange(config.canvas) - centre, sigma).astype(np.float32)
+    return window, window.reshape(config.cells, -1, ROWS).mean(axis=2)
 
 
 def _row_sums(image: Float[np.ndarray, "*B H W"]) -> Float[np.ndarray, "*B r W"]:

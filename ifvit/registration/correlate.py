@@ -51,28 +51,24 @@ def search(
     """
     factor = REFERENCE_PPI // config.ppi
     middle = (config.canvas * factor - 1) / 2
-    tried = np.array(
-        [
-            compose(H, similarity(turn, (middle, middle), scale))
-            for turn in grid.turns
-            for scale in grid.scales
-        ]
-    )
+    turns, scales = np.meshgrid(grid.turns, grid.scales, indexing="ij")
+    tried = compose(H, similarity(turns.ravel(), (middle, middle), scales.ravel()))
     reach = POOL * -(-grid.shift // (factor * POOL))
     evidence = _correlation(ridges0, ridges1, network_transform(tried, config), reach)
-    made, found = [], []
+    ways, offsets, found = [], [], []
     for _ in range(count):
         at, row, column = map(int, np.unravel_index(evidence.argmax(), evidence.shape))
-        offset = [peak(evidence[at, row], column), peak(evidence[at, :, column], row)]
-        move = np.column_stack([np.eye(2), factor * (np.array(offset) - reach)])
-        made.append(compose(tried[at], move))
+        ways.append(at)
+        offsets.append([peak(evidence[at, row], column), peak(evidence[at, :, column], row)])
         found.append(evidence[at, row, column])
         # A placement less than a ridge period away is the same one.
         near = [
             slice(max(place - r, 0), place + r + 1) for place, r in ((at, 1), (row, 2), (column, 2))
         ]
         evidence[tuple(near)] = -2
-    return np.array(made), np.array(found)
+    moves = np.tile(np.eye(2, 3), (count, 1, 1))
+    moves[..., 2] = factor * (np.array(offsets) - reach)
+    return compose(tried[ways], moves), np.array(found)
 
 
 def _correlation(

@@ -42,7 +42,7 @@ class Hypotheses(NamedTuple):
 def rotations(angles: Float[np.ndarray, " A"], side: int) -> Float[np.ndarray, "A 2 3"]:
     """Return the rotations by ``angles``, degrees, about the middle of frames of this side."""
     middle = (side - 1) / 2
-    return np.array([similarity(angle, (middle, middle)) for angle in angles])
+    return similarity(angles, (middle, middle))
 
 
 def turned_and_scaled(
@@ -52,7 +52,8 @@ def turned_and_scaled(
     of frame 0; rotations in degrees, frames of this side in pixels."""
     middle = ((side - 1) / 2,) * 2
     others = [(scale, turn) for scale in scales for turn in turns if (scale, turn) != (1, 0)]
-    return np.array([compose(laid, similarity(turn, middle, scale)) for scale, turn in others])
+    scale, turn = np.array(others, float).T
+    return compose(laid, similarity(turn, middle, scale))
 
 
 def joined(first: Hypotheses, second: Hypotheses) -> Hypotheses:

@@ -196,27 +196,27 @@ def _laid_through(
 class Start(NamedTuple):
     """A coarse alignment to refine, with its field and its K matches.
 
-    ``weight`` is a match's confidence, ``spread`` how far off it may be, pixels. Where all weights
-    are 0 the ridges decide alone.
+    ``at`` is the cell of frame 0 that a match is of, as the index of its centre; ``weight`` the
+    match's confidence, ``spread`` how far off it may be, pixels. Where all weights are 0 the ridges
+    decide alone.
     """
 
     H_0to1: Float[np.ndarray, "2 3"]
     displacement: Float[np.ndarray, "h w 2"]
-    points0: Float[np.ndarray, "K 2"]
+    at: Int[np.ndarray, " K"]
     points1: Float[np.ndarray, "K 2"]
     weight: Float[np.ndarray, " K"]
     spread: Float[np.ndarray, " K"]
 
 
-def starts_of(found: Hypotheses, centres: Float[np.ndarray, "N 2"]) -> list[Start]:
+def starts_of(found: Hypotheses) -> list[Start]:
     """Return Module 1's hypotheses as starts, with the matches that their neighbours support."""
     made = []
     for way, H in enumerate(found.H_0to1):
-        kept = found.confidence[way] > 0
+        at = np.flatnonzero(found.confidence[way] > 0)
         believed = found.confidence[way] * (found.inliers[way] & found.bent[way])
-        points = centres[kept], found.points1[way][kept]
-        said = believed[kept], found.spread[way][kept]
-        made.append(Start(H, found.displacement[way], *points, *said))
+        said = found.points1[way][at], believed[at], found.spread[way][at]
+        made.append(Start(H, found.displacement[way], at, *said))
     return made
 
 
@@ -224,7 +224,7 @@ class Rectified(NamedTuple):
     """Print 1 drawn in print 0's frame by an alignment and its field, with its matches there."""
 
     ridges: Ridges
-    points0: Float[np.ndarray, "K 2"]
+    at: Int[np.ndarray, " K"]
     points1: Float[np.ndarray, "K 2"]
     weight: Float[np.ndarray, " K"]
     spread: Float[np.ndarray, " K"]
@@ -232,10 +232,10 @@ class Rectified(NamedTuple):
 
 def rectify(ridges1: Ridges, start: Start, config: ModelConfig) -> Rectified:
     """Draw print 1 in print 0's frame, without the distortion that the matches show."""
-    there = apply(invert(start.H_0to1), start.points1)
-    there = there - between_cells(start.displacement, start.points0, config)
-    ridges = warp_ridges(ridges1, start.H_0to1, start.displacement, config)
-    return Rectified(ridges, start.points0, there, start.weight, start.spread)
+    field = start.displacement
+    there = apply(invert(start.H_0to1), start.points1) - field.reshape(-1, 2)[start.at]
+    ridges = warp_ridges(ridges1, start.H_0to1, field, config)
+    return Rectified(ridges, start.at, there, start.weight, start.spread)
 
 
 def between_cells(

@@ -20,7 +20,7 @@ from jaxtyping import Float
 
 from ifvit.config import ModelConfig
 from ifvit.features.frame_features import Ridges
-from ifvit.geometry.grid import cell_centres, nearest_cell
+from ifvit.geometry.grid import cell_centres
 from ifvit.geometry.transforms import apply, compose, fit_similarity, invert
 from ifvit.registration.correlate import Search, search
 from ifvit.registration.elastic import ELASTIC_CONFIG, ElasticConfig, Told, elastic
@@ -226,8 +226,8 @@ class _Steps(NamedTuple):
     ) -> float:
         """Return the support of a placement by its matches, weighted by their confidence and by how
         near it puts them."""
-        moved = displacement.reshape(-1, 2)[nearest_cell(flat.points0, self.config)]
-        placed = apply(H, flat.points0 + moved)
+        moved = cell_centres(self.config) + displacement.reshape(-1, 2)
+        placed = apply(H, moved[flat.at])
         away = np.square(placed - flat.points1).sum(-1) / self.settings.match_px**2
         supported = (flat.weight * np.exp(-0.5 * away)).sum()
         return float(self.settings.match_weight * supported / self.most)
@@ -237,10 +237,9 @@ def _told(
     flat: Rectified, H: Float[np.ndarray, "2 3"], config: ModelConfig, settings: RefineConfig
 ) -> Told:
     """Return where the matches put their cells, as displacements before ``H`` is applied."""
-    cells = config.cells
-    moved, weight = np.zeros((cells**2, 2)), np.zeros(cells**2)
-    at = nearest_cell(flat.points0, config)
-    moved[at] = apply(invert(H), flat.points1) - flat.points0
+    cells, centres, at = config.cells, cell_centres(config), flat.at
+    moved, weight = np.zeros_like(centres), np.zeros(len(centres))
+    moved[at] = apply(invert(H), flat.points1) - centres[at]
     weight[at] = settings.told_weight * flat.weight * certainty(flat.spread, settings.told_px)
     return Told(moved.reshape(cells, cells, 2), weight.reshape(cells, cells))
 

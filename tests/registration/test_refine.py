@@ -61,8 +61,8 @@ def placement(angle: float, shift: tuple[float, float]) -> np.ndarray:
 
 def alone(H: np.ndarray) -> list[Start]:
     """Starts without matches: the ridges decide."""
-    still, points = np.zeros((TINY_MODEL.cells, TINY_MODEL.cells, 2)), np.zeros((0, 2))
-    return [Start(one, still, points, points, *np.zeros((2, 0))) for one in H]
+    still, none = np.zeros((TINY_MODEL.cells, TINY_MODEL.cells, 2)), np.zeros(0, int)
+    return [Start(one, still, none, np.zeros((0, 2)), *np.zeros((2, 0))) for one in H]
 
 
 def error(refined: Refined, truth: np.ndarray, oval: np.ndarray) -> float:
