@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ifvit.registration.plate import plate
+from ifvit.registration.plate import _among, _by_strips, plate
 
 SHAPES = [(6, 6, 2, 1), (9, 7, 1, 2), (4, 11, 2, 3), (3, 3, 1, 1), (2, 5, 2, 1)]
 
@@ -19,20 +19,21 @@ def cost(field, sure, pull, bending, staying):
     return known + bending * bent + staying * (field**2).sum()
 
 
-def asked(shape, seed):
+def asked(shape, seed, share=0.6):
     """What some of the cells know, each along some directions."""
     rng = np.random.default_rng(seed)
     rows, columns, inner, _fields = shape
-    root = rng.normal(size=(rows, columns, inner, 1)) * (rng.random((rows, columns, 1, 1)) < 0.6)
+    root = rng.normal(size=(rows, columns, inner, 1)) * (rng.random((rows, columns, 1, 1)) < share)
     sure = root @ root.swapaxes(-1, -2)
     return sure, sure @ rng.normal(size=shape)
 
 
+@pytest.mark.parametrize("share", [0.2, 0.6])
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(("bending", "staying"), [(0.01, 1e-3), (1.0, 1e-4)])
-def test_no_other_field_costs_less(shape, bending, staying):
+def test_no_other_field_costs_less(shape, bending, staying, share):
     """A quadratic cost has its minimum where it rises by as much both ways, in every direction."""
-    sure, pull = asked(shape, seed=sum(shape))
+    sure, pull = asked(shape, sum(shape), share)
     found = plate(sure, pull, bending, staying)
     rng = np.random.default_rng(1)
     least = cost(found, sure, pull, bending, staying)
@@ -41,6 +42,21 @@ def test_no_other_field_costs_less(shape, bending, staying):
         up, down = (cost(found + s * step, sure, pull, bending, staying) for s in (1, -1))
         assert up > least and down > least
         assert up - down == pytest.approx(0.0, abs=1e-8 * (up - least))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_both_ways_to_the_field_lead_to_the_same(shape):
+    sure, pull = asked(shape, sum(shape), share=0.3)
+    (rows, columns, inner, fields), grid = shape, (*shape[:2], 0.3, 1e-4)
+    known, right = sure.reshape(-1, inner, inner), pull.reshape(-1, inner, fields)
+    at = np.flatnonzero(known.any(axis=(1, 2)))
+    assert 0 < len(at) < rows * columns
+    few, all_ = _among(at, known[at], right[at], grid), _by_strips(known, right, grid)
+    np.testing.assert_allclose(few.reshape(shape), all_.reshape(shape), rtol=1e-8, atol=1e-8)
+
+
+def test_where_nothing_is_known_nothing_moves():
+    assert not plate(np.zeros((6, 7, 2, 2)), np.zeros((6, 7, 2, 1)), 0.01, 1e-3).any()
 
 
 def test_fields_found_at_once_are_those_found_one_by_one():
