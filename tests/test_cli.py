@@ -28,6 +28,7 @@ from ifvit.matcher import Matcher
 from ifvit.presets import DENSE_PRESETS
 from ifvit.weights.convert import TABLE
 from ifvit.weights.loftr import transformer_shapes
+from ifvit.weights.storage import DENSE_FILE, MATCHER_FILE
 
 
 @dataclass(frozen=True)
@@ -44,8 +45,9 @@ class Checkpoints:
 
 
 @pytest.fixture(scope="session")
-def ckpts(trained_pair) -> Checkpoints:
-    return Checkpoints(*map(str, trained_pair))
+def ckpts(exported) -> Checkpoints:
+    """Both modules with their graphs, for which nothing compiles; not to be changed."""
+    return Checkpoints(*(str(exported / "small" / name) for name in (DENSE_FILE, MATCHER_FILE)))
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -231,13 +233,14 @@ def test_a_wrong_resolution_is_one_line(capsys, ckpts, print_folder):
 # Bad checkpoints
 
 
-def test_checkpoints_of_the_wrong_module(capsys, ckpts, print_folder):
+def test_checkpoints_of_the_wrong_module(capsys, trained_pair, print_folder):
     good = str(print_folder / "1_1.png")
-    for dense, matcher in ((ckpts.matcher, ckpts.matcher), (ckpts.dense, ckpts.dense)):
+    module1, module2 = map(str, trained_pair)
+    for dense, matcher in ((module2, module2), (module1, module1)):
         flags = ["--dense-ckpt", dense, "--matcher-ckpt", matcher]
         line = complaint(capsys, "match", good, good, *flags)
         assert "is a checkpoint of Module" in line and "expected Module" in line
-    line = complaint(capsys, "train-match", "--pretrained-ckpt", ckpts.matcher)
+    line = complaint(capsys, "train-match", "--pretrained-ckpt", module2)
     assert "is a checkpoint of Module 2" in line
 
 
@@ -499,9 +502,9 @@ def test_match_decides_at_a_false_match_rate(capsys, caplog, tmp_path, ckpts, pr
     prints = [str(path) for path in sorted(print_folder.glob("*.png"))[:2]]
     plain = complaint(capsys, "match", *prints, *ckpts.flags, "--threshold", "0.1")
     assert "is not calibrated" in plain and "ifvit calibrate" in plain
-    matcher = shutil.copy(ckpts.matcher, tmp_path)
-    flags = ["--dense-ckpt", ckpts.dense, "--matcher-ckpt", str(matcher)]
-    own = Matcher.from_checkpoints(ckpts.dense, matcher)
+    shutil.copytree(Path(ckpts.matcher).parent, tmp_path, dirs_exist_ok=True)
+    own_ckpts = Checkpoints(*(str(tmp_path / name) for name in (DENSE_FILE, MATCHER_FILE)))
+    flags, own = own_ckpts.flags, Matcher.from_checkpoints(own_ckpts.dense, own_ckpts.matcher)
     # The highest score and the lowest there can be; prints that are not aligned have the lowest.
     for impostor, accepted in ((-1.0, True), (1.0, False)):
         calibrated = own.decision.calibrated([impostor] * 99, own.fingerprint)
