@@ -28,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from tqdm import tqdm
 
-from ifvit.config import DenseConfig, DenseStartConfig, RunConfig
+from ifvit.config import DenseConfig, DenseStartConfig, OptimConfig, RunConfig
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.metrics import eer
@@ -178,8 +178,8 @@ def run(args: argparse.Namespace) -> dict[str, list[Measured]]:
     sets = {Path(root).name: read_dataset(root) for root in args.dataset_root}
     base = DENSE_PRESETS["tiny"]
     data = replace(base.data, fingers=args.fingers, max_rotation=45.0)
-    first = replace(base.optim, epochs=args.start_epochs, pairs_per_epoch=1000)
-    later = replace(first, epochs=args.epochs, learning_rate=base.optim.learning_rate / 2)
+    first = OptimConfig(epochs=args.start_epochs, pairs_per_epoch=1000, batch_size=8)
+    later = replace(first, epochs=args.epochs, learning_rate=first.learning_rate / 2)
     rows: dict[str, list[Measured]] = {name: [] for name in ARMS}
     for seed in args.seeds:
         folder = args.out / f"seed{seed}"

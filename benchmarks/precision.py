@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from timing import machine
 
-from ifvit.config import HardwareConfig, RunConfig
+from ifvit.config import HardwareConfig, OptimConfig, RunConfig
 from ifvit.presets import DENSE_PRESETS
 from ifvit.training.dense import dense_sources, train_dense
 from ifvit.weights.checkpoint import read_metadata
@@ -26,13 +26,12 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--preset", choices=sorted(DENSE_PRESETS), default="tiny")
-    parser.add_argument("--epochs", type=int, help="instead of the preset's")
+    parser.add_argument("--epochs", type=int, default=10, help="of 400 pairs")
     parser.add_argument("--seeds", type=int, default=3)
     args = parser.parse_args()
-    base = DENSE_PRESETS[args.preset]
-    epochs = args.epochs or base.optim.epochs
-    base = replace(base, optim=replace(base.optim, epochs=epochs))
-    print(f"{machine()}; preset {args.preset}, {epochs} epochs")
+    optim = OptimConfig(epochs=args.epochs, pairs_per_epoch=400, batch_size=8)
+    base = replace(DENSE_PRESETS[args.preset], optim=optim)
+    print(f"{machine()}; preset {args.preset}, {args.epochs} epochs of 400 pairs")
     print(ROW.format("seed", "computes", "L_D", "cell accuracy", "within one cell", "seconds"))
     for seed in range(args.seeds):
         sources = dense_sources(replace(base, run=replace(base.run, seed=seed)))

@@ -29,14 +29,25 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ifvit.config import DenseStartConfig, MatchLossConfig, MatchStartConfig, RunConfig
+from ifvit.config import (
+    DenseStartConfig,
+    MatchLossConfig,
+    MatchStartConfig,
+    OptimConfig,
+    RunConfig,
+)
 from ifvit.presets import DENSE_PRESETS, MATCH_PRESETS
 from ifvit.training.dense import dense_sources, train_dense
 from ifvit.training.match import match_sources, train_match
 from ifvit.weights.loftr import read_loftr
 from ifvit.weights.storage import DENSE_FILE
 
-DENSE, MATCH = DENSE_PRESETS["tiny"], MATCH_PRESETS["tiny"]
+DENSE = replace(
+    DENSE_PRESETS["tiny"], optim=OptimConfig(epochs=10, pairs_per_epoch=400, batch_size=8)
+)
+MATCH = replace(
+    MATCH_PRESETS["tiny"], optim=OptimConfig(epochs=4, pairs_per_epoch=640, batch_size=16)
+)
 
 
 @dataclass(frozen=True)

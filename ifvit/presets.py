@@ -33,10 +33,11 @@ DENSE_PRESETS: dict[str, DenseConfig] = {
         data=DenseDataConfig(fingers=2500, max_rotation=45.0, hard=0.4, zoom=SMALL_ZOOM),
         optim=OptimConfig(epochs=36, pairs_per_epoch=1000, batch_size=8),
     ),
+    # Small batches and large steps: more is learnt of the few pairs that minutes allow.
     "tiny": DenseConfig(
         model=TINY_MODEL,
         data=DenseDataConfig(fingers=128, val_fingers=16, max_rotation=30.0, turn=0.0),
-        optim=OptimConfig(epochs=10, pairs_per_epoch=400, batch_size=8),
+        optim=OptimConfig(epochs=10, pairs_per_epoch=240, batch_size=4, learning_rate=2e-3),
     ),
 }
 
@@ -59,7 +60,7 @@ MATCH_PRESETS: dict[str, MatchConfig] = {
     "tiny": MatchConfig(
         model=TINY_MODEL,
         data=MatchDataConfig(fingers=128, val_fingers=16),
-        optim=OptimConfig(epochs=4, pairs_per_epoch=640, batch_size=16),
+        optim=OptimConfig(epochs=4, pairs_per_epoch=320, batch_size=8),
     ),
 }
 

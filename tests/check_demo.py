@@ -15,7 +15,7 @@ LEAST = {
     ("module1", "within_one_cell"): 0.60,
     ("module2", "auc"): 0.90,
 }
-MOST_SECONDS = 600
+MOST_SECONDS = 480
 
 
 def failures(report: dict) -> list[str]:
