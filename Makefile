@@ -1,5 +1,5 @@
 # make demo: the whole method on prints that it makes itself; make test: lint, types and tests;
-# make test-slow: the tests that take minutes each; make wheel-check: the wheel, installed alone;
+# make test-slow: the tests that take long; make wheel-check: the wheel, installed alone;
 # make fuzz: every reader on damaged files; make docs: the site of the documents, in build/site.
 # Both create .venv and install into it; PYTHON=python3.12 chooses the interpreter.
 
@@ -30,8 +30,9 @@ test: $(VENV)/.installed-dev
 	$(BIN)/mypy
 	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=10
 
-# By one process: Ray, kills and the largest prints want the machine for themselves.
+# The slow ones by one process: Ray, kills and the largest prints want the machine for themselves.
 test-slow: $(VENV)/.installed-dev
+	$(BIN)/pytest -m heavy -n $(WORKERS) --dist loadfile --no-loadscope-reorder --durations=10
 	$(BIN)/pytest -m slow --durations=10
 
 # The same with a thousand prints, all sizes and two hundred kills, of which test-slow takes a part.

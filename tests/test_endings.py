@@ -187,6 +187,7 @@ def test_a_full_disk_is_told_however_little_is_written(tmp_path, count):
 
 
 @pytest.mark.parametrize("device", ["cuda", "tpu", "nonsense"])
+@pytest.mark.heavy
 def test_a_device_that_is_not_there_is_named(tmp_path, device, print_folder, trained_pair):
     flags = ["--dense-ckpt", str(trained_pair[0]), "--out", str(tmp_path)]
     prints = [str(print_folder / "1_1.png")] * 2
@@ -209,6 +210,7 @@ def test_a_user_without_a_home_has_no_cache():
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.heavy
 def test_an_interrupt_at_any_moment_is_one_line(tmp_path):
     """From where the program begins, through imports of the libraries and work, to its end."""
     path, draw = templates(tmp_path / "t.npz", [f"{n}.png" for n in range(1500)]), random.Random(0)

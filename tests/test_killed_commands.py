@@ -203,6 +203,7 @@ NAMES = (
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in ("synth", "train-dense")])
+@pytest.mark.heavy
 def test_some_kills(name, server, tmp_path):
     kill_often(name, 4, server, tmp_path, 0)
 

@@ -81,6 +81,7 @@ def drawn(matcher: Matcher, image: np.ndarray) -> FrameFeatures:
     return matcher.extractor.at(prepared, matcher.extractor.fit(prepared))
 
 
+@pytest.mark.heavy
 def test_aligned_prints_get_scores_and_a_record(knowing: Matcher, ridge_print: np.ndarray) -> None:
     result = knowing.match(
         features_of(ridge_print, name="a"), features_of(np.roll(ridge_print, 5, axis=1))
@@ -235,6 +236,7 @@ def test_no_pairs_give_no_results(matcher: Matcher) -> None:
     assert matcher.match_pairs([]) == []
 
 
+@pytest.mark.heavy
 def test_threads_share_one_matcher(knowing: Matcher, ridge_print: np.ndarray) -> None:
     shown = [features_of(np.roll(ridge_print, shift, axis=1)) for shift in (0, 5, 9)]
     pairs = [(one, other) for one in shown for other in shown] * 2
@@ -310,6 +312,7 @@ def test_a_matcher_from_scratch_goes_with_any_module_1(tmp_path: Path, small: Mo
         Matcher.from_checkpoints(path, module2)
 
 
+@pytest.mark.heavy
 def test_a_larger_canvas_than_in_training(
     tmp_path: Path, small: ModelConfig, ridge_print: np.ndarray
 ) -> None:

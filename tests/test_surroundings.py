@@ -53,6 +53,7 @@ def test_no_line_is_narrower_than_it_can_be(columns, monkeypatch, capsys):
     ],
     ids=lambda given: given[0],
 )
+@pytest.mark.heavy
 def test_a_working_folder_that_is_gone_is_said_to_be(arguments, tmp_path, monkeypatch, capsys):
     (tmp_path / "gone").mkdir()
     monkeypatch.chdir(tmp_path / "gone")

@@ -41,6 +41,7 @@ def test_a_file_is_decoded_as_by_its_decoder_here(ridges, kind):
 
 
 @pytest.mark.parametrize("kind", apart.APART)
+@pytest.mark.heavy
 def test_damaged_files_are_refused_by_name(ridges, kind):
     """Some of these end the decoder; that this test ends is what it shows."""
     data, draw, told = saved(ridges, kind), random.Random(1), []

@@ -63,6 +63,7 @@ def test_no_damaged_png_is_read_as_another_picture(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG", "GIF", "PPM", "JPEG2000"])
+@pytest.mark.heavy
 def test_what_is_whole_is_read_from_files_pipes_and_memory(tmp_path, kind):
     data = saved(kind)
     path = tmp_path / "print"
@@ -207,6 +208,7 @@ print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
         *(("WEBP", "L", 256), ("GIF", "L", 256), ("JPEG2000", "L", 256), ("PPM", "I;16", 65535)),
     ],
 )
+@pytest.mark.heavy
 def test_the_largest_images_take_half_a_gigabyte_at_most(tmp_path, kind, mode, most):
     path = str(tmp_path / "largest")
     for code, *arguments in ((LARGEST, kind, mode, str(most), path), (READ, path)):

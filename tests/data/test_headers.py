@@ -199,6 +199,7 @@ print(*(line.split()[1] for line in open("/proc/self/status") if line.startswith
 
 
 @pytest.mark.parametrize("kind", ["WEBP", "PNG"])
+@pytest.mark.heavy
 def test_the_largest_transparent_pictures_take_half_a_gigabyte(tmp_path: Path, kind):
     """Of noise, which no format makes smaller."""
     values = np.random.default_rng(0).integers(0, 255, (4096, 4096, 4), dtype=np.uint8)

@@ -168,6 +168,7 @@ def test_a_file_that_is_cut_is_refused_whatever_pillow_was_told(kind, share, tmp
 
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
 @pytest.mark.parametrize("kind", [kind for kind in CUT if kind != "JPEG2000"])
+@pytest.mark.heavy
 def test_a_thread_that_is_done_leaves_the_others_their_rules(kind, share, monkeypatch):
     """Pillow's settings are all threads' own: another reads a print while this one is at it."""
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)

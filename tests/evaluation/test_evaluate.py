@@ -59,6 +59,7 @@ def test_templates_of_the_fvc_protocol(config, tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["pair", "template"])
+@pytest.mark.heavy
 def test_an_interrupted_run_goes_on_and_gives_the_same_table(config, tmp_path, mode, monkeypatch):
     whole = replace(config, mode=mode, protocol="all", out=str(tmp_path / "whole"))
     expected = evaluate(whole).read_bytes()

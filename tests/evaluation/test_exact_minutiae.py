@@ -20,6 +20,8 @@ from ifvit.sources.masters import TEST_FINGERS
 from ifvit.synthesis.dataset import make_dataset
 from ifvit.synthesis.impression import to_master
 
+pytestmark = pytest.mark.heavy
+
 pytest.importorskip("skimage")
 
 SPEC = DatasetSpec(fingers=2, impressions=2, first_finger=TEST_FINGERS)

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from test_same_run import expected, made_set, run
 
 from ifvit.evaluation.resume import SCORES_FILE
@@ -35,6 +36,7 @@ def rows_of(out: Path) -> list[bytes]:
     return [line for line in path.read_bytes().splitlines(True) if line.endswith(b"\n")]
 
 
+@pytest.mark.heavy
 def test_an_evaluation_goes_on_after_any_kill(tmp_path):
     """Kills between two rows, within one, and in the middle of a rewriting."""
     root, draw = made_set(tmp_path / "set", 0, fingers=5), random.Random(0)

@@ -14,6 +14,8 @@ from ifvit.geometry.field import Displacement
 from ifvit.registration.alignment import Alignment
 from ifvit.sources.masters import TEST_FINGERS
 
+pytestmark = pytest.mark.heavy
+
 MODEL = ModelConfig(backbone_widths=(8, 8, 8), d_model=16, num_layers=2, num_heads=2)
 
 

@@ -55,6 +55,7 @@ def test_the_backbone_on_canvases_of_any_size(two_models) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.heavy
 def test_the_matches_of_two_maps_of_any_size(micro, stir, kind) -> None:
     """Sides that differ between the two maps; masks with holes, and one pair without any cell."""
     config = replace(micro, **KINDS[kind])
@@ -116,6 +117,7 @@ def matcher_of(micro, stir):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.heavy
 def test_the_codes_of_prints_of_any_size(matcher_of, kind, size) -> None:
     model = matcher_of(kind)
     image, mask = prints_and_masks(*SIZES[size])

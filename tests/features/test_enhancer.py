@@ -62,6 +62,7 @@ def test_pyfing_that_is_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
         source_of("pyfing")
 
 
+@pytest.mark.heavy
 def test_pyfing_draws_the_ridges_dark_and_nothing_outside_the_print(
     matcher, ridge_print: np.ndarray
 ) -> None:

@@ -96,6 +96,7 @@ def moved(frames) -> np.ndarray:
     return np.stack([warp(frame, whole, MOVED[None])[0][0] for frame in frames])
 
 
+@pytest.mark.heavy
 def test_a_turned_and_shifted_print_has_its_pose_turned_and_shifted(frames, moved):
     """A template is of the finger, not of how it was set down."""
     pose0, pose1 = posed(frames), posed(moved)

@@ -39,6 +39,7 @@ def taken(made: dict[str, np.ndarray], ppi: float | None = None) -> list[str]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.heavy
 def test_no_print_is_refused(kind):
     assert taken(Maker().all_of(kind)) == []
 
@@ -70,6 +71,7 @@ def test_no_print_of_any_size_is_refused(kind, shape, ppi):
     assert len(taken(Maker(*shape, seed=sum(shape)).all_of(kind), ppi)) <= 1
 
 
+@pytest.mark.heavy
 def test_synthetic_prints_are_taken(tmp_path):
     paths = write_dataset(tmp_path / "prints", DatasetSpec(fingers=3, impressions=8, hard=0.7))
     assert [path.name for path in paths if refused(read_image(path))] == []

@@ -104,6 +104,7 @@ def kills(path: Path, count: int) -> int:
     return told
 
 
+@pytest.mark.heavy
 def test_a_gallery_survives_some_kills(tmp_path) -> None:
     kills(tmp_path / "g", 6)
 

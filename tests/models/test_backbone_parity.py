@@ -112,6 +112,7 @@ def networks(widths: tuple[int, int, int]) -> tuple[ResNet18, ResNetFPN_8_2]:
 
 @pytest.mark.parametrize("train", [True, False], ids=["train", "eval"])
 @pytest.mark.parametrize("size", [(64, 64), (40, 72)])
+@pytest.mark.heavy
 def test_the_whole_backbone_and_its_gradient(size, train):
     ours, theirs = networks((8, 12, 16))
     theirs.train(train)

@@ -26,6 +26,7 @@ def test_shapes_and_the_checkpoint_tree() -> None:
 
 
 @pytest.mark.parametrize("use_loftr", [True, False])
+@pytest.mark.heavy
 def test_a_compiled_step_learns_one_pair_and_moves_the_statistics(use_loftr: bool) -> None:
     config = ModelConfig(
         backbone_widths=(4, 4, 8), d_model=8, num_layers=2, num_heads=2, use_loftr=use_loftr
@@ -62,6 +63,7 @@ def test_in_eval_a_pair_does_not_depend_on_its_batch() -> None:
     assert not model.ResNet18.bn1.use_running_average
 
 
+@pytest.mark.heavy
 def test_an_empty_print_gives_finite_values_and_gradients() -> None:
     model = DenseRegModel(CONFIG, rngs=nnx.Rngs(0))
     image, mask = jnp.zeros((1, 32, 32)), jnp.zeros((1, 4, 4), bool)

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 from flax import nnx
 
 from ifvit.config import CELL_DIM, ModelConfig
@@ -56,6 +57,7 @@ def test_normalising_is_safe_at_zero() -> None:
     assert jnp.isfinite(jax.grad(lambda x: l2_normalise(x).sum())(zero)).all()
 
 
+@pytest.mark.heavy
 def test_unit_vectors_a_pose_and_matches() -> None:
     model = MatcherModel(CONFIG, rngs=nnx.Rngs(0))
     assert parts(model) == {
@@ -94,6 +96,7 @@ def test_a_print_has_one_code_whatever_stands_beside_it() -> None:
     np.testing.assert_allclose(both[0].log_p, search(model, loose, mask).log_p, atol=1e-4)
 
 
+@pytest.mark.heavy
 def test_all_parts_train_in_one_compiled_step() -> None:
     model = MatcherModel(CONFIG, rngs=nnx.Rngs(0))
     optimizer = nnx.Optimizer(model, optax.adam(1e-2), wrt=nnx.Param)

@@ -2,6 +2,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+import pytest
 from flax import nnx
 
 from ifvit.models.fine_matching import LEAST_SPREAD, FineMatchingHead
@@ -43,6 +44,7 @@ def test_a_cell_is_judged_by_its_own_partner_alone() -> None:
         np.testing.assert_array_equal(moved > 0, expected)
 
 
+@pytest.mark.heavy
 def test_it_learns_a_shift_that_both_features_tell_of_and_where_it_cannot_know() -> None:
     """The shift is the difference of two features; every other cell's is noise beside it."""
     head = FineMatchingHead(D, rngs=nnx.Rngs(0))

@@ -101,6 +101,7 @@ def error(own: jax.Array, reference: torch.Tensor, mask: np.ndarray | None = Non
 
 @pytest.mark.parametrize("masked", [False, True], ids=["all", "masked"])
 @pytest.mark.parametrize("cross", [False, True], ids=["self", "cross"])
+@pytest.mark.heavy
 def test_one_encoder_layer(ours, theirs, cross, masked):
     size0, size1 = (9, 4), (5, 11) if cross else (9, 4)
     x, source = tokens(0, size0), tokens(1 if cross else 0, size1)
@@ -127,6 +128,7 @@ def test_the_two_position_encodings_are_told_apart():
 
 @pytest.mark.parametrize("masked", [False, True], ids=["all", "masked"])
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
+@pytest.mark.heavy
 def test_the_whole_coarse_transformer(ours, theirs, sizes, masked):
     feat0, feat1 = tokens(0, sizes[0]), tokens(1, sizes[1])
     masks = (foreground(sizes[0]), foreground(sizes[1])) if masked else (None, None)

@@ -91,6 +91,7 @@ def test_norms_and_residual_are_where_loftr_has_them() -> None:
 
 
 @pytest.mark.parametrize("kind", [LocalFeatureTransformer, SiameseTransformer])
+@pytest.mark.heavy
 def test_image_1_sees_the_image_0_that_was_just_updated(kind) -> None:
     net = kind(8, 2, 2, rngs=nnx.Rngs(0))
     feat0, feat1 = tokens(0, 5), tokens(1, 6)

@@ -32,6 +32,7 @@ def pairs(masters) -> list[tuple[FrameFeatures, FrameFeatures]]:
     return list(zip(*made, strict=True))
 
 
+@pytest.mark.heavy
 def test_the_true_rotation_is_among_the_few(pairs: list) -> None:
     angles = search_angles()
     found = np.array([likely_turns(*pair, angles, AlignConfig().turns) for pair in pairs])

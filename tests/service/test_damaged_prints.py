@@ -55,6 +55,7 @@ def sent(client, values: np.ndarray, count: int, path: str, other: str | None) -
     return statuses
 
 
+@pytest.mark.heavy
 def test_damaged_pictures_are_answered(client_of):
     statuses = sent(client_of(), print_array(1), 200, "/api/match", "candidate")
     assert set(statuses) <= {200, 413, 422}

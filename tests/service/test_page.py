@@ -430,6 +430,7 @@ def test_axe_would_find_it(visit):
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.heavy
 def test_nothing_serious_is_found_by_axe(visit, scheme):
     visitor = visit(color_scheme=scheme, viewport={"width": 1200, "height": 900})
     found = serious(visitor.page)

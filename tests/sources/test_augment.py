@@ -92,6 +92,7 @@ def test_copies_are_turned_within_the_limit(copies):
     assert 0.3 * ROTATION < turned.max() <= ROTATION
 
 
+@pytest.mark.heavy
 def test_both_frames_are_turned_together(monkeypatch, micro, source):
     """Frame 0 is turned, and the map to frame 1 is as exact as without."""
     monkeypatch.setattr(augment, "corrupt_look", lambda key, frame: frame)

@@ -10,6 +10,7 @@ from ifvit.sources.batch_warp import warp_affine_batch
 
 
 @pytest.mark.parametrize("side", [None, 30])
+@pytest.mark.heavy
 def test_each_print_is_drawn_as_by_itself(side) -> None:
     rng = np.random.default_rng(0)
     images, masks = rng.random((3, 40, 40)).astype(np.float32), rng.random((3, 40, 40)) > 0.3

@@ -27,6 +27,7 @@ def same(batch0, batch1) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(batch0, batch1, strict=True))
 
 
+@pytest.mark.heavy
 def test_a_batch_is_a_function_of_seed_and_index(source, masters, micro):
     batch = source.batch(3, SIZE)
     assert batch.image0.shape == (SIZE, 48, 48) and batch.matches0.shape == (SIZE, 36)
@@ -58,6 +59,7 @@ def test_impostor_pairs_have_no_match(source):
     assert (np.asarray(batch.matches0)[genuine] >= 0).any()
 
 
+@pytest.mark.heavy
 def test_matches_agree_with_the_exact_correspondence(source, micro):
     """A matched cell's centre lies in the cell that it is matched with: half a cell at most."""
     centres = np.asarray(cell_centres(micro))
@@ -107,6 +109,7 @@ def test_grow_masters_equals_make_masters(masters, few_masters_per_call):
         np.testing.assert_array_equal(own, made)
 
 
+@pytest.mark.heavy
 def test_hard_prints_and_zoom_are_drawn_for_the_pair():
     fingers, impressions = jnp.zeros((64, 2), int), jnp.arange(128).reshape(64, 2)
     draw = partial(draw_pairs, 0, fingers, impressions, ROTATION)
@@ -121,6 +124,7 @@ def test_hard_prints_and_zoom_are_drawn_for_the_pair():
     np.testing.assert_array_equal(again.zoom, params0.zoom)
 
 
+@pytest.mark.heavy
 def test_a_batch_of_hard_prints_has_exact_matches(masters, micro):
     """Matched cells agree with the exact correspondence of the very same hard prints."""
     how = {"max_rotation": ROTATION, "impostor_ratio": 0.0, "hard": 1.0, "zoom": (0.8, 1.2)}

@@ -53,6 +53,7 @@ def test_pairs_that_nobody_can_align_are_an_error(fake, prints):
         FolderPrints(prints, fake, seed=0, error=NONE)
 
 
+@pytest.mark.heavy
 def test_poses_of_a_pair_agree_by_its_alignment(fake, prints, micro):
     angle = np.deg2rad(20.0)
     turn = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]

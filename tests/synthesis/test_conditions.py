@@ -9,6 +9,8 @@ from ifvit.synthesis import draw_impression, finger_key, from_master, render, to
 from ifvit.synthesis.conditions import Strokes, covered, strip_shift
 from ifvit.synthesis.sensor import frame_points
 
+pytestmark = pytest.mark.heavy
+
 SHAPE = (256, 256)
 
 

@@ -119,6 +119,7 @@ def test_what_a_larger_set_left_is_not_read_as_this_ones(tmp_path, left):
         write_dataset(tmp_path, DatasetSpec(fingers=3, impressions=2))
 
 
+@pytest.mark.heavy
 def test_a_set_is_finished_by_its_table_after_all_else(tmp_path):
     spec, seen = DatasetSpec(fingers=1, impressions=1), []
 

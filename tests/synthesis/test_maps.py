@@ -96,6 +96,7 @@ def test_corresponding_points_show_the_same_ridge_phase(two_impressions):
     assert np.corrcoef(relief0, shifted)[0, 1] < 0.5
 
 
+@pytest.mark.heavy
 def test_a_turned_print_is_the_print_turned(masters, two_impressions):
     """By a quarter, the frame's pixels come to lie on pixels: relief and contact just rotate."""
     (params, _), (made, _) = two_impressions

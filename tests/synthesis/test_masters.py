@@ -16,6 +16,7 @@ from ifvit.synthesis.orientation import (
 )
 
 
+@pytest.mark.heavy
 def test_a_master_depends_on_seed_and_finger_alone(masters):
     again = make_masters(0, jnp.array([2, 0, 3, 1]))
     np.testing.assert_array_equal(masters.ridges[2], again.ridges[0])

@@ -78,6 +78,7 @@ def test_force_never_folds_skin_and_is_undone(forces):
     assert off.max() < 0.01
 
 
+@pytest.mark.heavy
 def test_no_hard_impression_folds_and_each_can_be_undone(hard_prints):
     """The whole map, sweeps and bumps included; strips move rows as wholes, and fold none."""
     flat = hard_prints._replace(
@@ -147,6 +148,7 @@ def test_without_force_nothing_moves():
     np.testing.assert_allclose(released(still, q), q, atol=1e-4)
 
 
+@pytest.mark.heavy
 def test_ridges_agree_where_the_exact_map_says_so(masters):
     """Two hard impressions of one finger show the same phase of ridges at corresponding points."""
     one = jax.tree.map(lambda a: a[0], masters)

@@ -20,6 +20,8 @@ from ifvit.weights.convert import TABLE, convert_loftr
 from ifvit.weights.describe import describe
 from ifvit.weights.tensors import parameter_arrays
 
+pytestmark = pytest.mark.heavy
+
 
 @pytest.fixture(scope="module")
 def chain(tmp_path_factory, micro, dense_config, match_config, few_masters_per_call, one_optimizer):

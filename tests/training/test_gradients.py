@@ -15,6 +15,8 @@ from ifvit.training.gradients import as_used, gradients, set_compute
 from ifvit.training.losses import dense_loss
 from ifvit.training.steps import dense_step
 
+pytestmark = pytest.mark.heavy
+
 PLAIN = HardwareConfig()
 
 

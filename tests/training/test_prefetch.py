@@ -92,6 +92,7 @@ def test_what_outlasts_the_step_was_waited_for(prefetch):
     assert 0.3 < ahead.waited < 3
 
 
+@pytest.mark.heavy
 def test_training_is_the_same_with_and_without(dense_config, pairs, one_optimizer, tmp_path):
     """Bit for bit, and each epoch's line says what share of its time went into waiting."""
     found = []

@@ -28,6 +28,8 @@ from ifvit.training.print_steps import (
     print_step,
 )
 
+pytestmark = pytest.mark.heavy
+
 SETTINGS = LossSettings.of(MatchLossConfig())
 
 

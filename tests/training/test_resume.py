@@ -311,6 +311,7 @@ def files(folder: Path) -> list[Path]:
 
 @orphans
 @pytest.mark.parametrize(("damage", "step"), [(flip, 1), (cut, 3), (Path.unlink, 1)])
+@pytest.mark.heavy
 def test_a_damaged_state_is_passed_over(tmp_path, whole, caplog, damage, step):
     """Whichever of its files is hit: the run ends as if nothing had been.
 

@@ -41,6 +41,7 @@ def train(dense_config, pairs, tmp_path, monkeypatch):
     return run
 
 
+@pytest.mark.heavy
 def test_averages_and_steps_in_parts_go_on_bit_for_bit(train, tmp_path):
     whole = train("whole")
     with pytest.raises(Stopped, match="goes on"):

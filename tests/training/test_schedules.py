@@ -45,6 +45,7 @@ def test_an_eased_print_is_turned_and_distorted_less():
     )
 
 
+@pytest.mark.heavy
 def test_a_source_eases_its_batches(masters, micro):
     how = {"max_rotation": 60.0, "impostor_ratio": 0.0}
     eases = None, lambda index: Ease(1.0, 1.0), lambda index: Ease(0.0, 0.0)
@@ -78,6 +79,7 @@ def moved(micro, **scales: float) -> dict[str, float]:
     return {part: float(np.mean(jax.tree.leaves(tree))) for part, tree in change.items()}
 
 
+@pytest.mark.heavy
 def test_parts_learn_at_rates_of_their_own(micro):
     plain = moved(micro)
     slow = moved(micro, backbone_lr_scale=0.1, transformer_lr_scale=0.5)

@@ -106,6 +106,7 @@ ADAM = optax.adam(3e-3)
 """One object: a compiled step is found again only for the very same functions."""
 
 
+@pytest.mark.heavy
 def test_one_batch_can_be_learnt(micro, pairs):
     model = DenseRegModel(micro, rngs=nnx.Rngs(0))
     optimizer = nnx.Optimizer(model, ADAM, wrt=nnx.Param)
@@ -130,6 +131,7 @@ def test_batch_statistics_move_in_training_and_not_in_validation(micro, pairs):
     assert not any(same(trained, values(model, nnx.BatchStat)))
 
 
+@pytest.mark.heavy
 def test_a_folder_of_prints_trains(dense_config, print_folder, tmp_path, caplog, one_optimizer):
     data = replace(dense_config.data, dataset_root=str(print_folder))
     config = replace(dense_config, data=data, run=RunConfig(str(tmp_path)))
@@ -152,6 +154,7 @@ def test_folder_batches(dense_config, print_folder):
     assert ((np.asarray(held.batch(0, 2).matches0) >= 0).any(1)).all()
 
 
+@pytest.mark.heavy
 def test_two_prints_of_a_finger_are_no_impostors(print_folder, micro):
     listed = [p for p in read_dataset(print_folder) if p.finger == "1"]
     prints = read_canvases(listed, source_side(micro))
