@@ -100,6 +100,7 @@ def test_scores_of_another_run_are_not_mixed(config, tmp_path):
     assert run["comparisons"] == 6 and len(run["matcher_ckpt_sha256"]) == 64
 
 
+@pytest.mark.heavy
 def test_a_print_that_cannot_be_processed_is_a_row(config, tmp_path, print_folder, caplog):
     folder = tmp_path / "prints"
     shutil.copytree(print_folder, folder)

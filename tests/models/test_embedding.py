@@ -82,6 +82,7 @@ def test_unit_vectors_a_pose_and_matches() -> None:
     np.testing.assert_allclose(jnp.exp(pose.log_p).sum((1, 2)), 1.0, rtol=1e-5)
 
 
+@pytest.mark.heavy
 def test_a_print_has_one_code_whatever_stands_beside_it() -> None:
     """In eval mode: a template is compared with any other, made at any time."""
     model = nnx.view(MatcherModel(CONFIG, rngs=nnx.Rngs(0)), use_running_average=True)

@@ -42,6 +42,7 @@ def test_the_true_rotation_is_among_the_few(pairs: list) -> None:
     assert (np.abs(away).min(axis=1) <= 45).all(), away
 
 
+@pytest.mark.heavy
 def test_where_few_are_tried_all_are(pairs: list) -> None:
     angles = np.array([-10.0, 0.0, 10.0])
     np.testing.assert_array_equal(likely_turns(*pairs[0], angles, 3), angles)

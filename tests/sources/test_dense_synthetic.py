@@ -50,6 +50,7 @@ def test_draw_pairs_different_fingers_as_impostors(source):
     assert rows.min() >= 0 and rows.max() < 4 and impressions.min() >= 0
 
 
+@pytest.mark.heavy
 def test_impostor_pairs_have_no_match(source):
     batch = source.batch(0, SIZE)
     genuine = np.asarray(batch.genuine)

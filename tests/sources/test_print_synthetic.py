@@ -66,6 +66,7 @@ def test_an_upright_print_has_no_rotation(params, masters):
     assert abs(np.rad2deg(pose.rotation)) < 10
 
 
+@pytest.mark.heavy
 def test_shapes_and_labels(batch, exact):
     rows, _ = exact.draw(0, SIZE)
     np.testing.assert_array_equal(rows[::2], rows[1::2])
@@ -83,6 +84,7 @@ def laid_of(source, index: int, pose):
     return jax.vmap(lambda key, one: erring(key, one, source.error, SIDE))(keys, pose)
 
 
+@pytest.mark.heavy
 def test_a_posed_print_has_its_core_at_its_place(batch, exact):
     """Exact without an error."""
     place = jnp.array([core_place(SIDE)])
@@ -91,6 +93,7 @@ def test_a_posed_print_has_its_core_at_its_place(batch, exact):
 
 
 @pytest.mark.parametrize("error", [NONE, PoseError()])
+@pytest.mark.heavy
 def test_matches_are_those_of_the_exact_map(masters, micro, error):
     """Cell by cell: out of the pose, over to the other print, and into its pose."""
     source = SyntheticPrints(0, np.arange(4), masters, micro, error=error)
@@ -112,6 +115,7 @@ def test_matches_are_those_of_the_exact_map(masters, micro, error):
     assert found >= 8
 
 
+@pytest.mark.heavy
 def test_in_their_poses_prints_of_a_finger_lie_on_each_other(batch):
     """Without an error, all but the skin's distortion: within a cell."""
     matches0 = np.asarray(batch.matches0)
@@ -121,6 +125,7 @@ def test_in_their_poses_prints_of_a_finger_lie_on_each_other(batch):
     assert np.abs(target % 6 - cell % 6).max() <= 1
 
 
+@pytest.mark.heavy
 def test_a_batch_is_a_function_of_seed_and_index(exact, batch):
     again, other = exact.batch(0, SIZE), exact.batch(2, SIZE)
     for one, same in zip(jax.tree.leaves(batch), jax.tree.leaves(again), strict=True):

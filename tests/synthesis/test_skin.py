@@ -98,6 +98,7 @@ def test_no_hard_impression_folds_and_each_can_be_undone(hard_prints):
     assert off.max() < 0.01
 
 
+@pytest.mark.heavy
 def test_what_bends_skin_beside_force_is_bounded(hard_prints):
     assert jax.vmap(lipschitz)(hard_prints).max() <= MOST_MILD + 1e-5
 

@@ -65,6 +65,7 @@ def batch() -> PairBatch:
     )
 
 
+@pytest.mark.heavy
 def test_a_choice_that_is_far_off_is_replaced_by_the_truth(model, batch, shown) -> None:
     _, L_F = dense_losses(model, batch)
     assert shown[0][0] == 0 and shown[0][7] == 8
@@ -77,6 +78,7 @@ def test_a_choice_that_is_far_off_is_replaced_by_the_truth(model, batch, shown) 
     assert float(L_F) == pytest.approx(float(expected), rel=1e-4)
 
 
+@pytest.mark.heavy
 def test_places_of_cells_without_a_match_have_no_part(model, batch, shown) -> None:
     before = dense_losses(model, batch)[1]
     elsewhere = batch._replace(places1=batch.places1.at[0, MATCHED:].add(100.0))
@@ -84,6 +86,7 @@ def test_places_of_cells_without_a_match_have_no_part(model, batch, shown) -> No
     assert len(shown) == 2
 
 
+@pytest.mark.heavy
 def test_hits_and_errors_are_counted_over_matched_cells(model, batch, shown) -> None:
     """All but two are found exactly, and all but one to within a cell; errors are pixels at 500
     ppi."""

@@ -93,6 +93,7 @@ def test_training_goes_on_from_an_earlier_module_1(dense_ckpt, dense_config, mic
         dense.start_weights(other)
 
 
+@pytest.mark.heavy
 def test_training_goes_on_from_the_weights_that_ship_by_their_name() -> None:
     shipped = pretrained_files().dense
     model, _ = load_dense(shipped)
@@ -116,6 +117,7 @@ def test_one_batch_can_be_learnt(micro, pairs):
     assert losses[-1] < 0.6 * losses[0]
 
 
+@pytest.mark.heavy
 def test_batch_statistics_move_in_training_and_not_in_validation(micro, pairs):
     model = DenseRegModel(micro, rngs=nnx.Rngs(0))
     optimizer = nnx.Optimizer(model, ADAM, wrt=nnx.Param)
@@ -142,6 +144,7 @@ def test_a_folder_of_prints_trains(dense_config, print_folder, tmp_path, caplog,
     assert "6 prints of 3 fingers, 1 held out" in caplog.text
 
 
+@pytest.mark.heavy
 def test_folder_batches(dense_config, print_folder):
     data = replace(dense_config.data, dataset_root=str(print_folder))
     train, held = dense_sources(replace(dense_config, data=data))
@@ -162,6 +165,7 @@ def test_two_prints_of_a_finger_are_no_impostors(print_folder, micro):
     assert source.batch(0, 2).genuine.all()
 
 
+@pytest.mark.heavy
 def test_an_empty_folder_source_is_refused(micro):
     none = Canvases([], np.zeros(0, int), np.zeros((0, 8, 8), np.uint8))
     with pytest.raises(ValueError, match="no prints to train on"):

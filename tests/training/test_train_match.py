@@ -29,6 +29,7 @@ def same(before: list[np.ndarray], after: list[np.ndarray]) -> list[bool]:
     return [np.array_equal(a, b) for a, b in zip(before, after, strict=True)]
 
 
+@pytest.mark.heavy
 def test_a_checkpoint_whose_lineage_names_module_1(match_run, match_config, dense_ckpt, micro):
     path, logged = match_run
     model, meta = load_matcher(path)
@@ -60,6 +61,7 @@ def test_it_starts_from_module_1(match_config, dense_ckpt, transfer):
         assert all(found) == (transfer == "backbone"), part
 
 
+@pytest.mark.heavy
 def test_what_is_measured_by_hand(prints, micro, match_run, monkeypatch):
     """Two fingers: maps that tell them apart, index vectors that do not, one pose of three."""
     made = prints.batch(0, 4)
@@ -92,6 +94,7 @@ def test_what_is_measured_by_hand(prints, micro, match_run, monkeypatch):
     assert found.indices[0].tolist() == [0.0, 0.0]
 
 
+@pytest.mark.heavy
 def test_verification_leaves_the_model_alone(prints, match_config, match_run):
     model, _ = load_matcher(match_run[0])
     before = values(model)
