@@ -45,6 +45,7 @@ def test_no_print_is_refused(kind):
 
 
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.heavy
 def test_nor_is_it_a_print_when_shifted_and_turned(kind):
     """Other parts of it, 19° round: a tenth of the images, chosen by chance."""
     made = Maker(seed=1).all_of(kind)

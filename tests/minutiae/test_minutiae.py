@@ -121,6 +121,7 @@ def test_ends_that_face_each_other_along_the_flow_are_a_break():
 
 
 @pytest.mark.parametrize("crossing", [1, 3], ids=["ends", "forks"])
+@pytest.mark.heavy
 def test_what_thousands_of_ends_and_forks_take_grows_with_their_number(crossing):
     """All by all would be 20,000 by 20,000 here."""
     dots = np.zeros((900, 1000), bool)

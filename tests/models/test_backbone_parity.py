@@ -133,6 +133,7 @@ def test_the_whole_backbone_and_its_gradient(size, train):
     assert error(gradient, given.grad[:, 0]) < TOLERANCE
 
 
+@pytest.mark.heavy
 def test_padding_on_one_side_would_be_noticed():
     ours, theirs = networks((8, 12, 16))
     theirs.eval()

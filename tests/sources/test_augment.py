@@ -55,6 +55,7 @@ def test_frame_0_is_the_middle_of_the_print(micro, source, copies):
     np.testing.assert_array_equal(frame0[0], source[24:-24, 24:-24])
 
 
+@pytest.mark.heavy
 def test_there_and_back_is_the_identity(micro, copies, monkeypatch):
     centres = cell_centres(micro)
     for index in range(8):
@@ -127,6 +128,7 @@ def test_dryness_lightens_and_pressure_darkens(monkeypatch, noise):
         assert np.corrcoef(look.ravel(), np.asarray(frame).ravel())[0, 1] > 0.4
 
 
+@pytest.mark.heavy
 def test_a_batch_has_genuine_and_impostor_pairs(micro, source):
     other = jnp.asarray(finger(source_side(micro), (20.0, 30.0)))
     genuine = jnp.array([True, False])

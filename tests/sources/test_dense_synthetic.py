@@ -81,6 +81,7 @@ def test_matches_agree_with_the_exact_correspondence(source, micro):
     assert seen > 50
 
 
+@pytest.mark.heavy
 def test_prints_are_turned_by_no_more_than_asked():
     fingers, impressions = jnp.zeros((64, 2), int), jnp.arange(128).reshape(64, 2)
     params0, params1 = draw_pairs(0, fingers, impressions, ROTATION)

@@ -36,6 +36,7 @@ def grid():
 
 
 @pytest.mark.parametrize("impression", range(4))
+@pytest.mark.heavy
 def test_from_master_inverts_to_master(impression):
     params = draw_impression(finger_key(SEED, 7), impression, 60.0)
     back = from_master(params, to_master(params, grid(), SHAPE), SHAPE)

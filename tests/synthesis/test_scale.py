@@ -100,6 +100,7 @@ def test_a_plain_data_set_is_not_zoomed():
         ({"period_px": (5.5, 7.5), "people": True}, "give one"),
     ],
 )
+@pytest.mark.heavy
 def test_what_cannot_be_drawn_is_refused(values, complaint):
     with pytest.raises(ValueError, match=complaint):
         DatasetSpec(**values)

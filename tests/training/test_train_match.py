@@ -49,6 +49,7 @@ def test_a_checkpoint_whose_lineage_names_module_1(match_run, match_config, dens
 
 
 @pytest.mark.parametrize("transfer", ["transformer", "backbone"])
+@pytest.mark.heavy
 def test_it_starts_from_module_1(match_config, dense_ckpt, transfer):
     """Its transformer, as the method says; and, as is usual, what that transformer looks at."""
     start = replace(match_config.start, transfer=transfer)
@@ -116,6 +117,7 @@ def test_identities_are_counted_or_checked(match_config):
         check_classes(match_config, None)
 
 
+@pytest.mark.heavy
 def test_from_scratch_is_recorded(match_config, prints, tmp_path, monkeypatch):
     """Without the training: only what is saved counts here."""
     config = replace(
