@@ -9,8 +9,8 @@ from pathlib import Path
 from tyro.conf import Positional
 
 from ifvit.commands.options import SHIPPED, WeightsOptions
+from ifvit.data.names import print_name
 from ifvit.data.readers import read_dataset
-from ifvit.evaluation.protocols import print_name
 from ifvit.evaluation.resume import check_weights
 from ifvit.evaluation.scores import ScoreRow
 from ifvit.features.features import Features

@@ -186,3 +186,14 @@ def warn_of_doubles(prints: Sequence[Print]) -> None:
                     "%s and %s are the same file, listed as two %ss: is one a copy by mistake?",
                     *(other.path, item.path, whose),
                 )
+
+
+def print_name(item: Print, root: str | Path) -> str:
+    """Return a print's name in lists and score tables: its path below the data set's folder.
+
+    A manifest's prints are named by their path below the folder that it is in, or by the whole
+    path where they lie elsewhere.
+    """
+    folder = Path(root).parent if Path(root).is_file() else Path(root)
+    inside = item.path.is_relative_to(folder)
+    return (item.path.relative_to(folder) if inside else item.path).as_posix()

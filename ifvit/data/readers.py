@@ -20,7 +20,7 @@ from ifvit.config import REFERENCE_PPI
 from ifvit.data.formats import EXTENSIONS
 from ifvit.data.layouts import LAYOUTS, Named, named_prints
 from ifvit.data.manifest import read_manifest
-from ifvit.data.names import check_no_division, check_one_finger, present
+from ifvit.data.names import check_no_division, check_one_finger, present, print_name
 from ifvit.data.prints import Print, check_ppi
 
 logger = logging.getLogger("ifvit")
@@ -242,7 +242,7 @@ def _say_what_was_found(root: Path, prints: Sequence[Print]) -> None:
     logger.info(
         "%s: %d fingers × %s prints at %d ppi, such as %s of finger %s",
         *(root, len(counts), few if few == many else f"{few} to {many}", prints[0].ppi),
-        *(prints[0].path.name, prints[0].finger),
+        *(print_name(prints[0], root), prints[0].finger),
     )
 
 

@@ -15,11 +15,11 @@ from tqdm import tqdm
 
 from ifvit.comparison.print_similarity import template_similarity
 from ifvit.comparison.score import NOT_ALIGNED
-from ifvit.data.names import warn_of_doubles
+from ifvit.data.names import print_name, warn_of_doubles
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.data.tags import warn_of_tags
-from ifvit.evaluation.protocols import Pair, fewer_impostors, print_name, protocol_pairs
+from ifvit.evaluation.protocols import Pair, fewer_impostors, protocol_pairs
 from ifvit.evaluation.resume import (
     RUN_FILE,
     SCORES_FILE,
@@ -207,7 +207,7 @@ class _Extracted:
             try:
                 self._made[index] = self.matcher.extract(item.path, item.ppi)
             except (ValueError, OSError) as error:
-                logger.warning("%s counts as failed: %s", item.path.name, error)
+                logger.warning("%s counts as failed: %s", item.path, error)
                 self._made[index] = None
         return self._made[index]
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ifvit.data.names import print_name
 from ifvit.data.prints import Print
 from ifvit.files import write_text
 from ifvit.texts import read_lines, same_name, shortened
@@ -121,17 +122,6 @@ def protocol_pairs(prints: Sequence[Print], protocol: str, root: str | Path) -> 
             f"{EXPECTED}"
         )
     return read_comparisons(protocol, prints, root)
-
-
-def print_name(item: Print, root: str | Path) -> str:
-    """Return a print's name in lists and score tables: its path below the data set's folder.
-
-    A manifest's prints are named by their path below the folder that it is in, or by the whole
-    path where they lie elsewhere.
-    """
-    folder = Path(root).parent if Path(root).is_file() else Path(root)
-    inside = item.path.is_relative_to(folder)
-    return (item.path.relative_to(folder) if inside else item.path).as_posix()
 
 
 def check_listed(names: Iterable[str]) -> None:

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from ifvit.data.names import print_name
 from ifvit.data.readers import read_dataset
-from ifvit.evaluation.protocols import fvc_pairs, print_name
+from ifvit.evaluation.protocols import fvc_pairs
 
 
 @pytest.fixture

@@ -133,11 +133,16 @@ def test_what_carries_no_finger_is_not_taken_for_one(stem):
     assert finger_in(stem) is None
 
 
-def test_what_was_found_is_said_first(tmp_path, caplog):
-    tree(tmp_path, SCHEMES["fvc"])
+@pytest.mark.parametrize("scheme", ["fvc", "folder a finger"])
+def test_what_was_found_is_said_first(tmp_path, caplog, scheme):
+    """With a name that says which of many files called ``0.png`` it is."""
+    tree(tmp_path, SCHEMES[scheme])
     with caplog.at_level(logging.INFO, "ifvit"):
-        read_dataset(tmp_path)
-    assert "18 fingers × 2 prints at 500 ppi, such as 1_1.png of finger 1" in caplog.text
+        first = read_dataset(tmp_path)[0]
+    name = first.path.relative_to(tmp_path).as_posix()
+    assert f"18 fingers × 2 prints at 500 ppi, such as {name} of finger {first.finger}" in (
+        caplog.text
+    )
 
 
 def test_one_file_under_two_fingers_is_named(tmp_path, caplog):

@@ -113,7 +113,7 @@ def test_a_print_that_cannot_be_processed_is_a_row(config, tmp_path, print_folde
         assert failed and all(row.status == "failed" and row.score == -1 for row in failed)
         assert all(np.isnan(row.map_score) for row in failed)
         assert len(rows) == 6 > len(failed)
-    assert f"{name} counts as failed" in caplog.text
+    assert f"{folder / name} counts as failed" in caplog.text
 
 
 def test_a_list_of_comparisons(config, tmp_path, print_folder):

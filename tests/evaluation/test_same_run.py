@@ -16,11 +16,12 @@ from pathlib import Path
 import pytest
 
 from ifvit.comparison.decision import DECISION, load_decision, save_decision
+from ifvit.data.names import print_name
 from ifvit.data.prints import Print
 from ifvit.data.readers import read_dataset
 from ifvit.evaluation.calibrate import calibrate
 from ifvit.evaluation.evaluate import _compare_anew, _Extracted, _go_on
-from ifvit.evaluation.protocols import Pair, all_pairs, print_name
+from ifvit.evaluation.protocols import Pair, all_pairs
 from ifvit.evaluation.resume import (
     RUN_FILE,
     SCORES_FILE,
