@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ifvit.registration.plate import _among, _by_strips, plate
+from ifvit.registration.plate import plate
 
 SHAPES = [(6, 6, 2, 1), (9, 7, 1, 2), (4, 11, 2, 3), (3, 3, 1, 1), (2, 5, 2, 1)]
 
@@ -45,14 +45,17 @@ def test_no_other_field_costs_less(shape, bending, staying, share):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_both_ways_to_the_field_lead_to_the_same(shape):
+def test_elimination_by_strips_solves_the_whole_system(shape):
+    """The system is read from the cost: of each cell and value alone, and of each two together."""
     sure, pull = asked(shape, sum(shape), share=0.3)
-    (rows, columns, inner, fields), grid = shape, (*shape[:2], 0.3, 1e-4)
-    known, right = sure.reshape(-1, inner, inner), pull.reshape(-1, inner, fields)
-    at = np.flatnonzero(known.any(axis=(1, 2)))
-    assert 0 < len(at) < rows * columns
-    few, all_ = _among(at, known[at], right[at], grid), _by_strips(known, right, grid)
-    np.testing.assert_allclose(few.reshape(shape), all_.reshape(shape), rtol=1e-8, atol=1e-8)
+    assert 0 < sure.any(axis=(2, 3)).sum() < shape[0] * shape[1]
+    size, single = pull[..., 0].size, (*shape[:3], 1)
+    basis, still = np.eye(size).reshape(size, *single), np.zeros(single)
+    alone = [cost(one, sure, still, 0.3, 1e-4) for one in basis]
+    both = [[cost(one + other, sure, still, 0.3, 1e-4) for other in basis] for one in basis]
+    system = (np.array(both) - np.add.outer(alone, alone)) / 2
+    whole = np.linalg.solve(system, pull.reshape(size, -1)).reshape(shape)
+    np.testing.assert_allclose(plate(sure, pull, 0.3, 1e-4), whole, rtol=1e-8, atol=1e-8)
 
 
 def test_where_nothing_is_known_nothing_moves():
