@@ -38,6 +38,11 @@ class Checkpoints:
     dense: str
     matcher: str
 
+    @classmethod
+    def of(cls, folder: Path) -> Checkpoints:
+        """The two that lie in a folder."""
+        return cls(str(folder / DENSE_FILE), str(folder / MATCHER_FILE))
+
     @property
     def flags(self) -> list[str]:
         """The options that name them."""
@@ -47,7 +52,7 @@ class Checkpoints:
 @pytest.fixture(scope="session")
 def ckpts(exported) -> Checkpoints:
     """Both modules with their graphs, for which nothing compiles; not to be changed."""
-    return Checkpoints(*(str(exported / "small" / name) for name in (DENSE_FILE, MATCHER_FILE)))
+    return Checkpoints.of(exported / "small")
 
 
 def complaint(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
@@ -503,8 +508,8 @@ def test_match_decides_at_a_false_match_rate(capsys, caplog, tmp_path, ckpts, pr
     plain = complaint(capsys, "match", *prints, *ckpts.flags, "--threshold", "0.1")
     assert "is not calibrated" in plain and "ifvit calibrate" in plain
     shutil.copytree(Path(ckpts.matcher).parent, tmp_path, dirs_exist_ok=True)
-    own_ckpts = Checkpoints(*(str(tmp_path / name) for name in (DENSE_FILE, MATCHER_FILE)))
-    flags, own = own_ckpts.flags, Matcher.from_checkpoints(own_ckpts.dense, own_ckpts.matcher)
+    copied = Checkpoints.of(tmp_path)
+    flags, own = copied.flags, Matcher.from_checkpoints(copied.dense, copied.matcher)
     # The highest score and the lowest there can be; prints that are not aligned have the lowest.
     for impostor, accepted in ((-1.0, True), (1.0, False)):
         calibrated = own.decision.calibrated([impostor] * 99, own.fingerprint)

@@ -43,7 +43,7 @@ def matcher(engine_of) -> Matcher:
 def knowing(matcher: Matcher, monkeypatch: pytest.MonkeyPatch) -> Matcher:
     """The same with a Module 1 that knows that two frames show the same, as one that is centred on
     its ridges does wherever these lie on the print."""
-    aligner, centres = matcher.aligner, cell_centres(matcher.config).astype(np.float64)
+    aligner, centres = matcher.aligner, cell_centres(matcher.config)
 
     def target(transform: np.ndarray, field: np.ndarray | None) -> np.ndarray:
         placed = apply(invert(transform), centres)

@@ -94,7 +94,7 @@ def mapped_pairs(
     masters = masters_of(seed, first, fingers)
     rng = np.random.default_rng([seed, first])
     made: list[MappedPair] = []
-    centres = np.asarray(cell_centres(model), float)
+    centres = cell_centres(model)
     for index in range(pairs):
         row = np.array([index % fingers])
         found = _render(

@@ -80,8 +80,8 @@ def elastic(
     it is given, blocks choose together in the first round. Every round also takes the matches'
     displacements ``told`` into account.
     """
-    displacement, laid = np.zeros((config.cells, config.cells, 2)), (ridges0, ridges1, H)
-    quality = displacement[..., 0]
+    quality = np.zeros((config.cells, config.cells))
+    displacement, laid = np.zeros((*quality.shape, 2)), (ridges0, ridges1, H)
     count = settings.rounds if rounds is None else rounds
     if before is not None:
         ncc = correlation(*laid, before, config, settings.joint_block, settings.joint_reach)

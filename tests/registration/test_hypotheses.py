@@ -30,7 +30,7 @@ from ifvit.runtime.calls import CellMatches
 
 SIDE = frame_side(TINY_MODEL)
 MIDDLE = ((SIDE - 1) / 2, (SIDE - 1) / 2)
-CENTRES = np.asarray(cell_centres(TINY_MODEL), np.float64)
+CENTRES = cell_centres(TINY_MODEL)
 NO_HINTS = np.zeros((0, 2, 3))
 
 

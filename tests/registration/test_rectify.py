@@ -13,7 +13,7 @@ from ifvit.registration.rectify import between_cells, local_support, matched_dis
 
 SIDE = frame_side(SMALL_MODEL)
 MIDDLE = ((SIDE - 1) / 2, (SIDE - 1) / 2)
-CENTRES = np.asarray(cell_centres(SMALL_MODEL), np.float64)
+CENTRES = cell_centres(SMALL_MODEL)
 
 
 def swept(points: np.ndarray) -> np.ndarray:

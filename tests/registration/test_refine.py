@@ -21,7 +21,7 @@ from ifvit.registration.refine import Refined, refine
 
 SIDE = frame_side(TINY_MODEL)
 MIDDLE = ((SIDE - 1) / 2, (SIDE - 1) / 2)
-CENTRES = np.asarray(cell_centres(TINY_MODEL), np.float64)
+CENTRES = cell_centres(TINY_MODEL)
 
 
 def field(values) -> Displacement:
